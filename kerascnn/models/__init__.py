@@ -10,7 +10,12 @@ import importlib
 from kerascnn.errors import UsageError
 
 MODELS = {
+    "mlp": "mlp",
+    "simple_cnn": "simple_cnn",
+    "five_layer_cnn": "five_layer_cnn",
     "lenet5": "lenet",
+    "lenet5_1998": "lenet",
+    "lenet_homework": "lenet",
 }
 
 
