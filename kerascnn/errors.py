@@ -17,6 +17,10 @@ class InputError(Exception):
     exit_code = 3
 
 
+class DataAbsent(InputError):
+    """The files of a data set are not there and cannot be fetched; an app may have another set to fall back on."""
+
+
 class RequirementError(Exception):
     """A figure asked for with --require was not reached (exit code 4)."""
 

@@ -16,6 +16,7 @@ MODELS = {
     "lenet5": "lenet",
     "lenet5_1998": "lenet",
     "lenet_homework": "lenet",
+    "vgg_digits": "vgg_digits",
 }
 
 

@@ -1,0 +1,97 @@
+"""What all apps share: the command line, its exit codes and messages, and TensorFlow loaded without its chatter.
+
+Flags come from the app's Recipe and the verbs' parameters through Cyclopts. Results go to stdout, all words to stderr.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import traceback
+
+from cyclopts import App, CycloptsError
+
+from kerascnn import __version__
+from kerascnn.errors import InputError, RequirementError, TrainingStopped, UsageError
+
+
+def create_app(name, text):
+    """The Cyclopts App of `python -m apps.<name>`; `text` is its help."""
+    return App(name=f"python -m apps.{name}", help=text, version=__version__, result_action="return_value")
+
+
+def run(app, arguments=None):
+    """Run `app` on `arguments` (default: the command line) and end the process with its exit code."""
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        fail(" ".join(str(error).split()), UsageError.exit_code)
+    except (UsageError, InputError, RequirementError, TrainingStopped) as error:
+        fail(error, error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        fail("interrupted; a training continues with --resume", 130)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(1)
+    sys.exit(0)
+
+
+def fail(message, exit_code):
+    text = str(message)
+    print(f"error: {text[:1].lower()}{text[1:]}", file=sys.stderr)
+    sys.exit(exit_code)
+
+
+def load_tensorflow():
+    """Import TensorFlow and Keras without the lines that their native code writes to stderr.
+
+    TF_CPP_MIN_LOG_LEVEL does not reach what is written before logging is set up, so the file descriptor itself is held
+    back; it is let out again when the import fails.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            import keras  # noqa: F401
+            import tensorflow  # noqa: F401
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def note(text):
+    """One line of words for the user, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def result(value):
+    """One result on stdout: a JSON object on one line."""
+    print(json.dumps(value), flush=True)
+
+
+def require(metrics, requirements):
+    """Raise RequirementError unless every NAME=MIN of `requirements` holds in the dict `metrics`.
+
+    Raises UsageError for a requirement that cannot be read or a metric that is not there.
+    """
+    numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+    for text in requirements:
+        name, _, minimum = text.partition("=")
+        if name not in numbers:
+            raise UsageError(f"--require {text!r} names no metric; choose one of {', '.join(numbers)}")
+        with contextlib.suppress(ValueError):
+            minimum = float(minimum)
+        if not isinstance(minimum, float):
+            raise UsageError(f"--require {text!r} has no number; write {name}=0.99")
+        if not numbers[name] >= minimum:
+            raise RequirementError(f"{name} is {numbers[name]:.4f}, required {minimum:g}")

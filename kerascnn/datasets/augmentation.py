@@ -1,0 +1,83 @@
+"""Random distortions of whole batches, as pure functions of (images, seed).
+
+Affine and elastic distortions are one displacement field, so every image is sampled once, bilinearly. The elastic field
+is Simard, Steinkraus & Platt, "Best Practices for Convolutional Neural Networks Applied to Visual Document Analysis",
+2003, section 2: uniform noise in [-1, 1] smoothed by a Gaussian of `sigma` pixels and multiplied by `alpha`.
+Written in TensorFlow ops because it runs inside tf.data; a warp of keras.ops would be drawn with unseeded state there.
+"""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+
+def distortion(shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0, sigma=4.0):
+    """augment(images, seed) -> images, or None when nothing is to be distorted.
+
+    Each image draws its own values, uniformly from -limit to +limit: shift in pixels along both axes, rotation in
+    degrees, zoom and shear as fractions (zoom 0.1: 0.9 to 1.1 times as large). elastic is Simard's alpha in pixels.
+    Outside the image is 0. images float32 (B, H, W, C) in [0, 1] with known H, W, C; seed int (2,).
+    """
+    if not any((shift, rotation, zoom, shear, elastic)):
+        return None
+
+    def augment(images, seed):
+        height, width = images.shape[1], images.shape[2]
+        seeds = tf.random.split(tf.cast(seed, tf.int32), 2)
+        y, x = affine_grid(tf.shape(images)[0], height, width, (shift, rotation, zoom, shear), seeds[0])
+        if elastic:
+            field = elastic_field(tf.shape(images)[0], height, width, elastic, sigma, seeds[1])
+            y, x = y + field[0], x + field[1]
+        return sample(images, y, x)
+
+    return augment
+
+
+def affine_grid(count, height, width, limits, seed):
+    """Where each pixel of the result lies in the source: y and x, float32 (count, height, width)."""
+    shift, rotation, zoom, shear = limits
+    low = tf.constant([-shift, -shift, -math.radians(rotation), -zoom, -zoom, -shear])
+    draw = tf.random.stateless_uniform((count, 6), seed, -1.0, 1.0) * -low
+    dy, dx, angle, zoom_y, zoom_x, slant = (draw[:, i, None, None] for i in range(6))
+    v = tf.range(height, dtype=tf.float32)[:, None] - (height - 1) / 2
+    u = tf.range(width, dtype=tf.float32)[None, :] - (width - 1) / 2
+    scale_y, scale_x = 1 / (1 + zoom_y), 1 / (1 + zoom_x)
+    sine, cosine = tf.sin(angle), tf.cos(angle)
+    y = scale_y * (cosine * v + sine * u) + dy + (height - 1) / 2
+    x = scale_x * (cosine * u - sine * v + slant * v) + dx + (width - 1) / 2
+    return y, x
+
+
+def elastic_field(count, height, width, alpha, sigma, seed):
+    """Displacements in pixels, float32 (2, count, height, width), smooth over `sigma` pixels."""
+    noise = tf.random.stateless_uniform((2, count, height, width), seed, -1.0, 1.0)
+    rows, columns = blur_matrix(height, sigma), blur_matrix(width, sigma)
+    return alpha * tf.einsum("hi,kbij,wj->kbhw", rows, noise, columns)
+
+
+def blur_matrix(size, sigma):
+    """The Gaussian blur of a line of `size` pixels, zero outside, as a matrix float32 (size, size)."""
+    distance = np.arange(size)[:, None] - np.arange(size)[None, :]
+    return (np.exp(-(distance**2) / (2 * sigma**2)) / (sigma * math.sqrt(2 * math.pi))).astype(np.float32)
+
+
+def sample(images, y, x):
+    """images (B, H, W, C) at the places y, x (B, H', W') in pixels, bilinear, 0 outside -> (B, H', W', C).
+
+    The four neighbours of every pixel are laid side by side first, so that one lookup fetches them all.
+    """
+    height, width, channels = images.shape[1:]
+    framed = tf.pad(images, ((0, 0), (1, 2), (1, 2), (0, 0)))
+    corners = [framed[:, i : i + height + 2, j : j + width + 2] for i in (0, 1) for j in (0, 1)]
+    neighbours = tf.reshape(tf.concat(corners, -1), (-1, 4 * channels))
+    y = tf.clip_by_value(y, -1.0, float(height)) + 1
+    x = tf.clip_by_value(x, -1.0, float(width)) + 1
+    top, left = tf.floor(y), tf.floor(x)
+    image = tf.range(tf.shape(images)[0])[:, None, None] * ((height + 2) * (width + 2))
+    index = image + tf.cast(top, tf.int32) * (width + 2) + tf.cast(left, tf.int32)
+    near = tf.reshape(tf.gather(neighbours, index), tf.concat([tf.shape(index), (4, channels)], 0))
+    down, right = (y - top)[..., None], (x - left)[..., None]
+    upper = near[..., 0, :] + right * (near[..., 1, :] - near[..., 0, :])
+    lower = near[..., 2, :] + right * (near[..., 3, :] - near[..., 2, :])
+    return upper + down * (lower - upper)

@@ -1,0 +1,47 @@
+"""From examples to batches: the one place where uint8 becomes float32 in [0, 1].
+
+Examples are decoded once and stay in memory as uint8. Order and augmentation are pure functions of (seed, epoch, step),
+so a run that is killed and resumed sees the very same batches.
+"""
+
+import tensorflow as tf
+
+
+def training_batches(examples, batch_size, steps, seed, first_epoch, epochs, augment=None):
+    """All batches of the epochs first_epoch … epochs - 1, one epoch after the other, as one tf.data.Dataset.
+
+    Every epoch is a new order of all examples, of which the first `steps` batches are taken: (images float32
+    (B, H, W, C) in [0, 1], labels int32 (B,)); steps is at most len(examples) // batch_size.
+    augment(images, seed) -> images gets a seed of shape (2,) that is different at every step.
+    """
+    images, labels = tf.constant(examples.images), tf.constant(examples.labels)
+
+    def epoch_order(epoch):
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(examples)), seed=[seed, epoch])
+        order = tf.reshape(order[: steps * batch_size], (steps, batch_size))
+        step = epoch * steps + tf.range(steps, dtype=tf.int64)
+        return tf.data.Dataset.from_tensor_slices((step, order))
+
+    def batch(step, indices):
+        x = scaled(tf.gather(images, indices))
+        if augment is not None:
+            x = augment(x, tf.stack([tf.constant(seed, tf.int64), step]))
+        return x, tf.gather(labels, indices)
+
+    order = tf.data.Dataset.range(first_epoch, epochs).flat_map(epoch_order)
+    return order.map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(8)
+
+
+def evaluation_batches(examples, batch_size=500, prepare=None):
+    """Every example once, in order, the last batch smaller: (images float32 in [0, 1], labels int32).
+
+    prepare: a function of preparation.py, uint8 -> float32 in [0, 1]; without it the images are only scaled.
+    """
+    batches = tf.data.Dataset.from_tensor_slices((examples.images, examples.labels)).batch(batch_size)
+    batches = batches.map(lambda x, y: ((prepare or scaled)(x), y), num_parallel_calls=tf.data.AUTOTUNE)
+    return batches.cache().prefetch(2)
+
+
+def scaled(images):
+    """uint8 0 … 255 -> float32 in [0, 1], any shape."""
+    return tf.cast(images, tf.float32) * (1 / 255)

@@ -1,0 +1,114 @@
+"""MNIST (LeCun, Cortes & Burges, 1998) and Fashion-MNIST (Xiao, Rasul & Vollgraf, 2017) through TensorFlow Datasets.
+
+Both are 60,000 training and 10,000 test images of 28×28 grey pixels in ten classes, in the same four files. They are
+taken from the first of: what TFDS has prepared under the data folder; the four original files placed by hand in TFDS's
+manual folder (`downloads/manual/`, for Fashion-MNIST `downloads/manual/fashion_mnist/`), which touches no network;
+a download. 5,000 training images become the validation split.
+"""
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+
+from kerascnn.datasets import Dataset, Examples, cut
+from kerascnn.errors import DataAbsent, InputError
+
+LICENCES = {"mnist": "CC BY-SA 3.0", "fashion_mnist": "MIT"}
+CLASS_NAMES = {
+    "mnist": tuple("0123456789"),
+    "fashion_mnist": tuple("t-shirt,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,ankle boot".split(",")),
+}
+
+
+def folder(data_dir=None):
+    """The folder TensorFlow Datasets works in: data_dir, else TFDS_DATA_DIR, else its own default."""
+    return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+
+
+def check_originals(manual, url_infos):
+    """True when all four originals lie in `manual` and have their published checksums; False when one is absent.
+
+    Raises InputError for a file that is there but damaged.
+    """
+    expected = {Path(url).name: info.checksum for url, info in url_infos.items()}
+    if not all((manual / name).is_file() for name in expected):
+        return False
+    for name, checksum in expected.items():
+        found = hashlib.sha256((manual / name).read_bytes()).hexdigest()
+        if found != checksum:
+            raise InputError(
+                f"{manual / name} is damaged: its sha256 is {found}, expected {checksum}; replace the file"
+            )
+    return True
+
+
+def check_reachable(manual, url_infos):
+    """Raise DataAbsent unless the first original can be asked for: TFDS itself only gives up after minutes of retries."""
+    url = next(iter(url_infos))
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=3).close()
+    except (urllib.error.URLError, OSError) as error:
+        files = ", ".join(f"{Path(url).name} (sha256 {info.checksum})" for url, info in url_infos.items())
+        source = url.rsplit("/", 1)[0]
+        raise DataAbsent(
+            f"no data in {manual.parents[1]} and no network ({error}); place {files} from {source} in {manual}"
+        ) from None
+
+
+def prepared(name, data_dir):
+    """A TFDS builder whose data are prepared, preparing them first where need be."""
+    import tensorflow_datasets as tfds
+
+    tfds.disable_progress_bar()
+    root = folder(data_dir)
+    builder = tfds.builder(name, data_dir=root)
+    if builder.is_prepared():
+        return builder
+    manual = root / "downloads" / "manual"
+    manual = manual if name == "mnist" else manual / name
+    if not check_originals(manual, builder.url_infos):
+        check_reachable(manual, builder.url_infos)
+    try:
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual))
+    except OSError as error:
+        raise InputError(f"cannot prepare {name} in {root}: {error}; choose another folder with --data-dir") from error
+    return builder
+
+
+def load(name, data_dir=None):
+    """MNIST or Fashion-MNIST: 55,000 training, 5,000 validation and 10,000 test examples of 28×28×1.
+
+    Raises InputError naming the file and its checksum when an original is damaged, or all files and the folder they
+    belong in when there are neither files nor network.
+    """
+    builder = prepared(name, data_dir)
+    train, test = (examples(builder, split) for split in ("train", "test"))
+    train, validation = cut(train, 5000)
+    return Dataset(
+        name=name,
+        train=train,
+        validation=validation,
+        test=test,
+        class_names=CLASS_NAMES[name],
+        licence=LICENCES[name],
+        description=f"{'MNIST' if name == 'mnist' else 'Fashion-MNIST'}, {len(train) + len(validation):,} + {len(test):,} "
+        "images of 28x28",
+    )
+
+
+def examples(builder, split):
+    """All examples of one split in file order. Raises InputError when the prepared files are damaged."""
+    import tensorflow as tf
+
+    try:
+        arrays = builder.as_dataset(split=split, batch_size=-1, shuffle_files=False)
+    except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"the prepared data in {builder.data_path} are damaged ({reason}); delete the folder and run again"
+        ) from error
+    return Examples(arrays["image"].numpy(), arrays["label"].numpy().astype(np.int32))

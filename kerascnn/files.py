@@ -1,0 +1,38 @@
+"""Files that are either whole or not there: written beside their place, then renamed."""
+
+import json
+import os
+from pathlib import Path
+
+from kerascnn.errors import InputError
+
+
+def write_aside(path, write):
+    """Call write(temporary path), then rename the result to `path`; a reader or a kill never sees half a file.
+
+    The temporary name keeps the suffix, which some writers look at.
+    """
+    path = Path(path)
+    aside = path.with_name(f".aside-{path.name}")
+    try:
+        write(aside)
+        with open(aside, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_json(path, value):
+    """Write `value` as indented JSON; a file that says the same already is left untouched."""
+    text = json.dumps(value, indent=2) + "\n"
+    if not (Path(path).is_file() and Path(path).read_text() == text):
+        write_aside(path, lambda aside: aside.write_text(text))
+
+
+def read_json(path):
+    """The value in a JSON file. Raises InputError when it is not JSON."""
+    try:
+        return json.loads(Path(path).read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); restore it or train again") from None

@@ -1,0 +1,64 @@
+"""The optimiser and learning-rate schedule that a recipe names."""
+
+import keras
+from keras import ops
+
+
+def create_optimizer(recipe, steps_per_epoch):
+    """The keras.optimizers.Optimizer of a TrainingRecipe; steps_per_epoch counts batches."""
+    options = {
+        "learning_rate": learning_rate(recipe, steps_per_epoch / recipe.accumulate),
+        "weight_decay": recipe.weight_decay or None,
+        "global_clipnorm": recipe.clip_norm or None,
+        "use_ema": recipe.ema > 0,
+        "ema_momentum": recipe.ema or None,
+        "gradient_accumulation_steps": recipe.accumulate if recipe.accumulate > 1 else None,
+    }
+    create = {
+        "sgd": lambda **rest: keras.optimizers.SGD(momentum=recipe.momentum, nesterov=recipe.momentum > 0, **rest),
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "adagrad": keras.optimizers.Adagrad,
+        "rmsprop": lambda **rest: keras.optimizers.RMSprop(momentum=recipe.momentum, **rest),
+    }[recipe.optimizer]
+    optimizer = create(**options)
+    if recipe.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def learning_rate(recipe, steps_per_epoch):
+    """A number (constant and plateau without warm-up) or a schedule over updates, of which an epoch has steps_per_epoch."""
+    peak = recipe.learning_rate
+    if recipe.schedule == "plateau":
+        return peak
+    total = max(1, round(recipe.epochs * steps_per_epoch))
+    if recipe.schedule == "cosine":
+        after = keras.optimizers.schedules.CosineDecay(peak, total)
+    elif recipe.schedule == "step":
+        epochs = range(recipe.decay_every, recipe.epochs, recipe.decay_every)
+        rates = [peak * recipe.decay_factor**i for i in range(len(epochs) + 1)]
+        after = keras.optimizers.schedules.PiecewiseConstantDecay([round(e * steps_per_epoch) for e in epochs], rates)
+    else:
+        after = keras.optimizers.schedules.PiecewiseConstantDecay([total], [peak, peak])
+    return WarmUp(after, round(recipe.warmup_epochs * steps_per_epoch)) if recipe.warmup_epochs else after
+
+
+@keras.saving.register_keras_serializable(package="kerascnn")
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """The schedule `after`, multiplied by a ramp from 0 to 1 over the first `steps` updates (Keras has it for cosine only)."""
+
+    def __init__(self, after, steps):
+        super().__init__()
+        self.after = after
+        self.steps = steps
+
+    def __call__(self, step):
+        return self.after(step) * ops.minimum(1.0, (ops.cast(step, "float32") + 1) / max(1, self.steps))
+
+    def get_config(self):
+        return {"after": keras.saving.serialize_keras_object(self.after), "steps": self.steps}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.saving.deserialize_keras_object(config["after"]), config["steps"])

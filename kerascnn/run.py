@@ -1,0 +1,193 @@
+"""The state of a training run over its epochs: history, best weights, checkpoint, progress, and the files it leaves."""
+
+import contextlib
+import csv
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import sys
+import time
+import zipfile
+from datetime import date
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from kerascnn import __version__
+from kerascnn.errors import InputError, TrainingStopped, UsageError
+from kerascnn.files import write_aside, write_json
+from kerascnn.pictures import learning_curve
+
+
+class Run(keras.callbacks.Callback):
+    """The run's state over its epochs: history, best weights, checkpoint, progress.
+
+    Callbacks that carry state (plateau, early stopping) are Keras's own. Their state follows from the history, so a
+    resumed run replays the recorded epochs through them. Moving averages of weights are put into the model for each
+    validation and taken out again exactly (Keras's SwapEMAWeights adds and subtracts, which changes last bits).
+    """
+
+    def __init__(self, folder, checkpoint, recipe, facts, steps):
+        super().__init__()
+        self.folder, self.checkpoint, self.recipe, self.facts, self.steps = folder, checkpoint, recipe, facts, steps
+        self.history, self.best, self.ended = [], None, False
+        self.stateful = []
+        if recipe.schedule == "plateau":
+            plateau = keras.callbacks.ReduceLROnPlateau(factor=recipe.decay_factor, patience=recipe.decay_every)
+            self.stateful.append(plateau)
+        if recipe.early_stopping:
+            self.stateful.append(keras.callbacks.EarlyStopping(patience=recipe.early_stopping))
+
+    def companions(self):
+        """The Keras callbacks to run before this one."""
+        logs = [keras.callbacks.TensorBoard(self.folder / "logs")] if self.recipe.tensorboard else []
+        return self.stateful + logs
+
+    @property
+    def epochs_done(self):
+        return len(self.history)
+
+    def kept(self):
+        """The weights a reader would get now, as arrays: moving averages where the recipe asks for them."""
+        averages = {}
+        if self.recipe.ema:
+            optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+            averages = {
+                id(v): average
+                for v, average in zip(
+                    optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True
+                )
+            }
+        return [keras.ops.convert_to_numpy(averages.get(id(v), v)).copy() for v in self.model.variables]
+
+    def on_train_begin(self, logs=None):
+        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        for epoch, row in enumerate(self.history):
+            for callback in self.stateful:
+                callback.on_epoch_end(epoch, dict(row))
+        if self.recipe.schedule == "plateau":
+            self.model.optimizer.learning_rate.assign(rate)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+        text = f"epoch {epoch + 1}/{self.recipe.epochs}"
+        self.bar = tqdm(total=self.steps, desc=text, unit="step", leave=False, disable=None, file=sys.stderr)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update(batch + 1 - self.bar.n)
+        bad = int(logs["first_bad_step"])
+        if bad or not math.isfinite(float(logs["loss"])):
+            self.bar.close()
+            raise TrainingStopped(
+                f"loss is not finite at step {self.epochs_done * self.steps + (bad or batch + 1)}; "
+                f"lower --learning-rate (now {self.recipe.learning_rate:g}) or set --clip-norm"
+            )
+
+    def on_test_begin(self, logs=None):
+        self.trained = time.perf_counter()
+        if self.recipe.ema:
+            self.raw = [keras.ops.convert_to_numpy(v).copy() for v in self.model.variables]
+            assign(self.model.variables, self.kept())
+
+    def on_test_end(self, logs=None):
+        if self.recipe.ema:
+            assign(self.model.variables, self.raw)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.bar.close()
+        row = {name: float(value) for name, value in logs.items() if "first_bad_step" not in name}
+        rate = self.steps * self.recipe.batch_size / (self.trained - self.started)
+        row.update(images_per_second=round(rate), seconds=round(time.perf_counter() - self.started, 2))
+        if self.best is None or row["val_loss"] < min(past["val_loss"] for past in self.history):
+            self.best = self.kept()
+        self.history.append(row)
+        self.ended = self.model.stop_training or self.epochs_done == self.recipe.epochs
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if "second" not in name)
+        print(f"epoch {epoch + 1}/{self.recipe.epochs}  {shown}  {rate:,.0f} images/s", file=sys.stderr, flush=True)
+        self.save()
+
+    def save(self):
+        """One checkpoint with everything that decides how the run goes on, and what a reader wants to see of it."""
+        arrays = {f"model/{i}": v for i, v in enumerate(self.model.variables)}
+        arrays |= {f"optimizer/{i}": v for i, v in enumerate(self.model.optimizer.variables)}
+        arrays = {name: keras.ops.convert_to_numpy(v) for name, v in arrays.items()}
+        arrays |= {f"best/{i}": v for i, v in enumerate(self.best)}
+        meta = json.dumps({"facts": self.facts, "history": self.history, "ended": self.ended})
+        write_aside(self.checkpoint, lambda aside: np.savez(aside, meta=meta, **arrays))
+        write_aside(self.folder / "history.csv", self.write_history)
+        write_aside(self.folder / "learning_curve.png", lambda aside: learning_curve(self.history, aside))
+
+    def write_history(self, path):
+        with open(path, "w", newline="") as file:
+            writer = csv.DictWriter(file, ["epoch", *self.history[0]], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({"epoch": i, **row} for i, row in enumerate(self.history, 1))
+
+    def restore(self):
+        """Take up the checkpoint. Raises UsageError when it is of another recipe, InputError when it is damaged."""
+        try:
+            with np.load(self.checkpoint) as file:
+                arrays = dict(file)
+            meta = json.loads(str(arrays["meta"]))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{self.checkpoint} is damaged ({error}); train again into another --out") from None
+        refuse_other_facts(meta["facts"], self.facts)
+        self.history, self.ended = meta["history"], meta["ended"]
+        for name, variables in (("model", self.model.variables), ("optimizer", self.model.optimizer.variables)):
+            assign(variables, [arrays[f"{name}/{i}"] for i in range(len(variables))])
+        self.best = [arrays[f"best/{i}"] for i in range(len(self.model.variables))]
+        print(f"resuming after epoch {self.epochs_done}", file=sys.stderr)
+
+    def finish(self, model):
+        """Put the best weights into `model`, a fresh one that knows no optimiser, write it and, last, recipe.json."""
+        assign(model.variables, self.best)
+        write_aside(self.folder / "model.keras", model.save)
+        losses = [row["val_loss"] for row in self.history]
+        best = losses.index(min(losses))
+        packages = ("tensorflow", "keras", "numpy")
+        record = {
+            **self.facts,
+            "complete": True,
+            "epochs_run": self.epochs_done,
+            "best_epoch": best + 1,
+            "validation": {name: value for name, value in self.history[best].items() if name.startswith("val_")},
+            "training_seconds": round(sum(row["seconds"] for row in self.history), 1),
+            "images_per_second": round(float(np.median([row["images_per_second"] for row in self.history]))),
+            "hardware": hardware(),
+            "date": date.today().isoformat(),
+            "versions": {
+                "kerascnn": __version__,
+                "python": platform.python_version(),
+                **{name: importlib.metadata.version(name) for name in packages},
+            },
+            "argv": sys.argv,
+        }
+        write_json(self.folder / "recipe.json", record)
+        self.checkpoint.unlink(missing_ok=True)
+
+
+def assign(variables, arrays):
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def refuse_other_facts(recorded, given):
+    """Raise UsageError naming what differs between the run that is recorded and the one that is asked for."""
+    flat = [{**facts["recipe"], **{k: v for k, v in facts.items() if k != "recipe"}} for facts in (recorded, given)]
+    differing = [name for name in flat[0] | flat[1] if flat[0].get(name) != flat[1].get(name)]
+    if differing:
+        was = ", ".join(f"{name} {flat[0].get(name)!r} (now {flat[1].get(name)!r})" for name in differing)
+        raise UsageError(f"the run to resume had {was}; give the same flags or choose another --out")
+
+
+def hardware():
+    """The accelerator's or processor's name and the number of cores, as a reader of a results table wants it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    processor = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
+        processor = next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    devices = [device for device in keras.distribution.list_devices() if not device.startswith("cpu")]
+    return ", ".join([*devices, f"{processor}, {cores} cores"])

@@ -1,0 +1,165 @@
+"""fit(): one training run, in one folder, that can be killed at any moment and resumed to the same weights.
+
+What a folder holds: `checkpoint.npz` while the run lasts, `history.csv` and `learning_curve.png` from the first epoch
+on, `model.keras` at the end, and `recipe.json` last of all: without it the run did not finish.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import json
+import math
+import shutil
+
+import keras
+
+from kerascnn.datasets.batches import evaluation_batches, training_batches
+from kerascnn.errors import InputError, TrainingStopped, UsageError
+from kerascnn.files import write_aside
+from kerascnn.metrics import FirstBadStep
+from kerascnn.optimizers import create_optimizer
+from kerascnn.run import Run
+
+
+def fit(build, train, validation, recipe, folder, loss, metrics=(), augment=None, facts=None, resume=False):
+    """Train the model that build() returns; leaves it, with its best weights, in `folder` and returns it.
+
+    build: called without arguments once seeds and precision are set. train, validation: Examples. recipe: a
+    TrainingRecipe. loss: a Keras loss on logits; metrics: functions that each return a fresh Keras metric.
+    augment: a batch transform as training_batches takes it. facts: what else recipe.json says and a resumed run must
+    share (app, data set, checksum …), JSON types. resume: continue after the last finished epoch of the same run; the
+    result equals the uninterrupted run's, bit for bit with recipe.deterministic.
+
+    Raises UsageError when `folder` holds a finished run, or an unfinished one and resume is False, or one of another
+    recipe; InputError when it cannot be written or is too full; TrainingStopped when the loss is not finite or memory
+    or disk run out. All of these leave the last checkpoint as it was.
+    """
+    facts = json.loads(json.dumps({"recipe": dataclasses.asdict(recipe), **(facts or {})}))
+    checkpoint = folder / "checkpoint.npz"
+    check_folder(folder, checkpoint, resume)
+    set_up(recipe)
+    model = build()
+    steps, at_once = epoch_steps(len(train), recipe.batch_size, train.images[0].size)
+    model.compile(
+        optimizer=create_optimizer(recipe, steps),
+        loss=loss,
+        metrics=[*(metric() for metric in metrics), FirstBadStep()],
+        steps_per_execution=at_once,
+        jit_compile=on_accelerator(),
+    )
+    model.optimizer.build(model.trainable_variables)
+    check_space(model, folder)
+    run = Run(folder, checkpoint, recipe, facts, steps)
+    run.set_model(model)
+    if checkpoint.exists():
+        run.restore()
+    if not run.ended:
+        with stopped_by_limits(recipe):
+            model.fit(
+                training_batches(train, recipe.batch_size, steps, recipe.seed, run.epochs_done, recipe.epochs, augment),
+                epochs=recipe.epochs,
+                initial_epoch=run.epochs_done,
+                steps_per_epoch=steps,
+                validation_data=evaluation_batches(validation),
+                shuffle=False,
+                verbose=0,
+                callbacks=[*run.companions(), run],
+            )
+    trained = build()
+    run.finish(trained)
+    return trained
+
+
+def set_up(recipe):
+    """Seeds, determinism, precision and GPU memory, before any variable exists."""
+    keras.utils.set_random_seed(recipe.seed)
+    keras.config.set_dtype_policy(half_precision() if recipe.precision == "auto" else recipe.precision)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+        if recipe.deterministic:
+            tf.config.experimental.enable_op_determinism()
+
+
+def on_accelerator():
+    """Whether Keras computes on a GPU or TPU; XLA compilation pays there and costs on a CPU."""
+    return not all(device.startswith("cpu") for device in keras.distribution.list_devices())
+
+
+def half_precision():
+    """The policy that --precision auto stands for: half precision where the GPU has units for it, else float32."""
+    if not on_accelerator():
+        return "float32"
+    if keras.backend.backend() != "tensorflow":
+        return "mixed_bfloat16"
+    import tensorflow as tf
+
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    capability = min((detail.get("compute_capability", (0, 0)) for detail in details), default=(8, 0))
+    if capability >= (8, 0):
+        return "mixed_bfloat16"
+    return "mixed_float16" if capability >= (7, 0) else "float32"
+
+
+def epoch_steps(examples, batch_size, image_size):
+    """(steps of an epoch, steps the compiled function runs at once).
+
+    Running many steps in one call is what makes small networks fast: the host's work between two calls costs as much as
+    a LeNet-5 step. Keras runs whole calls only, so the epoch is cut to a multiple; the count between 16 and 32 that cuts
+    least is taken. Networks with large batches gain nothing, and would show progress too rarely.
+    """
+    steps = examples // batch_size
+    if steps == 0:
+        raise UsageError(
+            f"--batch-size {batch_size} is more than the {examples} training examples; choose a smaller one"
+        )
+    at_once = min(range(16, 33), key=lambda n: (steps % n, -n)) if batch_size * image_size < 500_000 else 1
+    at_once = min(at_once, steps)
+    return steps - steps % at_once, at_once
+
+
+def check_folder(folder, checkpoint, resume):
+    """Refuse what training here would destroy, and a folder that cannot be written, before any work is done."""
+    if (folder / "recipe.json").exists():
+        raise UsageError(f"{folder} holds a finished run; choose another folder with --out")
+    if checkpoint.exists() and not resume:
+        raise UsageError(f"{folder} holds an unfinished run; continue it with --resume or choose another --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_aside(folder / "write.test", lambda aside: aside.write_text("1"))
+        (folder / "write.test").unlink()
+    except OSError as error:
+        raise InputError(f"cannot write to {folder} ({error.strerror}); choose another folder with --out") from None
+
+
+def check_space(model, folder):
+    """Raise InputError unless two checkpoints (the last and the next) and the model fit on the disk."""
+    weights = sum(math.prod(v.shape) for v in model.variables) * 4
+    state = sum(math.prod(v.shape) for v in model.optimizer.variables) * 4
+    needed, free = 2 * (2 * weights + state) + weights + 2**20, shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(
+            f"{folder} has {free / 2**20:.0f} MiB free and training needs {needed / 2**20:.0f}; "
+            "free some space or choose another folder with --out"
+        )
+
+
+@contextlib.contextmanager
+def stopped_by_limits(recipe):
+    """Turn memory and disk running out into TrainingStopped with the way on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise TrainingStopped(f"disk full ({error.filename}); free some space and continue with --resume") from None
+    except Exception as error:
+        if type(error).__name__ not in ("ResourceExhaustedError", "XlaRuntimeError") or "OOM" not in str(error):
+            raise
+        smaller = max(1, recipe.batch_size // 2)
+        raise TrainingStopped(
+            f"out of memory with a batch size of {recipe.batch_size}; "
+            f"try --batch-size {smaller} --accumulate {2 * recipe.accumulate}"
+        ) from None
