@@ -17,7 +17,12 @@ CATALOGUE = (
     Row("five_layer_cnn", (28, 28, 1), 10, 122_270, "Lindholm et al. 2022, example 6.3, sum of the printed counts"),
     Row("lenet5", (28, 28, 1), 10, 61_706, "156 + 2,416 + 48,120 + 10,164 + 850, as printed in many courses"),
     Row("lenet5_1998", (28, 28, 1), 10, 60_000, "LeCun et al. 1998, section II.B"),
+    Row("lenet_homework", (32, 32, 3), 10, 62_958, "608 + 3,216 + 48,120 + 10,164 + 850, from its layers' shapes"),
     Row(
-        "lenet_homework", (32, 32, 3), 10, 62_958, "608 + 3,216 + 48,120 + 10,164 + 850, from the shapes of its layers"
+        "vgg_digits",
+        (28, 28, 1),
+        10,
+        282_074,
+        "9*(16 + 16*16 + 16*64 + 64*64 + 64*128 + 128*128) kernels, 4*(16 + 64 + 128) normalisation, 1153*10 dense",
     ),
 )

@@ -18,8 +18,8 @@ Output  (B, num_classes) float32 logits; in `lenet5_1998` minus squared distance
 
 Differs from the paper
     * `lenet5_1998`: the bitmaps that serve as codes are drawn anew, since the paper shows only their picture. Logits
-      go into softmax cross-entropy, the paper's equation 9 without its constant j. Weights begin uniform with standard
-      deviation 1 / sqrt(fan-in), not within 2.4 / fan-in, and subsampling begins as an average.
+      go into softmax cross-entropy, the paper's equation 9 without its constant j. Only f6 begins within 2.4 / fan-in
+      as there; other weights begin with standard deviation 1 / sqrt(fan-in), and subsampling begins as an average.
     * `lenet5` is the form taught today: every map of c3 sees all six maps of s2, averages have no trainable
       coefficient, tanh is not scaled, input stays in [0, 1], and linear outputs stand in place of the distances.
     * `lenet_homework` is an exercise modelled on LeNet-5: colour images without padding, 8 maps in c1. A table of its
@@ -98,7 +98,9 @@ def lenet5_1998(input_shape=(28, 28, 1), num_classes=10):
     x = TrainableSubsampling(scaled_tanh, name="s4")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(120, **tanh, name="c5")(x)
-    x = layers.Dense(84, **tanh, name="embedding")(x)
+    # 2.4 / 120, so that all distances begin alike; at the scale of the other layers the softmax begins saturated.
+    near_zero = keras.initializers.RandomUniform(-0.02, 0.02)
+    x = layers.Dense(84, activation=scaled_tanh, kernel_initializer=near_zero, name="embedding")(x)
     logits = CodeDistance(digit_codes(num_classes), dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name="lenet5_1998")
 
