@@ -1,0 +1,267 @@
+"""A trained classifier as a SavedModel: preparation, network and class names in one folder that needs no Keras.
+
+Written with `keras.export.ExportArchive`, one function per signature with training=False and no `track`: `model.export`
+stores every weight twice, and saving the Keras model with `tf.saved_model.save` gives a file that only
+`tf.saved_model.load` can read. Each input's shape is ensured first, because a convolution of oneDNN ends the whole
+process on a tensor of another rank. A version appears under its number only after three fresh processes agreed on it.
+"""
+
+import contextlib
+import datetime
+import importlib.metadata
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerascnn.errors import InputError
+from kerascnn.files import write_json
+from kerascnn.preparation import prepare_bytes
+
+# Programs that answer inputs.npz in a process of their own. `keras` gives what the others are compared with; the other
+# two import TensorFlow alone. Each writes the probabilities by signature to <its name>.npz.
+CONSUMERS = {
+    "keras": """
+import importlib, sys, keras, numpy as np
+for module in sys.argv[2:]:
+    importlib.import_module(module)
+model = keras.saving.load_model("model.keras")
+logits = model.predict(np.load("inputs.npz")["probabilities"], verbose=0)
+np.savez("keras.npz", probabilities=keras.ops.softmax(logits))
+""",
+    "saved_model": """
+import sys, numpy as np, tensorflow as tf
+signatures = tf.saved_model.load(sys.argv[1]).signatures
+answers = {}
+for name, value in np.load("inputs.npz").items():
+    (key,) = signatures[name].structured_input_signature[1]
+    answers[name] = signatures[name](**{key: tf.constant(value)})["probabilities"].numpy()
+np.savez("saved_model.npz", **answers)
+""",
+    "session": """
+import sys, numpy as np, tensorflow as tf
+answers = {}
+with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+    signatures = tf.compat.v1.saved_model.load(session, ["serve"], sys.argv[1]).signature_def
+    for name, value in np.load("inputs.npz").items():
+        (source,) = signatures[name].inputs.values()
+        answers[name] = session.run(signatures[name].outputs["probabilities"].name, {source.name: value})
+np.savez("session.npz", **answers)
+""",
+}
+
+
+def export_classifier(model, prepare, class_names, folder, card, warmup_images):
+    """Write `model` as the next version of the SavedModel in `folder`; the path of that version's folder.
+
+    model: a classifier that keeps the builder contract: input `image`, output logits, a layer `embedding`.
+    prepare: a preparation from uint8 (B, H, W, C) to the network's input.
+    class_names: one text per logit. card: a dict for JSON (recipe, metrics, data licence, ...).
+    warmup_images: uint8 (N, H, W, C) with 1, 3 or 4 channels, which the parity check and the warm-up requests use.
+
+    Signatures (h, w, c is the network's size; K is 5, or all classes where there are fewer):
+
+        serving_default   image uint8 (B, H, W, C)                 classification
+        predict_bytes     image_bytes string (B,)                  classification and valid bool (B,)
+        logits            image float32 (B, h, w, c) in [0, 1]     logits (B, classes)
+        probabilities     image float32 (B, h, w, c) in [0, 1]     probabilities (B, classes)
+        embedding         image float32 (B, h, w, c) in [0, 1]     embedding (B, features)
+
+    A classification is probabilities float32 (B, classes), class_id int32, class_name and score (B,), and top_names and
+    top_scores (B, K) in falling order. Where valid is False all numbers are 0, class_id is -1 and names are empty.
+
+    The version holds `assets.extra/card.json` and `assets.extra/tf_serving_warmup_requests` besides. Computation is in
+    float32 whatever the precision of training was. A failed export leaves nothing; no version is ever overwritten.
+
+    Raises ValueError when the class names do not fit the logits, InputError when `folder` cannot be written to, and
+    RuntimeError when a consumer cannot read what was written or its probabilities differ by more than 1e-5.
+    """
+    if len(class_names) != model.output_shape[-1]:
+        raise ValueError(f"{len(class_names)} class names do not fit {model.output_shape[-1]} logits; name each once")
+    network, folder = in_float32(model), Path(folder)
+    with work_folder(folder) as work:
+        version = work / "saved_model"
+        with tf.device("CPU"):
+            prepared = prepare(tf.constant(warmup_images)).numpy()
+        endpoints = signatures(network, prepare, class_names, prepared.shape[1:])
+        archive = keras.export.ExportArchive()
+        for name, (answer, spec) in endpoints.items():
+            archive.add_endpoint(name, answer, [spec])
+        archive.write_out(str(version), verbose=False)
+
+        inputs = dict.fromkeys(endpoints, prepared)
+        inputs["serving_default"] = np.asarray(warmup_images)
+        inputs["predict_bytes"] = np.array([tf.io.encode_png(image).numpy() for image in warmup_images])
+        differences = parity(network, version, work, inputs)
+        extra = version / "assets.extra"
+        extra.mkdir()
+        specs = {name: spec for name, (_, spec) in endpoints.items()}
+        write_warmup(extra / "tf_serving_warmup_requests", folder.name, specs, inputs)
+        write_json(extra / "card.json", card | own_facts(prepare, class_names, specs, differences))
+        return published(version, folder)
+
+
+@contextlib.contextmanager
+def work_folder(folder):
+    """A folder inside `folder` that is gone afterwards; so is `folder` itself if it is new and still empty then.
+
+    Its name is no integer, so a server that polls `folder` does not look into it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        work = tempfile.TemporaryDirectory(prefix=".export-", dir=folder)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder} ({error.strerror}); choose another folder with --out") from error
+    try:
+        with work as path:
+            yield Path(path)
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def in_float32(model):
+    """The model itself, or a copy that computes in float32: runtimes round half precision differently."""
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+    network = keras.models.clone_model(
+        model, clone_function=lambda layer: type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+    )
+    network.set_weights(model.get_weights())
+    return network
+
+
+def signatures(network, prepare, class_names, shape):
+    """By signature name: the function that answers and the tf.TensorSpec of its input."""
+    features = keras.Model(network.input, network.get_layer("embedding").output)
+
+    def prepared(image):
+        return tf.ensure_shape(image, [None, *shape])
+
+    def logits(image):
+        return network(prepared(image), training=False)
+
+    def predict(image):
+        return classification(logits(prepare(tf.ensure_shape(image, [None] * 4))), class_names)
+
+    def predict_bytes(image_bytes):
+        images, valid = prepare_bytes(image_bytes, prepare, shape)
+        empty = {"class_id": -1, "class_name": "", "top_names": ""}
+        answer = {
+            name: tf.where(valid if len(value.shape) == 1 else valid[:, tf.newaxis], value, empty.get(name, 0))
+            for name, value in classification(logits(images), class_names).items()
+        }
+        return {**answer, "valid": valid}
+
+    pixels = tf.TensorSpec([None, *shape], tf.float32, name="image")
+    return {
+        "serving_default": (predict, tf.TensorSpec([None] * 4, tf.uint8, name="image")),
+        "predict_bytes": (predict_bytes, tf.TensorSpec([None], tf.string, name="image_bytes")),
+        "logits": (lambda image: {"logits": logits(image)}, pixels),
+        "probabilities": (lambda image: {"probabilities": tf.nn.softmax(logits(image))}, pixels),
+        "embedding": (lambda image: {"embedding": features(prepared(image), training=False)}, pixels),
+    }
+
+
+def classification(logits, class_names):
+    """What the picture signatures answer for logits float32 (B, classes), as export_classifier lists it."""
+    probabilities = tf.nn.softmax(logits)
+    scores, ids = tf.math.top_k(probabilities, min(5, len(class_names)))
+    names = tf.gather(tf.constant(class_names), ids)
+    return {
+        "probabilities": probabilities,
+        "class_id": ids[:, 0],
+        "class_name": names[:, 0],
+        "score": scores[:, 0],
+        "top_names": names,
+        "top_scores": scores,
+    }
+
+
+def parity(network, version, work, inputs):
+    """How far each consumer's probabilities lie from Keras's at most, over every signature that gives them.
+
+    Raises RuntimeError when a consumer fails or differs by more than 1e-5.
+    """
+    network.save(work / "model.keras")
+    compared = ("serving_default", "predict_bytes", "probabilities")
+    np.savez(work / "inputs.npz", **{name: inputs[name] for name in compared})
+    config = network.to_json()
+    modules = {value.__module__ for name, value in keras.saving.get_custom_objects().items() if name in config}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "CUDA_VISIBLE_DEVICES": "-1",  # this process holds the GPU's memory, and TF32 differs by more than 1e-5
+    }
+    running = {
+        name: subprocess.Popen(
+            [sys.executable, "-c", program, version, *modules],
+            cwd=work,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name, program in CONSUMERS.items()
+    }
+    complaints = {name: process.communicate()[1] for name, process in running.items()}
+    for name, process in running.items():
+        if process.returncode:
+            raise RuntimeError(f"{name} cannot answer the exported model:\n{complaints[name][-2000:]}")
+    answers = {name: np.load(work / f"{name}.npz") for name in CONSUMERS}
+    expected = answers.pop("keras")["probabilities"]
+    differences = {
+        name: max(float(np.abs(answer[signature] - expected).max()) for signature in compared)
+        for name, answer in answers.items()
+    }
+    for name, difference in differences.items():
+        if not difference <= 1e-5:
+            raise RuntimeError(f"{name} differs from Keras by {difference} in a probability, more than 1e-5")
+    return differences
+
+
+def write_warmup(path, model_name, specs, inputs):
+    """One request per signature with its first input, which TensorFlow Serving replays before it serves a version."""
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for name, spec in specs.items():
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = model_name
+            request.model_spec.signature_name = name
+            request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(inputs[name][:1], spec.dtype))
+            log = prediction_log_pb2.PredictLog(request=request)
+            writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
+
+
+def own_facts(prepare, class_names, specs, differences):
+    """What the model card says besides the caller's part."""
+    return {
+        "class_names": list(class_names),
+        "preparation": f"{prepare.__name__}: {prepare.__doc__.splitlines()[0]}",
+        "inputs": {
+            name: {"name": spec.name, "dtype": spec.dtype.name, "shape": spec.shape.as_list()}
+            for name, spec in specs.items()
+        },
+        "parity": differences,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")},
+    }
+
+
+def published(version, folder):
+    """Rename `version` to the next free number in `folder`. A rename onto a filled folder fails, so nothing is lost."""
+    while True:
+        numbers = [int(child.name) for child in folder.iterdir() if child.name.isdecimal()]
+        place = folder / str(max(numbers, default=0) + 1)
+        try:
+            return version.rename(place)
+        except OSError:
+            if not place.exists():
+                raise

@@ -1,0 +1,272 @@
+"""From a picture, as pixels or as encoded bytes, to what a network sees; in TensorFlow ops, one function per task.
+
+A preparation is a plain function from uint8 (B, H, W, C) to the network's float32 input. It works eagerly and inside
+a tf.function with unknown sizes, so evaluation, `predict` and the exported model share it. `decode_image` guards the
+door: it looks at a picture's header before anything is decoded.
+
+The normalisation of handwritten digits is that of MNIST: LeCun, Bottou, Bengio & Haffner, 1998, section III.A.
+"""
+
+import tensorflow as tf
+
+MOST_PIXELS = 25_000_000
+# Larger pictures are first reduced to this many pixels on the longer side, 28 for each pixel of a prepared box.
+WORKING_SIZE = 560
+
+
+def prepare_digits(images):
+    """One digit per picture, normalised as MNIST is: uint8 (B, H, W, C) -> float32 (B, 28, 28, 1) in [0, 1].
+
+    C is 1 (grey), 3 (RGB) or 4 (RGB and alpha). The digit may be dark on light or light on dark; it comes out bright on
+    0. Its bounding box is scaled so that the longer side is 20 pixels, and placed so that its centre of mass comes
+    nearest to the centre of pixel (14, 14). A picture that is normalised already, as all of MNIST is, keeps its pixels;
+    a picture without a digit becomes all 0.
+
+    Raises tf.errors.InvalidArgumentError for any other rank or C, and for pictures without pixels.
+    """
+    bright, ink = ink_on_paper(grey_levels(images))
+    height, width = tf.shape(bright)[1], tf.shape(bright)[2]
+    corner = bright[:, :28, :28]
+    corner = tf.pad(corner, [[0, 0], [0, tf.maximum(28 - height, 0)], [0, tf.maximum(28 - width, 0)]])
+    unchanged = is_normalised(corner) & (height == 28) & (width == 28)
+    prepared = tf.where(unchanged[:, tf.newaxis, tf.newaxis], corner * (1 / 255), centred(ink))
+    return tf.ensure_shape(prepared[..., tf.newaxis], [None, 28, 28, 1])
+
+
+def grey_levels(images):
+    """Whole grey levels 0 to 255: uint8 (B, H, W, C) -> float32 (B, h, w), h and w at most WORKING_SIZE.
+
+    Colour counts as in ITU-R BT.601. Raises tf.errors.InvalidArgumentError as prepare_digits does.
+    """
+    images = tf.ensure_shape(images, [None, None, None, None])
+    shape = tf.shape(images)
+    known = tf.reduce_any(shape[3] == [1, 3, 4]) & (shape[1] > 0) & (shape[2] > 0)
+    check = tf.debugging.Assert(known, ["a picture needs pixels of 1, 3 or 4 channels; this one has the shape", shape])
+    with tf.control_dependencies([check] if check is not None else []):
+        images = tf.identity(images)
+
+    def luma(colour):
+        return tf.round(tf.tensordot(shrunk(colour), [0.299, 0.587, 0.114], 1))
+
+    levels = {
+        1: lambda: tf.round(shrunk(images[..., :1])[..., 0]),
+        3: lambda: luma(images[..., :3]),
+        4: lambda: luma(over_background(images)),
+    }
+    if images.shape[3] in levels:
+        return levels[images.shape[3]]()
+    return tf.case([(shape[3] == 3, levels[3]), (shape[3] == 4, levels[4])], default=levels[1])
+
+
+def shrunk(images):
+    """Reduced by averaging so that no side is over WORKING_SIZE: uint8 (B, H, W, C) -> float32 (B, h, w, C)."""
+    size = tf.shape(images)[1:3]
+    longest = tf.reduce_max(size)
+    return tf.cond(
+        longest > WORKING_SIZE,
+        lambda: tf.image.resize(images, tf.maximum(size * WORKING_SIZE // longest, 1), method="area"),
+        lambda: tf.cast(images, tf.float32),
+    )
+
+
+def over_background(images):
+    """What is transparent laid over white, or over black if nothing would show on white.
+
+    RGB and alpha uint8 (..., H, W, 4) -> RGB uint8 (..., H, W, 3).
+    """
+    # In whole numbers, half the memory of floats: 255 * 255 + 127 still fits into 16 bits.
+    colour, alpha = tf.cast(images[..., :3], tf.uint16), tf.cast(images[..., 3:], tf.uint16)
+    full = tf.constant(255, tf.uint16)
+    black = (colour * alpha + tf.constant(127, tf.uint16)) // full
+    white = tf.minimum(black + (full - alpha), full)
+    shows = tf.reduce_min(tf.cast(white, tf.int32), [-3, -2, -1], keepdims=True) < 240
+    return tf.cast(tf.where(shows, white, black), tf.uint8)
+
+
+def ink_on_paper(grey):
+    """Tell the ink from the paper by Otsu's threshold; the paper is what most of the border shows.
+
+    grey: float32 (B, H, W), whole levels 0 to 255. Returns two of the same shape: the levels turned, where the paper is
+    bright, so that ink is; and the ink alone in [0, 1], stretched to full contrast, 0 where there is paper or noise.
+    """
+    height, width = tf.shape(grey)[1], tf.shape(grey)[2]
+    y, x = tf.range(height)[:, tf.newaxis], tf.range(width)
+    border = tf.cast((y == 0) | (y == height - 1) | (x == 0) | (x == width - 1), tf.float32)
+    above = grey > otsu_threshold(grey)
+    bright_border = tf.reduce_sum(border * tf.cast(above, tf.float32), [1, 2], keepdims=True)
+    turned = bright_border > 0.5 * tf.reduce_sum(border)
+    inked = tf.cast(above != turned, tf.float32)
+
+    paper, paper_variance = weighted_moments(grey, border * (1 - inked))
+    level = (grey - paper) * tf.where(turned, -1.0, 1.0)
+    mean, variance = weighted_moments(level, inked)
+    # Two deviations over the mean reach the full ink but not a speck that is much darker than the pen.
+    peak = tf.minimum(tf.reduce_max(level, [1, 2], keepdims=True), mean + 2 * tf.sqrt(variance))
+    # Mere noise is split in two as well, but its halves lie close together for their spread: the squared distance of
+    # the means over the sum of variances is (2 sqrt(2 / pi))^2 / (2 - 4 / pi) = 3.5 for a bell curve.
+    _, spread = weighted_moments(level, 1 - inked)
+    told_apart = (peak >= 16) & (tf.square(mean) > 4.5 * (variance + spread))
+
+    ink = tf.clip_by_value(tf.math.divide_no_nan(level, peak), 0, 1)
+    noise = tf.math.divide_no_nan(3 * tf.sqrt(paper_variance), peak)
+    around = tf.nn.avg_pool2d(tf.where(ink > noise, ink, 0)[..., tf.newaxis], 3, 1, "SAME")[..., 0]
+    ink = tf.where(told_apart & (ink > noise) & (around > noise / 2), ink, 0)
+    return tf.where(turned, 255 - grey, grey), ink
+
+
+def otsu_threshold(grey):
+    """The level whose two sides differ most for their sizes (Otsu, 1979): float32 (B, H, W) -> (B, 1, 1)."""
+    count = tf.math.bincount(
+        tf.cast(tf.reshape(grey, [tf.shape(grey)[0], -1]), tf.int32), minlength=256, maxlength=256, axis=-1
+    )
+    share = tf.cast(count, tf.float32) / tf.cast(tf.size(grey[0]), tf.float32)
+    below = tf.cumsum(share, axis=1)
+    moment = tf.cumsum(share * tf.range(256.0), axis=1)
+    between = tf.math.divide_no_nan(tf.square(moment[:, -1:] * below - moment), below * (1 - below))
+    return tf.cast(tf.argmax(between, axis=1), tf.float32)[:, tf.newaxis, tf.newaxis]
+
+
+def weighted_moments(values, weights):
+    """Mean and variance over each picture: two of float32 (B, H, W) -> two of (B, 1, 1), 0 where all weights are 0."""
+    total = tf.reduce_sum(weights, [1, 2], keepdims=True)
+    mean = tf.math.divide_no_nan(tf.reduce_sum(values * weights, [1, 2], keepdims=True), total)
+    squares = tf.reduce_sum(tf.square(values - mean) * weights, [1, 2], keepdims=True)
+    return mean, tf.math.divide_no_nan(squares, total)
+
+
+def is_normalised(images):
+    """Whether MNIST could hold these pixels: levels 0 to 255 as float32 (B, 28, 28) -> bool (B,).
+
+    Measured on MNIST's 70,000 images: the longer side of the box is 19 or 20, the centre of mass lies within 0.52
+    pixels of the centre of pixel (14, 14) in either direction, and the brightest pixel is at least 254.
+    """
+    full = tf.reduce_max(images, [1, 2]) >= 254
+    longest = tf.maximum(extent(tf.reduce_any(images > 0, 2))[1], extent(tf.reduce_any(images > 0, 1))[1])
+    offset = tf.maximum(abs(centre_of_mass(images, 1) - 14.5), abs(centre_of_mass(images, 2) - 14.5))
+    return full & (longest >= 19) & (longest <= 20) & (offset <= 0.52)
+
+
+def extent(lines):
+    """The first line with ink and the number of lines up to the last: bool (B, N) -> two of int32 (B,)."""
+    length = tf.shape(lines)[1]
+    first = tf.argmax(tf.cast(lines, tf.int32), 1, tf.int32)
+    last = length - 1 - tf.argmax(tf.cast(lines[:, ::-1], tf.int32), 1, tf.int32)
+    return first, last - first + 1
+
+
+def centre_of_mass(images, axis):
+    """Where the ink balances along axis 1 or 2, in pixels from the edge: float32 (B, H, W) -> (B,)."""
+    profile = tf.reduce_sum(images, 3 - axis)
+    place = tf.range(tf.cast(tf.shape(profile)[1], tf.float32)) + 0.5
+    return tf.math.divide_no_nan(tf.reduce_sum(profile * place, 1), tf.reduce_sum(profile, 1))
+
+
+def centred(ink):
+    """The ink's box scaled to 20 pixels on its longer side, centre of mass in the middle, full contrast.
+
+    float32 (B, H, W) in [0, 1] -> float32 (B, 28, 28) in [0, 1].
+    """
+    # A tenth of full ink: what a JPEG leaves around a stroke is fainter.
+    boxes = [extent(tf.reduce_max(ink, 3 - axis) > 0.1) for axis in (1, 2)]
+    longest = tf.maximum(boxes[0][1], boxes[1][1])
+    down, across = (
+        resampling(*box, longest, centre_of_mass(ink, axis), tf.shape(ink)[axis])
+        for axis, box in zip((1, 2), boxes, strict=True)
+    )
+    digits = tf.matmul(tf.matmul(down, ink), across, transpose_b=True)
+    return tf.clip_by_value(tf.math.divide_no_nan(digits, tf.reduce_max(digits, [1, 2], keepdims=True)), 0, 1)
+
+
+def resampling(first, length, longest, middle, size):
+    """The linear map that scales one axis by 20 / longest and brings `middle` to 14.5, to the nearest whole pixel.
+
+    first, length (B,): the lines of the box; middle (B,): the centre of mass. Returns float32 (B, 28, size). The filter
+    is a triangle as wide as the scaling needs, as in tf.image.resize with antialiasing.
+    """
+    first, length = tf.cast(first, tf.float32), tf.cast(length, tf.float32)
+    scaled = tf.maximum(tf.round(20 * length / tf.cast(longest, tf.float32)), 1)
+    step = length / scaled
+    offset = tf.clip_by_value(tf.round(14.5 - (middle - first) / step), 0, 28 - scaled)
+    first, length, scaled, step, offset = (value[:, tf.newaxis] for value in (first, length, scaled, step, offset))
+    line = tf.range(28.0) - offset
+    source = tf.range(tf.cast(size, tf.float32))
+    inside = tf.cast((source >= first) & (source < first + length), tf.float32)
+    distance = abs((first + (line + 0.5) * step)[..., tf.newaxis] - (source + 0.5))
+    weights = tf.nn.relu(1 - distance / tf.maximum(step, 1)[..., tf.newaxis]) * inside[:, tf.newaxis]
+    weights *= tf.cast((line >= 0) & (line < scaled), tf.float32)[..., tf.newaxis]
+    return tf.math.divide_no_nan(weights, tf.reduce_sum(weights, 2, keepdims=True))
+
+
+def decode_image(image_bytes):
+    """One encoded picture: scalar string -> RGB uint8 (H, W, 3), grey repeated, what is transparent over_background.
+
+    Accepts PNG, JPEG and BMP of at most 25 million pixels by their header, which is read before anything is decoded.
+    16 bits per channel are cut to 8; the alpha channel of a BMP and a JPEG's note on orientation are ignored.
+    Raises tf.errors.InvalidArgumentError for everything else and for what does not decode.
+    """
+    start = tf.strings.substr(image_bytes, 0, 8)
+    png = start == b"\x89PNG\r\n\x1a\n"
+    jpeg = tf.strings.substr(start, 0, 3) == b"\xff\xd8\xff"
+    bmp = tf.strings.substr(start, 0, 2) == b"BM"
+    # In float64, since the product of two sides of 32 bits does not fit into 64 bits with a sign.
+    sides = tf.case(
+        [
+            (png, lambda: two_integers(image_bytes, 16, little_endian=False)),
+            (jpeg, lambda: tf.cast(tf.io.extract_jpeg_shape(image_bytes)[:2], tf.float64)),
+            # A negative height means that the rows go from top to bottom.
+            (bmp, lambda: tf.abs(two_integers(image_bytes, 18, little_endian=True))),
+        ],
+        default=lambda: tf.zeros([2], tf.float64),
+    )
+    allowed = (tf.reduce_min(sides) > 0) & (tf.reduce_prod(sides) <= MOST_PIXELS)
+    check = tf.debugging.Assert(allowed, ["no PNG, JPEG or BMP of at most 25 million pixels; its sides are", sides])
+    with tf.control_dependencies([check] if check is not None else []):
+        image_bytes = tf.identity(image_bytes)
+    picture = tf.case(
+        [(png, lambda: decode_png(image_bytes)), (jpeg, lambda: tf.io.decode_jpeg(image_bytes, channels=3))],
+        default=lambda: decode_bmp(image_bytes),
+    )
+    return tf.ensure_shape(picture, [None, None, 3])
+
+
+def two_integers(image_bytes, position, little_endian):
+    """Two neighbouring signed integers of 32 bits inside a scalar string -> float64 (2,)."""
+    both = tf.io.decode_raw(tf.strings.substr(image_bytes, position, 8), tf.int32, little_endian=little_endian)
+    return tf.cast(tf.ensure_shape(both, [2]), tf.float64)
+
+
+def decode_png(image_bytes):
+    picture = tf.io.decode_png(image_bytes, channels=4)
+    opaque = tf.reduce_all(picture[..., 3] == 255)
+    return tf.cond(opaque, lambda: picture[..., :3], lambda: over_background(picture))
+
+
+def decode_bmp(image_bytes):
+    picture = tf.io.decode_bmp(image_bytes)
+    return tf.cond(tf.shape(picture)[2] == 1, lambda: tf.repeat(picture, 3, axis=2), lambda: picture[..., :3])
+
+
+def prepare_bytes(image_bytes, prepare, shape):
+    """Decode and prepare pictures of mixed sizes and formats: string (B,) -> float32 (B, *shape) and valid bool (B,).
+
+    prepare: a preparation, uint8 (1, H, W, 3) -> float32 (1, *shape). Where decode_image raises, valid is False and
+    the prepared picture is all 0; the others are as without it.
+    """
+    image_bytes = tf.ensure_shape(image_bytes, [None])
+    count = tf.shape(image_bytes)[0]
+
+    def numbered(position, item):
+        return position, tf.ensure_shape(prepare(decode_image(item)[tf.newaxis])[0], shape)
+
+    # Only tf.data can leave out what fails; what is left out is recognised by its missing number.
+    prepared = (
+        tf.data.Dataset.from_tensor_slices((tf.range(count), image_bytes))
+        .map(numbered, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .ignore_errors(log_warning=False)
+        .batch(tf.cast(tf.maximum(count, 1), tf.int64))
+    )
+    nothing = tf.data.Dataset.from_tensors((tf.zeros([0], tf.int32), tf.zeros([0, *shape])))
+    positions, images = prepared.concatenate(nothing).take(1).get_single_element()
+    valid = tf.scatter_nd(positions[:, tf.newaxis], tf.ones_like(positions), [count]) > 0
+    images = tf.scatter_nd(positions[:, tf.newaxis], images, tf.stack([count, *shape]))
+    return tf.ensure_shape(images, [None, *shape]), valid
