@@ -49,7 +49,8 @@ class TrainableSubsampling(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(input_shape[-1],), initializer="zeros")
 
     def call(self, x):
-        total = 4 * ops.average_pool(x, 2, data_format="channels_last")
+        # Strides are said, since with Keras 3.15 their default fails under JAX.
+        total = 4 * ops.average_pool(x, (2, 2), (2, 2), data_format="channels_last")
         return self.activation(total * self.coefficient + self.bias)
 
     def get_config(self):
