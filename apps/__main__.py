@@ -1,4 +1,4 @@
-"""`python -m apps` lists the apps: each is a file beside this one, and the first line of its docstring says what it does."""
+"""`python -m apps` lists the apps: the files beside this one, with the first line of their docstrings."""
 
 import ast
 from pathlib import Path

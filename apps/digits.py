@@ -4,32 +4,41 @@ Trains a digit network on MNIST, evaluates it on the test split, exports it as a
 single digits (predict) or scanned pages with lines of digits (read).
 """
 
+import dataclasses
+import json
+import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cyclopts import Parameter
 
-from kerascnn import cli
-from kerascnn.errors import DataAbsent, UsageError
-from kerascnn.models import MODELS
+from kerascnn import cli, verbs
+from kerascnn.errors import DataAbsent
+from kerascnn.files import read_json
+from kerascnn.models import check_name
 from kerascnn.recipe import TrainingRecipe
+from kerascnn.saved_model import latest_version
 
-FOLDER = Path(__file__).resolve().parents[1] / "saved_models" / "digits"
+SHIPPED = Path(__file__).resolve().parents[1] / "saved_models" / "digits"
 
 app = cli.create_app("digits", __doc__)
 
+Out = Annotated[Path, Parameter(help="The model folder.")]
+DataDir = Annotated[Path | None, Parameter(help="Where TensorFlow Datasets keeps its files; default: TFDS_DATA_DIR.")]
+Server = Annotated[str | None, Parameter(help="Address of a TensorFlow Serving REST server to ask instead of --out.")]
+Files = Annotated[list[Path], Parameter(help="Image files: PNG, JPEG or BMP.", negative="", consume_multiple=True)]
+
 
 @Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe(TrainingRecipe):
     model: str = "lenet5"
-    "The network, a name that `python -m apps.digits models` lists."
-    data: Literal["auto", "mnist", "fashion_mnist", "sklearn_digits", "synthetic"] = "auto"
+    "The network: mlp, simple_cnn, five_layer_cnn, lenet5, lenet5_1998 or vgg_digits."
+    data: Literal["auto", "mnist", "sklearn_digits", "synthetic"] = "auto"
     "Auto is MNIST where it can be had, else the digits that scikit-learn ships."
     epochs: int = 120
     learning_rate: float = 3e-3
@@ -48,49 +57,132 @@ class Recipe(TrainingRecipe):
     "Elastic distortion: Simard's alpha in pixels."
 
 
+DEMO = Recipe(epochs=12, shift=1.0, rotation=5.0, elastic=0.0, ema=0.98)
+
+
 @app.command
-def train(recipe: Recipe = Recipe(), *, data_dir: Path | None = None, out: Path = FOLDER, resume: bool = False):
-    """Train a network; the folder --out gets model.keras, history.csv, a learning curve and recipe.json.
-
-    Parameters
-    ----------
-    data_dir: Where TensorFlow Datasets keeps its files; default TFDS_DATA_DIR.
-    out: The model folder.
-    resume: Continue a run that was stopped; give the flags it was started with.
-    """
-    if recipe.model not in MODELS:
-        from kerascnn.models import builder
-
-        builder(recipe.model)
+def train(
+    recipe: Recipe = Recipe(),
+    *,
+    data_dir: DataDir = None,
+    out: Out = SHIPPED,
+    resume: Annotated[bool, Parameter(help="Continue a stopped run; give the flags it was started with.")] = False,
+    smoke: Annotated[bool, Parameter(help="Two epochs on synthetic data: proves the wiring, nothing else.")] = False,
+):
+    """Train a network; --out gets model.keras, history.csv, learning_curve.png and recipe.json."""
+    check_name(recipe.model)
+    recipe = verbs.smoke(recipe) if smoke else recipe
     cli.load_tensorflow()
-    import keras
-
     from kerascnn.datasets.augmentation import distortion
-    from kerascnn.losses import SparseCrossEntropy
-    from kerascnn.models import builder
-    from kerascnn.training import fit
 
-    data = load_data(recipe.data, data_dir)
+    augment = distortion(recipe.shift, recipe.rotation, recipe.zoom, recipe.shear, recipe.elastic)
+    verbs.train_classifier("digits", recipe, load_data(recipe.data, data_dir), augment, out, resume)
 
-    def build():
-        return builder(recipe.model)(data.train.images.shape[1:], len(data.class_names))
 
-    fit(
-        build,
-        data.train,
-        data.validation,
-        recipe,
-        out,
-        loss=SparseCrossEntropy(recipe.label_smoothing),
-        metrics=[lambda: keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        augment=distortion(recipe.shift, recipe.rotation, recipe.zoom, recipe.shear, recipe.elastic),
-        facts={"app": "digits", "data": data.facts()},
-        resume=resume,
-    )
+@app.command
+def evaluate(
+    *,
+    data_dir: DataDir = None,
+    out: Out = SHIPPED,
+    require: Annotated[tuple[str, ...], Parameter(help="NAME=MIN: exit code 4 unless the metric reaches it.")] = (),
+):
+    """Score the trained network on the test split; --out gets metrics.json, confusion.png and mistakes.png."""
+    cli.load_tensorflow()
+    from kerascnn.preparation import prepare_digits
+
+    verbs.evaluate_classifier(lambda name: load_data(name, data_dir), prepare_digits, out, require)
+
+
+@app.command
+def export(*, out: Out = SHIPPED):
+    """Write the trained network as the next version of a SavedModel in --out."""
+    cli.load_tensorflow()
+    from kerascnn.preparation import prepare_digits
+
+    from kerascnn.datasets.synthetic import drawn
+
+    verbs.export_classifier(prepare_digits, out, drawn(10, 0).images)
+
+
+@app.command
+def predict(files: Files, *, out: Out = SHIPPED, server: Server = None):
+    """Name the digit on each image file: file, digit and probability, separated by tabs."""
+    verbs.predict_classes(files, verbs.classifier("digits", out, server))
+
+
+@app.command
+def read(
+    files: Files,
+    *,
+    out: Out = SHIPPED,
+    server: Server = None,
+    pictures: Annotated[Path, Parameter(help="Where the annotated pages go.")] = Path("runs/read"),
+):
+    """Read lines of digits from scanned or photographed pages: one JSON object a page, and an annotated picture."""
+    from kerascnn.sheets import annotate, read_page
+
+    from kerascnn.pictures import load_picture, save_picture
+
+    pages = {file: load_picture(file) for file in files}
+    classify = verbs.classifier("digits", out, server)
+    for file, page in pages.items():
+        lines = read_page(page, lambda crops: classify(crops, "serving_default")["probabilities"])
+        picture = pictures / f"{file.stem}.png"
+        save_picture(picture, annotate(page, lines))
+        text = ["".join(digit.digit for digit in line) for line in lines]
+        digits = [[dataclasses.asdict(digit) for digit in line] for line in lines]
+        cli.result({"file": str(file), "lines": text, "picture": str(picture), "digits": digits})
+
+
+@app.command
+def demo(*, data_dir: DataDir = None, out: Out = Path("runs/digits")):
+    """The whole way in one command: train LeNet-5, evaluate, export, and read a sheet through the SavedModel."""
+    if (out / "recipe.json").is_file():
+        cli.note(f"{out} holds a trained model; delete the folder to train again")
+    else:
+        train(DEMO, data_dir=data_dir, out=out, resume=True)
+    evaluate(data_dir=data_dir, out=out)
+    export(out=out)
+    written, sheet = compose_sample(out, data_dir)
+    reader = [sys.executable, __file__, "read", sheet, "--out", out, "--pictures", out / "read"]
+    answer = subprocess.run(reader, stdout=subprocess.PIPE, check=False)
+    if answer.returncode:
+        sys.exit(answer.returncode)
+    print_table(out, written, json.loads(answer.stdout))
+
+
+def compose_sample(out, data_dir):
+    """(the lines written on it, the path) of a sheet composed of test digits of the run's data set."""
+    from kerascnn.datasets.digit_sheets import compose_sheet
+
+    from kerascnn.pictures import save_picture
+
+    test = load_data(read_json(out / "recipe.json")["data"]["name"], data_dir).test
+    page, lines = compose_sheet(test.images, test.labels, seed=0)
+    save_picture(out / "sheet.png", page)
+    return ["".join(str(digit) for digit, _ in line) for line in lines], out / "sheet.png"
+
+
+def print_table(out, written, answer):
+    """What `make run` ends with, on stdout: name and value, separated by a tab."""
+    record, metrics = read_json(out / "recipe.json"), read_json(out / "metrics.json")
+    rows = {
+        "data": record["data"]["description"],
+        "test error": f"{100 * metrics['error']:.2f} % of {metrics['examples']:,}",
+        "training time": f"{record['training_seconds']:.0f} s, {record['epochs_run']} epochs",
+        "training rate": f"{record['images_per_second']:,} images/s",
+        "model": out / "model.keras",
+        "SavedModel": latest_version(out),
+        "written": "  ".join(written),
+        "read": "  ".join(answer["lines"]),
+        "annotated": answer["picture"],
+    }
+    for name, value in rows.items():
+        print(f"{name:<14}\t{value}")
 
 
 def load_data(name, data_dir):
-    """The Dataset called `name`; auto falls back to scikit-learn's digits where MNIST is neither there nor to be had."""
+    """The Dataset called `name`; auto is MNIST, or scikit-learn's digits where it is neither there nor to be had."""
     from kerascnn import datasets
 
     try:

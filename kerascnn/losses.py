@@ -8,8 +8,8 @@ from keras import ops
 class SparseCrossEntropy(keras.losses.Loss):
     """Cross-entropy of logits (B, classes) against int labels (B,), with label smoothing.
 
-    The target is 1 - label_smoothing for the label plus label_smoothing / classes for every class (Szegedy et al., 2015,
-    arXiv:1512.00567, section 7). Keras has label smoothing for one-hot targets only.
+    The target is 1 - label_smoothing for the label plus label_smoothing / classes for every class (Szegedy et al.,
+    2015, arXiv:1512.00567, section 7). Keras has label smoothing for one-hot targets only.
     """
 
     def __init__(self, label_smoothing=0.0, name="cross_entropy", **kwargs):

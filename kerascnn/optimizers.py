@@ -8,7 +8,7 @@ def create_optimizer(recipe, steps_per_epoch):
     """The keras.optimizers.Optimizer of a TrainingRecipe; steps_per_epoch counts batches."""
     options = {
         "learning_rate": learning_rate(recipe, steps_per_epoch / recipe.accumulate),
-        "weight_decay": recipe.weight_decay or None,
+        "weight_decay": recipe.weight_decay if recipe.optimizer == "adamw" else recipe.weight_decay or None,
         "global_clipnorm": recipe.clip_norm or None,
         "use_ema": recipe.ema > 0,
         "ema_momentum": recipe.ema or None,
@@ -28,7 +28,7 @@ def create_optimizer(recipe, steps_per_epoch):
 
 
 def learning_rate(recipe, steps_per_epoch):
-    """A number (constant and plateau without warm-up) or a schedule over updates, of which an epoch has steps_per_epoch."""
+    """A number (plateau) or a schedule over updates, of which an epoch has steps_per_epoch."""
     peak = recipe.learning_rate
     if recipe.schedule == "plateau":
         return peak
@@ -46,7 +46,7 @@ def learning_rate(recipe, steps_per_epoch):
 
 @keras.saving.register_keras_serializable(package="kerascnn")
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
-    """The schedule `after`, multiplied by a ramp from 0 to 1 over the first `steps` updates (Keras has it for cosine only)."""
+    """The schedule `after`, times a ramp from 0 to 1 over the first `steps` updates (Keras has it for cosine only)."""
 
     def __init__(self, after, steps):
         super().__init__()

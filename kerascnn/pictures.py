@@ -1,6 +1,10 @@
 """Every figure, plot and contact sheet."""
 
+import cv2
 import numpy as np
+
+from kerascnn.errors import InputError
+from kerascnn.files import write_aside
 
 
 def figure(width, height):
@@ -11,7 +15,7 @@ def figure(width, height):
 
 
 def learning_curve(history, path):
-    """Draw loss and accuracy of training and validation over the epochs of `history`, a list of dicts, to a PNG file."""
+    """Draw loss and accuracy over the epochs of `history`, a list of dicts, to a PNG file."""
     sheet = figure(9, 3.6)
     epochs = np.arange(1, len(history) + 1)
     for axes, name in zip(sheet.subplots(1, 2), ("loss", "accuracy"), strict=True):
@@ -70,3 +74,24 @@ def mistakes_sheet(images, labels, probabilities, class_names, path, most=100):
                 f"{class_names[labels[i]]} → {class_names[predicted[i]]}  {probabilities[i].max():.2f}", fontsize=8
             )
     sheet.savefig(path, format="png")
+
+
+def load_picture(path):
+    """The picture in a file as uint8 (H, W, 3), blue first. Raises InputError when it cannot be read or decoded."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path} ({error.strerror}); check the path") from None
+    picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    if picture is None:
+        raise InputError(f"cannot decode {path}; give a PNG, JPEG or BMP file")
+    return picture
+
+
+def save_picture(path, picture):
+    """Write uint8 (H, W) or (H, W, 3), blue first, as PNG. Raises InputError when the place cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_aside(path, lambda aside: aside.write_bytes(cv2.imencode(".png", picture)[1]))
+    except OSError as error:
+        raise InputError(f"cannot write {path} ({error.strerror}); choose another folder") from None

@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from kerascnn import __version__
 from kerascnn.errors import InputError, TrainingStopped, UsageError
-from kerascnn.files import write_aside, write_json
+from kerascnn.files import read_json, write_aside, write_json
+from kerascnn.models import builder
 from kerascnn.pictures import learning_curve
 
 
@@ -61,15 +62,14 @@ class Run(keras.callbacks.Callback):
                     optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True
                 )
             }
-        return [keras.ops.convert_to_numpy(averages.get(id(v), v)).copy() for v in self.model.variables]
+        return [averages.get(id(v), v).numpy().copy() for v in self.model.variables]
 
     def on_train_begin(self, logs=None):
-        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        optimizer = [v.numpy().copy() for v in self.model.optimizer.variables]
         for epoch, row in enumerate(self.history):
             for callback in self.stateful:
                 callback.on_epoch_end(epoch, dict(row))
-        if self.recipe.schedule == "plateau":
-            self.model.optimizer.learning_rate.assign(rate)
+        assign(self.model.optimizer.variables, optimizer)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.started = time.perf_counter()
@@ -89,7 +89,7 @@ class Run(keras.callbacks.Callback):
     def on_test_begin(self, logs=None):
         self.trained = time.perf_counter()
         if self.recipe.ema:
-            self.raw = [keras.ops.convert_to_numpy(v).copy() for v in self.model.variables]
+            self.raw = [v.numpy().copy() for v in self.model.variables]
             assign(self.model.variables, self.kept())
 
     def on_test_end(self, logs=None):
@@ -105,15 +105,14 @@ class Run(keras.callbacks.Callback):
             self.best = self.kept()
         self.history.append(row)
         self.ended = self.model.stop_training or self.epochs_done == self.recipe.epochs
-        shown = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if "second" not in name)
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in row.items() if "second" not in name)
         print(f"epoch {epoch + 1}/{self.recipe.epochs}  {shown}  {rate:,.0f} images/s", file=sys.stderr, flush=True)
         self.save()
 
     def save(self):
         """One checkpoint with everything that decides how the run goes on, and what a reader wants to see of it."""
-        arrays = {f"model/{i}": v for i, v in enumerate(self.model.variables)}
-        arrays |= {f"optimizer/{i}": v for i, v in enumerate(self.model.optimizer.variables)}
-        arrays = {name: keras.ops.convert_to_numpy(v) for name, v in arrays.items()}
+        arrays = {f"model/{i}": v.numpy() for i, v in enumerate(self.model.variables)}
+        arrays |= {f"optimizer/{i}": v.numpy() for i, v in enumerate(self.model.optimizer.variables)}
         arrays |= {f"best/{i}": v for i, v in enumerate(self.best)}
         meta = json.dumps({"facts": self.facts, "history": self.history, "ended": self.ended})
         write_aside(self.checkpoint, lambda aside: np.savez(aside, meta=meta, **arrays))
@@ -129,8 +128,8 @@ class Run(keras.callbacks.Callback):
     def restore(self):
         """Take up the checkpoint. Raises UsageError when it is of another recipe, InputError when it is damaged."""
         try:
-            with np.load(self.checkpoint) as file:
-                arrays = dict(file)
+            with open(self.checkpoint, "rb") as file, np.load(file) as stored:
+                arrays = dict(stored)
             meta = json.loads(str(arrays["meta"]))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{self.checkpoint} is damaged ({error}); train again into another --out") from None
@@ -191,3 +190,21 @@ def hardware():
         processor = next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
     devices = [device for device in keras.distribution.list_devices() if not device.startswith("cpu")]
     return ", ".join([*devices, f"{processor}, {cores} cores"])
+
+
+def load_trained(folder):
+    """(model, recipe record) of a finished run in `folder`; the model is not compiled.
+
+    Raises InputError when there is no finished run, or its files are damaged.
+    """
+    if not (folder / "recipe.json").is_file() or not (folder / "model.keras").is_file():
+        raise InputError(
+            f"no trained model at {folder / 'model.keras'}; run `train` first or name another folder with --out"
+        )
+    record = read_json(folder / "recipe.json")
+    try:
+        builder(record["recipe"]["model"])
+        return keras.saving.load_model(folder / "model.keras", compile=False), record
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, UsageError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{folder / 'model.keras'} is damaged ({reason}); restore it or train again") from None

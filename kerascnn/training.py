@@ -106,9 +106,9 @@ def half_precision():
 def epoch_steps(examples, batch_size, image_size):
     """(steps of an epoch, steps the compiled function runs at once).
 
-    Running many steps in one call is what makes small networks fast: the host's work between two calls costs as much as
-    a LeNet-5 step. Keras runs whole calls only, so the epoch is cut to a multiple; the count between 16 and 32 that cuts
-    least is taken. Networks with large batches gain nothing, and would show progress too rarely.
+    Running many steps in one call is what makes small networks fast: the host's work between two calls costs as much
+    as a LeNet-5 step. Keras runs whole calls only, so the epoch is cut to a multiple; the count between 16 and 32 that
+    cuts least is taken. Large batches gain nothing from it, and would show progress too rarely.
     """
     steps = examples // batch_size
     if steps == 0:

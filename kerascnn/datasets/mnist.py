@@ -17,10 +17,11 @@ import numpy as np
 from kerascnn.datasets import Dataset, Examples, cut
 from kerascnn.errors import DataAbsent, InputError
 
+TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
 LICENCES = {"mnist": "CC BY-SA 3.0", "fashion_mnist": "MIT"}
 CLASS_NAMES = {
     "mnist": tuple("0123456789"),
-    "fashion_mnist": tuple("t-shirt,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,ankle boot".split(",")),
+    "fashion_mnist": ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"),
 }
 
 
@@ -47,7 +48,7 @@ def check_originals(manual, url_infos):
 
 
 def check_reachable(manual, url_infos):
-    """Raise DataAbsent unless the first original can be asked for: TFDS itself only gives up after minutes of retries."""
+    """Raise DataAbsent unless the first original answers: TFDS itself gives up only after minutes of retries."""
     url = next(iter(url_infos))
     try:
         urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=3).close()
@@ -95,8 +96,7 @@ def load(name, data_dir=None):
         test=test,
         class_names=CLASS_NAMES[name],
         licence=LICENCES[name],
-        description=f"{'MNIST' if name == 'mnist' else 'Fashion-MNIST'}, {len(train) + len(validation):,} + {len(test):,} "
-        "images of 28x28",
+        description=f"{TITLES[name]}, {len(train) + len(validation):,} + {len(test):,} images of 28x28",
     )
 
 

@@ -20,12 +20,14 @@ MODELS = {
 }
 
 
-def builder(name):
-    """The builder function called `name`, a key of MODELS.
-
-    Raises UsageError for an unknown name; the message lists the near matches, or all names when none is near.
-    """
+def check_name(name):
+    """Raise UsageError unless `name` is a key of MODELS; the message lists the near matches, or all when none is near."""
     if name not in MODELS:
         choices = difflib.get_close_matches(name, MODELS, n=5) or sorted(MODELS)
         raise UsageError(f"unknown model {name!r}; choose one of {', '.join(choices)}")
+
+
+def builder(name):
+    """The builder function called `name`. Raises UsageError as check_name does."""
+    check_name(name)
     return getattr(importlib.import_module(f"kerascnn.models.{MODELS[name]}"), name)

@@ -1,0 +1,54 @@
+"""Finding and calling an exported SavedModel with TensorFlow alone: no Keras call, none of our model code."""
+
+from kerascnn.errors import InputError
+
+
+def versions(folder):
+    """The version folders in a model folder, lowest number first."""
+    children = folder.iterdir() if folder.is_dir() else ()
+    found = [child for child in children if child.name.isdecimal() and (child / "saved_model.pb").is_file()]
+    return sorted(found, key=lambda child: int(child.name))
+
+
+def latest_version(folder):
+    """The highest version folder. Raises InputError when there is none."""
+    found = versions(folder)
+    if not found:
+        raise InputError(f"no SavedModel under {folder}; run `export` first or name another folder with --out")
+    return found[-1]
+
+
+def load_signatures(version):
+    """The signatures of the SavedModel in a version folder, by name. Raises InputError when it is damaged."""
+    import tensorflow as tf
+
+    try:
+        return tf.saved_model.load(str(version)).signatures
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"the SavedModel {version} is damaged ({reason}); restore it or export again") from None
+
+
+def local_classifier(folder):
+    """classify(inputs, signature name) -> dict of arrays, by the latest version in a model folder.
+
+    serving_default takes uint8 (B, H, W, C), predict_bytes a list of encoded pictures; text comes back as str.
+    """
+    import tensorflow as tf
+
+    signatures = load_signatures(latest_version(folder))
+
+    def classify(inputs, signature):
+        call = signatures[signature]
+        ((name, spec),) = call.structured_input_signature[1].items()
+        answer = call(**{name: tf.constant(inputs, spec.dtype)})
+        return {key: text(value.numpy()) for key, value in answer.items()}
+
+    return classify
+
+
+def text(array):
+    """An array of bytes objects as nested lists of str; other arrays as they are."""
+    if array.dtype != object:
+        return array
+    return [text(part) if hasattr(part, "dtype") else part.decode() for part in array]

@@ -1,0 +1,106 @@
+"""The verbs that all classification apps share; an app says which data, network and preparation.
+
+TensorFlow and Keras are imported inside the verbs, after everything that can be checked without them.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from kerascnn import cli
+from kerascnn.errors import InputError
+from kerascnn.files import read_json
+from kerascnn.saved_model import local_classifier
+
+
+def smoke(recipe):
+    """The recipe of a few seconds' run on synthetic data, which proves the wiring and says so."""
+    cli.note("note: --smoke trains on drawn numerals; its figures say nothing about real pictures")
+    return dataclasses.replace(recipe, data="synthetic", epochs=2, batch_size=min(recipe.batch_size, 32))
+
+
+def train_classifier(app, recipe, data, augment, out, resume):
+    """Train recipe.model on `data`, a Dataset, into the folder `out`."""
+    import keras
+
+    from kerascnn.losses import SparseCrossEntropy
+    from kerascnn.models import builder
+    from kerascnn.training import fit
+
+    fit(
+        lambda: builder(recipe.model)(data.train.images.shape[1:], len(data.class_names)),
+        data.train,
+        data.validation,
+        recipe,
+        out,
+        loss=SparseCrossEntropy(recipe.label_smoothing),
+        metrics=[lambda: keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        augment=augment,
+        facts={"app": app, "data": data.facts(), "class_names": data.class_names},
+        resume=resume,
+    )
+
+
+def evaluate_classifier(load_data, prepare, out, requirements):
+    """Score the model in `out` on the test split of the data it was trained on; print and check the metrics.
+
+    load_data(name) -> Dataset. prepare: the app's function of preparation.py.
+    """
+    from kerascnn.evaluation import evaluate_classifier
+    from kerascnn.run import load_trained
+
+    model, record = load_trained(out)
+    data = load_data(record["data"]["name"])
+    if data.checksum() != record["data"]["sha256"]:
+        cli.note(f"note: the data are not those the model in {out} was trained on")
+    facts = {"data": data.name, "split": "test", "model": model.name}
+    metrics = evaluate_classifier(model, prepare, data.test, data.class_names, out, facts)
+    cli.result({name: value for name, value in metrics.items() if name != "per_class"})
+    cli.require(metrics, requirements)
+
+
+def export_classifier(prepare, out, warmup_images):
+    """Write the model in `out` as its next SavedModel version and print where that lies."""
+    from kerascnn.export import export_classifier
+    from kerascnn.run import load_trained
+
+    model, record = load_trained(out)
+    metrics = read_json(out / "metrics.json") if (out / "metrics.json").is_file() else None
+    card = {"model": model.name, "recipe": record["recipe"], "data": record["data"], "metrics": metrics}
+    version = export_classifier(model, prepare, record["class_names"], out, card, warmup_images)
+    cli.result({"saved_model": str(version)})
+
+
+def predict_classes(files, classify):
+    """Print file, class name and probability of each picture, tab-separated.
+
+    Raises InputError, after all others are printed, naming the files that are no PNG, JPEG or BMP picture.
+    """
+    answer = classify([read_bytes(file) for file in files], "predict_bytes")
+    invalid = []
+    for file, name, score, valid in zip(files, answer["class_name"], answer["score"], answer["valid"], strict=True):
+        if valid:
+            print(f"{file}\t{name}\t{score:.4f}")
+        else:
+            invalid.append(str(file))
+    if invalid:
+        raise InputError(
+            f"cannot decode {', '.join(invalid)}; give PNG, JPEG or BMP files of at most 25 million pixels"
+        )
+
+
+def classifier(app, out, server):
+    """classify(inputs, signature name) -> dict of arrays, by the SavedModel in `out` or by the server at an address."""
+    if server:
+        from kerascnn.serving.client import predict
+
+        return lambda inputs, signature: predict(server, app, inputs, signature)
+    cli.load_tensorflow()
+    return local_classifier(out)
+
+
+def read_bytes(file):
+    """The content of a file. Raises InputError when it cannot be read."""
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {file} ({error.strerror}); check the path") from None

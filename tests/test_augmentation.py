@@ -1,0 +1,75 @@
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from kerascnn.datasets.augmentation import affine_grid, blur_matrix, distortion, elastic_field, sample
+from kerascnn.datasets.synthetic import drawn
+
+IMAGES = tf.constant(drawn(20, 0).images / np.float32(255))
+
+
+def test_no_distortion_is_none():
+    assert distortion() is None
+
+
+def test_sampling_at_the_pixels_themselves_changes_nothing():
+    y, x = np.meshgrid(np.arange(28.0), np.arange(28.0), indexing="ij")
+    y, x = (np.broadcast_to(v, (20, 28, 28)).astype(np.float32) for v in (y, x))
+    np.testing.assert_allclose(sample(IMAGES, y, x), IMAGES, atol=1e-6)
+
+
+def test_sampling_equals_opencv_remap():
+    random = np.random.default_rng(0)
+    y, x = random.uniform(-3, 31, (2, 20, 28, 28)).astype(np.float32)
+    ours = sample(IMAGES, y, x).numpy()
+    for i in range(20):
+        theirs = cv2.remap(IMAGES[i].numpy(), x[i], y[i], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        # OpenCV rounds positions to 1/32 pixel
+        np.testing.assert_allclose(ours[i, ..., 0], theirs, atol=2 / 32)
+
+
+def test_sampling_keeps_channels_apart():
+    colours = tf.concat([IMAGES, 1 - IMAGES, 0 * IMAGES], -1)
+    y = x = np.full((20, 1, 1), 13.5, np.float32)
+    out = sample(colours, y, x).numpy()
+    expected = colours.numpy()[:, 13:15, 13:15].mean((1, 2))
+    np.testing.assert_allclose(out[:, 0, 0], expected, atol=1e-6)
+
+
+def test_the_grid_stays_within_the_limits():
+    y, x = affine_grid(500, 28, 28, (2.0, 0.0, 0.0, 0.0), tf.constant([1, 2]))
+    shift = y.numpy() - np.arange(28)[:, None]
+    assert np.ptp(shift, axis=(1, 2)).max() < 1e-4
+    assert 1.8 < np.abs(shift).max() <= 2
+    assert abs(shift.mean()) < 0.2
+
+
+def test_rotation_keeps_distances_from_the_centre():
+    y, x = affine_grid(50, 28, 28, (0.0, 30.0, 0.0, 0.0), tf.constant([1, 2]))
+    v, u = np.meshgrid(np.arange(28) - 13.5, np.arange(28) - 13.5, indexing="ij")
+    radius = np.hypot(y - 13.5, x - 13.5)
+    np.testing.assert_allclose(radius, np.broadcast_to(np.hypot(v, u), radius.shape), atol=1e-3)
+
+
+def test_elastic_blur_equals_scipy_gaussian():
+    from scipy.ndimage import gaussian_filter
+
+    noise = np.random.default_rng(0).uniform(-1, 1, (40, 40)).astype(np.float32)
+    blur = blur_matrix(40, 4.0)
+    expected = gaussian_filter(noise, 4.0, mode="constant", truncate=10)
+    np.testing.assert_allclose(blur @ noise @ blur.T, expected, atol=1e-4)
+
+
+def test_elastic_field_scales_with_alpha_and_differs_between_images():
+    small, large = (elastic_field(3, 28, 28, alpha, 4.0, tf.constant([0, 1])).numpy() for alpha in (1.0, 34.0))
+    np.testing.assert_allclose(large, 34 * small, rtol=1e-4, atol=1e-5)
+    assert np.abs(large[0, 0] - large[0, 1]).max() > 0.5
+
+
+def test_distortion_is_a_function_of_the_seed_alone():
+    augment = distortion(shift=2, rotation=10, zoom=0.1, shear=0.1, elastic=20)
+    first, again, other = (augment(IMAGES, tf.constant(seed, tf.int64)).numpy() for seed in ([0, 5], [0, 5], [0, 6]))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0.1
+    assert first.min() >= 0
+    assert first.max() <= 1 + 1e-6

@@ -1,0 +1,52 @@
+import numpy as np
+import tensorflow as tf
+
+from kerascnn.datasets import Examples
+from kerascnn.datasets.batches import evaluation_batches, training_batches
+
+EXAMPLES = Examples(np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1) * 25, np.arange(10, dtype=np.int32))
+
+
+def labels_of(batches):
+    return [labels.numpy().tolist() for _, labels in batches]
+
+
+def test_batches_are_float32_between_0_and_1_and_keep_pairs_together():
+    for images, labels in training_batches(EXAMPLES, 4, 2, seed=0, first_epoch=0, epochs=1):
+        assert images.dtype == "float32"
+        assert labels.dtype == "int32"
+        np.testing.assert_allclose(images[:, 0, 0, 0], labels.numpy() * 25 / 255, rtol=1e-6)
+
+
+def test_an_epoch_repeats_no_example_and_the_next_has_another_order():
+    batches = labels_of(training_batches(EXAMPLES, 5, 2, seed=0, first_epoch=0, epochs=2))
+    first, second = sum(batches[:2], []), sum(batches[2:], [])
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second
+
+
+def test_a_later_epoch_starts_where_the_uninterrupted_stream_would_be():
+    def augment(images, seed):
+        return images + tf.cast(seed[1], "float32")
+
+    whole = list(training_batches(EXAMPLES, 5, 2, seed=3, first_epoch=0, epochs=3, augment=augment))
+    rest = list(training_batches(EXAMPLES, 5, 2, seed=3, first_epoch=1, epochs=3, augment=augment))
+    assert len(rest) == 4
+    for (images, labels), (again, labels_again) in zip(whole[2:], rest, strict=True):
+        np.testing.assert_array_equal(images, again)
+        np.testing.assert_array_equal(labels, labels_again)
+
+
+def test_another_seed_is_another_order():
+    orders = [labels_of(training_batches(EXAMPLES, 10, 1, seed=seed, first_epoch=0, epochs=1)) for seed in (0, 1)]
+    assert orders[0] != orders[1]
+
+
+def test_evaluation_drops_no_example():
+    batches = labels_of(evaluation_batches(EXAMPLES, batch_size=4))
+    assert batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_evaluation_goes_through_the_preparation_it_is_given():
+    ((images, _),) = evaluation_batches(EXAMPLES, prepare=lambda x: 1 - tf.cast(x, "float32") / 255)
+    np.testing.assert_allclose(images[:, 0, 0, 0], 1 - np.arange(10) * 25 / 255, rtol=1e-6)

@@ -1,0 +1,106 @@
+import gzip
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerascnn.datasets import mnist as source
+from kerascnn.errors import DataAbsent, InputError
+
+# examples of each class in the two splits, as published with the data
+TRAIN = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+TEST = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+@pytest.mark.data
+def test_mnist_has_its_published_counts(mnist):
+    assert [len(part) for part in (mnist.train, mnist.validation, mnist.test)] == [55_000, 5_000, 10_000]
+    labels = np.concatenate([mnist.train.labels, mnist.validation.labels])
+    assert np.bincount(labels).tolist() == TRAIN
+    assert np.bincount(mnist.test.labels).tolist() == TEST
+    assert mnist.train.images.shape[1:] == (28, 28, 1)
+    assert mnist.train.images.dtype == np.uint8
+
+
+def originals():
+    """The folder with the four original files, as a user places them by hand, or a skip."""
+    manual = source.folder() / "downloads" / "manual"
+    if not (manual / "train-images-idx3-ubyte.gz").is_file():
+        pytest.skip("needs MNIST's original files in TFDS's manual folder")
+    return manual
+
+
+@pytest.mark.data
+def test_first_test_digit_equals_the_original_file(mnist):
+    with gzip.open(originals() / "t10k-images-idx3-ubyte.gz") as file:
+        pixels = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28, 1)
+    with gzip.open(originals() / "t10k-labels-idx1-ubyte.gz") as file:
+        labels = np.frombuffer(file.read(), np.uint8, offset=8)
+    order = np.lexsort(pixels.reshape(10_000, -1).T)
+    ours = np.lexsort(mnist.test.images.reshape(10_000, -1).T)
+    np.testing.assert_array_equal(pixels[order], mnist.test.images[ours])
+    assert np.bincount(labels).tolist() == TEST
+
+
+@pytest.mark.data
+def test_a_damaged_original_is_named_with_its_checksum(tmp_path, monkeypatch):
+    manual = tmp_path / "downloads" / "manual"
+    shutil.copytree(originals(), manual, ignore=lambda folder, names: [n for n in names if not n.endswith("ubyte.gz")])
+    damaged = manual / "t10k-labels-idx1-ubyte.gz"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    published = "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
+    with pytest.raises(InputError, match=rf"{damaged} is damaged: .*expected {published}; replace the file"):
+        source.load("mnist", tmp_path)
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Every address through a proxy that does not answer: the port was just released."""
+    import socket
+
+    with socket.socket() as port:
+        port.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{port.getsockname()[1]}"
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, address)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+
+
+@pytest.mark.parametrize(("name", "place"), [("mnist", "manual"), ("fashion_mnist", "manual/fashion_mnist")])
+def test_neither_files_nor_network_names_files_folder_and_source(name, place, tmp_path, no_network):
+    with pytest.raises(DataAbsent) as caught:
+        source.load(name, tmp_path)
+    message = str(caught.value)
+    assert message.endswith(f"in {tmp_path / 'downloads' / place}")
+    assert "train-images-idx3-ubyte.gz (sha256 " in message
+    assert "t10k-labels-idx1-ubyte.gz (sha256 " in message
+    assert "\n" not in message
+
+
+def test_fashion_mnist_needs_all_four_files_of_its_own_folder(tmp_path, no_network):
+    manual = tmp_path / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (manual / f"{name}-ubyte.gz").write_bytes(b"digits, not fashion")
+    with pytest.raises(DataAbsent):
+        source.load("fashion_mnist", tmp_path)
+
+
+@pytest.mark.data
+def test_prepared_data_that_are_damaged_are_named(mnist, tmp_path):
+    shutil.copytree(source.folder() / "mnist", tmp_path / "mnist")
+    record = next((tmp_path / "mnist").rglob("mnist-test.tfrecord*"))
+    os.truncate(record, record.stat().st_size // 2)
+    with pytest.raises(InputError, match=rf"the prepared data in {tmp_path}.* are damaged .*delete the folder"):
+        source.load("mnist", tmp_path)
+
+
+def test_data_folder_is_the_argument_then_the_environment(monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", "/somewhere")
+    assert source.folder("/here") == Path("/here")
+    assert source.folder() == Path("/somewhere")
+    monkeypatch.delenv("TFDS_DATA_DIR")
+    assert source.folder() == Path("~/tensorflow_datasets").expanduser()
