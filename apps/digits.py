@@ -97,9 +97,8 @@ def evaluate(
 def export(*, out: Out = SHIPPED):
     """Write the trained network as the next version of a SavedModel in --out."""
     cli.load_tensorflow()
-    from kerascnn.preparation import prepare_digits
-
     from kerascnn.datasets.synthetic import drawn
+    from kerascnn.preparation import prepare_digits
 
     verbs.export_classifier(prepare_digits, out, drawn(10, 0).images)
 
@@ -119,9 +118,8 @@ def read(
     pictures: Annotated[Path, Parameter(help="Where the annotated pages go.")] = Path("runs/read"),
 ):
     """Read lines of digits from scanned or photographed pages: one JSON object a page, and an annotated picture."""
-    from kerascnn.sheets import annotate, read_page
-
     from kerascnn.pictures import load_picture, save_picture
+    from kerascnn.sheets import annotate, read_page
 
     pages = {file: load_picture(file) for file in files}
     classify = verbs.classifier("digits", out, server)
@@ -154,7 +152,6 @@ def demo(*, data_dir: DataDir = None, out: Out = Path("runs/digits")):
 def compose_sample(out, data_dir):
     """(the lines written on it, the path) of a sheet composed of test digits of the run's data set."""
     from kerascnn.datasets.digit_sheets import compose_sheet
-
     from kerascnn.pictures import save_picture
 
     test = load_data(read_json(out / "recipe.json")["data"]["name"], data_dir).test

@@ -24,6 +24,7 @@ from kerascnn.training import epoch_steps, fit
 
 ROOT = Path(__file__).parents[1]
 RECIPE = TrainingRecipe(epochs=2, batch_size=32, learning_rate=3e-3)
+LENET5 = builder("lenet5")
 TRAIN, VALIDATION = drawn(640, 0), drawn(100, 1)
 
 
@@ -31,7 +32,7 @@ def accuracy():
     return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
 
 
-def train(folder, recipe=RECIPE, build=builder("lenet5"), **options):
+def train(folder, recipe=RECIPE, build=LENET5, **options):
     return fit(build, TRAIN, VALIDATION, recipe, folder, SparseCrossEntropy(), [accuracy], **options)
 
 
@@ -92,7 +93,7 @@ def train_what_a_resumed_run_could_lose(folder, resume):
     less than the plateau schedule takes for progress, so that it acts.
     """
     recipe = replace(RECIPE, epochs=25, optimizer="sgd", learning_rate=2e-7, ema=0.9, deterministic=True)
-    recipe = replace(recipe, schedule="plateau", decay_every=4, decay_factor=0.8)
+    recipe = replace(recipe, schedule="plateau", decay_every=1, decay_factor=0.9)
     augment = distortion(shift=2, rotation=10, elastic=20)
 
     def build():

@@ -1,0 +1,60 @@
+# make run: from nothing to a served model.  make test: all fast tests.  make check: format, lint and test, as CI does.
+.PHONY: install run test check format lint slow bench serve lock clean
+PYTHON ?= python3
+BIN := .venv/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+install: .venv/installed
+
+# a change of the lock file alone brings the environment up to date
+.venv/installed: requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else \
+	    f"error: python {v[0]}.{v[1]} is not supported by TensorFlow 2.21; use PYTHON=python3.11, 3.12 or 3.13")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	    { echo "error: python has no venv module; install it (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+run: install
+	@$(BIN)/python -m apps.digits demo
+
+test: install
+	$(BIN)/python -m pytest -q
+
+slow: install
+	$(BIN)/python -m pytest -q -m slow
+
+check: install lint test
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# PyTorch is only compared with, in an environment of its own
+.venv-bench/installed:
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 numpy
+	@touch $@
+
+bench: install .venv-bench/installed
+	$(BIN)/python benchmarks/pipeline_rate.py
+	$(BIN)/python benchmarks/training_rate.py
+	$(BIN)/python benchmarks/time_to_99.py
+	$(BIN)/python benchmarks/predict_latency.py
+	$(BIN)/python benchmarks/serving_latency.py
+	$(BIN)/python benchmarks/read_sheets.py
+
+serve: install
+	@$(BIN)/python -m kerascnn.serving.server
+
+lock: install
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --upgrade requirements.txt -o requirements.lock
+
+clean:
+	rm -rf .venv .venv-bench runs
