@@ -116,10 +116,10 @@ def ink_on_paper(grey):
 
 def otsu_threshold(grey):
     """The level whose two sides differ most for their sizes (Otsu, 1979): float32 (B, H, W) -> (B, 1, 1)."""
-    count = tf.math.bincount(
-        tf.cast(tf.reshape(grey, [tf.shape(grey)[0], -1]), tf.int32), minlength=256, maxlength=256, axis=-1
-    )
-    share = tf.cast(count, tf.float32) / tf.cast(tf.size(grey[0]), tf.float32)
+    pixels = tf.shape(grey)[1] * tf.shape(grey)[2]
+    levels = tf.cast(tf.reshape(grey, [-1, pixels]), tf.int32)
+    count = tf.math.bincount(levels, minlength=256, maxlength=256, axis=-1)
+    share = tf.cast(count, tf.float32) / tf.cast(pixels, tf.float32)
     below = tf.cumsum(share, axis=1)
     moment = tf.cumsum(share * tf.range(256.0), axis=1)
     between = tf.math.divide_no_nan(tf.square(moment[:, -1:] * below - moment), below * (1 - below))
@@ -204,17 +204,18 @@ def decode_image(image_bytes):
     16 bits per channel are cut to 8; the alpha channel of a BMP and a JPEG's note on orientation are ignored.
     Raises tf.errors.InvalidArgumentError for everything else and for what does not decode.
     """
-    start = tf.strings.substr(image_bytes, 0, 8)
-    png = start == b"\x89PNG\r\n\x1a\n"
-    jpeg = tf.strings.substr(start, 0, 3) == b"\xff\xd8\xff"
-    bmp = tf.strings.substr(start, 0, 2) == b"BM"
+    # Zeros behind a header that ends too early: no side is 0 in a picture.
+    header = tf.strings.join([tf.strings.substr(image_bytes, 0, 32), b"\0" * 32])
+    png = tf.strings.substr(header, 0, 8) == b"\x89PNG\r\n\x1a\n"
+    jpeg = tf.strings.substr(header, 0, 3) == b"\xff\xd8\xff"
+    bmp = tf.strings.substr(header, 0, 2) == b"BM"
     # In float64, since the product of two sides of 32 bits does not fit into 64 bits with a sign.
     sides = tf.case(
         [
-            (png, lambda: two_integers(image_bytes, 16, little_endian=False)),
+            (png, lambda: two_integers(header, 16, little_endian=False)),
             (jpeg, lambda: tf.cast(tf.io.extract_jpeg_shape(image_bytes)[:2], tf.float64)),
             # A negative height means that the rows go from top to bottom.
-            (bmp, lambda: tf.abs(two_integers(image_bytes, 18, little_endian=True))),
+            (bmp, lambda: tf.abs(two_integers(header, 18, little_endian=True))),
         ],
         default=lambda: tf.zeros([2], tf.float64),
     )
@@ -223,25 +224,30 @@ def decode_image(image_bytes):
     with tf.control_dependencies([check] if check is not None else []):
         image_bytes = tf.identity(image_bytes)
     picture = tf.case(
-        [(png, lambda: decode_png(image_bytes)), (jpeg, lambda: tf.io.decode_jpeg(image_bytes, channels=3))],
+        [(png, lambda: decode_png(image_bytes, header)), (jpeg, lambda: tf.io.decode_jpeg(image_bytes, channels=3))],
         default=lambda: decode_bmp(image_bytes),
     )
     return tf.ensure_shape(picture, [None, None, 3])
 
 
-def two_integers(image_bytes, position, little_endian):
+def two_integers(header, position, little_endian):
     """Two neighbouring signed integers of 32 bits inside a scalar string -> float64 (2,)."""
-    both = tf.io.decode_raw(tf.strings.substr(image_bytes, position, 8), tf.int32, little_endian=little_endian)
+    both = tf.io.decode_raw(tf.strings.substr(header, position, 8), tf.int32, little_endian=little_endian)
     return tf.cast(tf.ensure_shape(both, [2]), tf.float64)
 
 
-def decode_png(image_bytes):
+def decode_png(image_bytes, header):
+    """Scalar string -> RGB uint8 (H, W, 3)."""
     picture = tf.io.decode_png(image_bytes, channels=4)
-    opaque = tf.reduce_all(picture[..., 3] == 255)
+    # Of a picture with fewer than 8 bits, TensorFlow 2.21 gives a full alpha as 2^bits - 1.
+    bits = tf.cast(tf.io.decode_raw(tf.strings.substr(header, 24, 1), tf.uint8)[0], tf.int32)
+    full = tf.minimum(tf.bitwise.left_shift(1, bits) - 1, 255)
+    opaque = tf.reduce_all(tf.cast(picture[..., 3], tf.int32) == full)
     return tf.cond(opaque, lambda: picture[..., :3], lambda: over_background(picture))
 
 
 def decode_bmp(image_bytes):
+    """Scalar string -> RGB uint8 (H, W, 3)."""
     picture = tf.io.decode_bmp(image_bytes)
     return tf.cond(tf.shape(picture)[2] == 1, lambda: tf.repeat(picture, 3, axis=2), lambda: picture[..., :3])
 

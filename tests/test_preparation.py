@@ -182,40 +182,46 @@ def test_other_ranks_and_channels_are_an_error(shape):
             prepare(tf.zeros(shape, tf.uint8))
 
 
-def png(width, height, rows=b""):
+SEVEN = seven(ink=0, paper=255)
+COLOUR = np.repeat(SEVEN[..., np.newaxis], 3, 2)
+TRANSPARENT = np.dstack([np.zeros((200, 150, 3), np.uint8), seven()])
+
+
+def png(width, height, rows=b"", depth=8):
     """A grey PNG whose header claims a size, written chunk by chunk as RFC 2083 says."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
     start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
-    return start + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return start + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
 
 
-def palette_with_a_transparent_colour():
+def two_colours(paper, **options):
     picture = Image.fromarray((seven() == 0).astype(np.uint8)).convert("P")
-    picture.putpalette([0, 0, 0, 50, 60, 70])
-    return encoded(picture, "PNG", transparency=1)
+    picture.putpalette([0, 0, 0, *paper])
+    return encoded(picture, "PNG", bits=1, **options)
 
 
 def top_down_bmp():
-    whole = bytearray(encoded(seven()[::-1], "BMP"))
+    whole = bytearray(encoded(SEVEN[::-1], "BMP"))
     whole[22:26] = struct.pack("<i", -200)
     return bytes(whole)
 
 
-SEVEN = seven(ink=0, paper=255)
-COLOUR = np.repeat(SEVEN[..., np.newaxis], 3, 2)
-TRANSPARENT = np.dstack([np.zeros((200, 150, 3), np.uint8), seven()])
 GOOD = {
     "grey PNG": encoded(SEVEN, "PNG"),
     "RGB PNG": encoded(COLOUR, "PNG"),
     "RGBA PNG": encoded(TRANSPARENT, "PNG"),
     "grey PNG with alpha": encoded(Image.fromarray(TRANSPARENT).convert("LA"), "PNG"),
     "one-bit PNG": encoded(Image.fromarray(SEVEN).convert("1"), "PNG"),
+    "four-bit PNG": png(
+        150, 200, np.insert(SEVEN[:, ::2] & 0xF0 | SEVEN[:, 1::2] & 0x0F, 0, 0, axis=1).tobytes(), depth=4
+    ),
     "16-bit PNG": encoded(SEVEN.astype(np.uint16) * 257, "PNG"),
-    "palette PNG": palette_with_a_transparent_colour(),
+    "palette PNG": two_colours((255, 255, 255)),
+    "palette PNG with transparent paper": two_colours((50, 60, 70), transparency=1),
     "grey JPEG": encoded(SEVEN, "JPEG", quality=95),
     "progressive JPEG": encoded(COLOUR, "JPEG", quality=95, progressive=True),
     "CMYK JPEG": encoded(Image.fromarray(COLOUR).convert("CMYK"), "JPEG", quality=95),
@@ -258,9 +264,6 @@ BAD = {
 def test_a_picture_is_decoded_whatever_its_format(name):
     picture = decode_image(GOOD[name]).numpy()
     assert picture.dtype == np.uint8
-    if "palette" in name:
-        # The paper is transparent and the ink is black.
-        np.testing.assert_array_equal(picture, COLOUR)
     tolerance = 12 if "JPEG" in name else 0
     np.testing.assert_allclose(picture.astype(int), COLOUR, atol=tolerance)
 
@@ -290,10 +293,10 @@ def test_25_million_pixels_are_allowed_and_a_blank_picture_is_valid():
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded():
-    bomb = png(20_000, 20_000, bytes(20_000 * 20_001))
+    bomb = png(12_000, 12_000, bytes(12_000 * 12_001))
     start = time.perf_counter()
     _, valid = bytes_in_graph([bomb])
-    # Decoding it takes seconds and most of a gigabyte; looking at its header some milliseconds.
+    # Decoding it takes a second or more and gigabytes; looking at its header some milliseconds.
     assert time.perf_counter() - start < 1
     assert valid.numpy().tolist() == [False]
 
