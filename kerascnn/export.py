@@ -146,15 +146,22 @@ def signatures(network, prepare, class_names, shape):
     def logits(image):
         return network(prepared(image), training=False)
 
+    def classify(images):
+        # No image is passed on as one black image: oneDNN's fused convolution fails on an empty batch.
+        count = tf.shape(images)[0]
+        none = tf.cast(count == 0, tf.int32)
+        images = tf.pad(images, [[0, none]] + [[0, 0]] * len(shape))
+        return classification(logits(images)[:count], class_names)
+
     def predict(image):
-        return classification(logits(prepare(tf.ensure_shape(image, [None] * 4))), class_names)
+        return classify(prepare(tf.ensure_shape(image, [None] * 4)))
 
     def predict_bytes(image_bytes):
         images, valid = prepare_bytes(image_bytes, prepare, shape)
         empty = {"class_id": -1, "class_name": "", "top_names": ""}
         answer = {
             name: tf.where(valid if len(value.shape) == 1 else valid[:, tf.newaxis], value, empty.get(name, 0))
-            for name, value in classification(logits(images), class_names).items()
+            for name, value in classify(images).items()
         }
         return {**answer, "valid": valid}
 
