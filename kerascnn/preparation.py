@@ -26,10 +26,11 @@ def prepare_digits(images):
     """
     bright, ink = ink_on_paper(grey_levels(images))
     height, width = tf.shape(bright)[1], tf.shape(bright)[2]
-    corner = bright[:, :28, :28]
-    corner = tf.pad(corner, [[0, 0], [0, tf.maximum(28 - height, 0)], [0, tf.maximum(28 - width, 0)]])
+    side = tf.maximum(28, tf.maximum(height, width))
+    to_square = [[0, 0], [0, side - height], [0, side - width]]
+    corner = tf.pad(bright, to_square)[:, :28, :28]
     unchanged = is_normalised(corner) & (height == 28) & (width == 28)
-    prepared = tf.where(unchanged[:, tf.newaxis, tf.newaxis], corner * (1 / 255), centred(ink))
+    prepared = tf.where(unchanged[:, tf.newaxis, tf.newaxis], corner * (1 / 255), centred(tf.pad(ink, to_square)))
     return tf.ensure_shape(prepared[..., tf.newaxis], [None, 28, 28, 1])
 
 
@@ -141,60 +142,60 @@ def is_normalised(images):
     pixels of the centre of pixel (14, 14) in either direction, and the brightest pixel is at least 254.
     """
     full = tf.reduce_max(images, [1, 2]) >= 254
-    longest = tf.maximum(extent(tf.reduce_any(images > 0, 2))[1], extent(tf.reduce_any(images > 0, 1))[1])
-    offset = tf.maximum(abs(centre_of_mass(images, 1) - 14.5), abs(centre_of_mass(images, 2) - 14.5))
+    longest = tf.reduce_max(extent(by_axis(tf.reduce_max, images) > 0)[1], 1)
+    offset = tf.reduce_max(abs(centre_of_mass(images) - 14.5), 1)
     return full & (longest >= 19) & (longest <= 20) & (offset <= 0.52)
 
 
+def by_axis(reduction, images):
+    """What `reduction` makes of every row and of every column: (B, N, N) -> (B, 2, N)."""
+    return tf.stack([reduction(images, 2), reduction(images, 1)], 1)
+
+
 def extent(lines):
-    """The first line with ink and the number of lines up to the last: bool (B, N) -> two of int32 (B,)."""
-    length = tf.shape(lines)[1]
-    first = tf.argmax(tf.cast(lines, tf.int32), 1, tf.int32)
-    last = length - 1 - tf.argmax(tf.cast(lines[:, ::-1], tf.int32), 1, tf.int32)
+    """The first line with ink and the number of lines up to the last: bool (B, 2, N) -> two of int32 (B, 2)."""
+    length = tf.shape(lines)[2]
+    first = tf.argmax(tf.cast(lines, tf.int32), 2, tf.int32)
+    last = length - 1 - tf.argmax(tf.cast(lines[..., ::-1], tf.int32), 2, tf.int32)
     return first, last - first + 1
 
 
-def centre_of_mass(images, axis):
-    """Where the ink balances along axis 1 or 2, in pixels from the edge: float32 (B, H, W) -> (B,)."""
-    profile = tf.reduce_sum(images, 3 - axis)
-    place = tf.range(tf.cast(tf.shape(profile)[1], tf.float32)) + 0.5
-    return tf.math.divide_no_nan(tf.reduce_sum(profile * place, 1), tf.reduce_sum(profile, 1))
+def centre_of_mass(images):
+    """Where the ink balances, in pixels from the upper left corner: float32 (B, N, N) -> (B, 2)."""
+    profiles = by_axis(tf.reduce_sum, images)
+    place = tf.range(tf.cast(tf.shape(profiles)[2], tf.float32)) + 0.5
+    return tf.math.divide_no_nan(tf.reduce_sum(profiles * place, 2), tf.reduce_sum(profiles, 2))
 
 
 def centred(ink):
     """The ink's box scaled to 20 pixels on its longer side, centre of mass in the middle, full contrast.
 
-    float32 (B, H, W) in [0, 1] -> float32 (B, 28, 28) in [0, 1].
+    float32 (B, N, N) in [0, 1] -> float32 (B, 28, 28) in [0, 1].
     """
     # A tenth of full ink: what a JPEG leaves around a stroke is fainter.
-    boxes = [extent(tf.reduce_max(ink, 3 - axis) > 0.1) for axis in (1, 2)]
-    longest = tf.maximum(boxes[0][1], boxes[1][1])
-    down, across = (
-        resampling(*box, longest, centre_of_mass(ink, axis), tf.shape(ink)[axis])
-        for axis, box in zip((1, 2), boxes, strict=True)
-    )
-    digits = tf.matmul(tf.matmul(down, ink), across, transpose_b=True)
+    first, length = extent(by_axis(tf.reduce_max, ink) > 0.1)
+    maps = resampling(tf.cast(first, tf.float32), tf.cast(length, tf.float32), centre_of_mass(ink), tf.shape(ink)[1])
+    digits = tf.matmul(tf.matmul(maps[:, 0], ink), maps[:, 1], transpose_b=True)
     return tf.clip_by_value(tf.math.divide_no_nan(digits, tf.reduce_max(digits, [1, 2], keepdims=True)), 0, 1)
 
 
-def resampling(first, length, longest, middle, size):
-    """The linear map that scales one axis by 20 / longest and brings `middle` to 14.5, to the nearest whole pixel.
+def resampling(first, length, middle, size):
+    """Per axis the linear map that scales the longer side to 20 and brings `middle` to 14.5, to the nearest pixel.
 
-    first, length (B,): the lines of the box; middle (B,): the centre of mass. Returns float32 (B, 28, size). The filter
+    first, length, middle: float32 (B, 2), the box and the centre of mass. Returns float32 (B, 2, 28, size). The filter
     is a triangle as wide as the scaling needs, as in tf.image.resize with antialiasing.
     """
-    first, length = tf.cast(first, tf.float32), tf.cast(length, tf.float32)
-    scaled = tf.maximum(tf.round(20 * length / tf.cast(longest, tf.float32)), 1)
+    scaled = tf.maximum(tf.round(20 * length / tf.reduce_max(length, 1, keepdims=True)), 1)
     step = length / scaled
     offset = tf.clip_by_value(tf.round(14.5 - (middle - first) / step), 0, 28 - scaled)
-    first, length, scaled, step, offset = (value[:, tf.newaxis] for value in (first, length, scaled, step, offset))
+    first, length, scaled, step, offset = (value[..., tf.newaxis] for value in (first, length, scaled, step, offset))
     line = tf.range(28.0) - offset
     source = tf.range(tf.cast(size, tf.float32))
     inside = tf.cast((source >= first) & (source < first + length), tf.float32)
     distance = abs((first + (line + 0.5) * step)[..., tf.newaxis] - (source + 0.5))
-    weights = tf.nn.relu(1 - distance / tf.maximum(step, 1)[..., tf.newaxis]) * inside[:, tf.newaxis]
+    weights = tf.nn.relu(1 - distance / tf.maximum(step, 1)[..., tf.newaxis]) * inside[..., tf.newaxis, :]
     weights *= tf.cast((line >= 0) & (line < scaled), tf.float32)[..., tf.newaxis]
-    return tf.math.divide_no_nan(weights, tf.reduce_sum(weights, 2, keepdims=True))
+    return tf.math.divide_no_nan(weights, tf.reduce_sum(weights, 3, keepdims=True))
 
 
 def decode_image(image_bytes):
