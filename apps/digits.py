@@ -106,7 +106,7 @@ def export(*, out: Out = SHIPPED):
 @app.command
 def predict(files: Files, *, out: Out = SHIPPED, server: Server = None):
     """Name the digit on each image file: file, digit and probability, separated by tabs."""
-    verbs.predict_classes(files, verbs.classifier("digits", out, server))
+    verbs.predict_classes(files, "digits", out, server)
 
 
 @app.command

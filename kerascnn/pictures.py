@@ -16,18 +16,15 @@ def figure(width, height):
 
 def learning_curve(history, path):
     """Draw loss and accuracy over the epochs of `history`, a list of dicts, to a PNG file."""
-    sheet = figure(9, 3.6)
     epochs = np.arange(1, len(history) + 1)
-    for axes, name in zip(sheet.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    names = [name for name in history[0] if f"val_{name}" in history[0]]
+    sheet = figure(4.5 * len(names), 3.6)
+    for axes, name in zip(sheet.subplots(1, len(names), squeeze=False).flat, names, strict=True):
         for key, text in ((name, "training"), (f"val_{name}", "validation")):
             axes.plot(epochs, [row[key] for row in history], marker="." if len(history) < 30 else None, label=text)
         axes.set(xlabel="epoch", ylabel=name)
         axes.grid(alpha=0.3)
         axes.legend()
-    if len(history) > 1:
-        worst = np.percentile([row["loss"] for row in history[1:]] + [row["val_loss"] for row in history[1:]], 95)
-        sheet.axes[0].set_ylim(0, 1.1 * worst)
-    sheet.axes[0].set_title("loss (training: with regularisation and augmentation)", fontsize=9)
     sheet.savefig(path, format="png")
 
 

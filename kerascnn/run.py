@@ -110,14 +110,13 @@ class Run(keras.callbacks.Callback):
         self.save()
 
     def save(self):
-        """One checkpoint with everything that decides how the run goes on, and what a reader wants to see of it."""
+        """One checkpoint with everything that decides how the run goes on, and the history for a reader."""
         arrays = {f"model/{i}": v.numpy() for i, v in enumerate(self.model.variables)}
         arrays |= {f"optimizer/{i}": v.numpy() for i, v in enumerate(self.model.optimizer.variables)}
         arrays |= {f"best/{i}": v for i, v in enumerate(self.best)}
         meta = json.dumps({"facts": self.facts, "history": self.history, "ended": self.ended})
         write_aside(self.checkpoint, lambda aside: np.savez(aside, meta=meta, **arrays))
         write_aside(self.folder / "history.csv", self.write_history)
-        write_aside(self.folder / "learning_curve.png", lambda aside: learning_curve(self.history, aside))
 
     def write_history(self, path):
         with open(path, "w", newline="") as file:
@@ -144,6 +143,7 @@ class Run(keras.callbacks.Callback):
         """Put the best weights into `model`, a fresh one that knows no optimiser, write it and, last, recipe.json."""
         assign(model.variables, self.best)
         write_aside(self.folder / "model.keras", model.save)
+        write_aside(self.folder / "learning_curve.png", lambda aside: learning_curve(self.history, aside))
         losses = [row["val_loss"] for row in self.history]
         best = losses.index(min(losses))
         packages = ("tensorflow", "keras", "numpy")

@@ -29,14 +29,14 @@ def load_signatures(version):
         raise InputError(f"the SavedModel {version} is damaged ({reason}); restore it or export again") from None
 
 
-def local_classifier(folder):
-    """classify(inputs, signature name) -> dict of arrays, by the latest version in a model folder.
+def local_classifier(version):
+    """classify(inputs, signature name) -> dict of arrays, by the SavedModel in a version folder.
 
     serving_default takes uint8 (B, H, W, C), predict_bytes a list of encoded pictures; text comes back as str.
     """
     import tensorflow as tf
 
-    signatures = load_signatures(latest_version(folder))
+    signatures = load_signatures(version)
 
     def classify(inputs, signature):
         call = signatures[signature]

@@ -1,7 +1,7 @@
 """fit(): one training run, in one folder, that can be killed at any moment and resumed to the same weights.
 
-What a folder holds: `checkpoint.npz` while the run lasts, `history.csv` and `learning_curve.png` from the first epoch
-on, `model.keras` at the end, and `recipe.json` last of all: without it the run did not finish.
+What a folder holds: `checkpoint.npz` while the run lasts, `history.csv` from the first epoch on, `model.keras` and
+`learning_curve.png` at the end, and `recipe.json` last of all: without it the run did not finish.
 """
 
 import contextlib

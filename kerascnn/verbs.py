@@ -9,7 +9,7 @@ from pathlib import Path
 from kerascnn import cli
 from kerascnn.errors import InputError
 from kerascnn.files import read_json
-from kerascnn.saved_model import local_classifier
+from kerascnn.saved_model import latest_version, local_classifier
 
 
 def smoke(recipe):
@@ -70,12 +70,13 @@ def export_classifier(prepare, out, warmup_images):
     cli.result({"saved_model": str(version)})
 
 
-def predict_classes(files, classify):
-    """Print file, class name and probability of each picture, tab-separated.
+def predict_classes(files, app, out, server):
+    """Print file, class name and probability of each picture, tab-separated; `classifier` says who answers.
 
     Raises InputError, after all others are printed, naming the files that are no PNG, JPEG or BMP picture.
     """
-    answer = classify([read_bytes(file) for file in files], "predict_bytes")
+    pictures = [read_bytes(file) for file in files]
+    answer = classifier(app, out, server)(pictures, "predict_bytes")
     invalid = []
     for file, name, score, valid in zip(files, answer["class_name"], answer["score"], answer["valid"], strict=True):
         if valid:
@@ -94,8 +95,9 @@ def classifier(app, out, server):
         from kerascnn.serving.client import predict
 
         return lambda inputs, signature: predict(server, app, inputs, signature)
+    version = latest_version(out)
     cli.load_tensorflow()
-    return local_classifier(out)
+    return local_classifier(version)
 
 
 def read_bytes(file):

@@ -1,0 +1,60 @@
+"""Images per second that the input pipeline alone delivers, with and without augmentation, beside the training rate.
+
+    python benchmarks/pipeline_rate.py [--batch-size 128] [--epochs 3]
+
+On cores that both share, training goes at 1 / (1 / pipeline + 1 / network): `share` is the part of a training step that
+the pipeline takes. One JSON line on stdout.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from cyclopts import run
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from apps.digits import Recipe, load_data
+from kerascnn import cli
+
+
+def rate(examples, batch_size, epochs, augment):
+    """Images per second over `epochs` passes, after one batch that builds the graph."""
+    from kerascnn.datasets.batches import training_batches
+
+    steps = len(examples) // batch_size
+    batches = iter(training_batches(examples, batch_size, steps, 0, 0, epochs, augment))
+    next(batches)
+    start = time.perf_counter()
+    count = sum(len(labels) for _, labels in batches)
+    return count / (time.perf_counter() - start)
+
+
+def training_rate(data, recipe, augment):
+    from kerascnn.verbs import train_classifier
+
+    with tempfile.TemporaryDirectory() as folder:
+        train_classifier("benchmark", recipe, data, augment, Path(folder) / "run", resume=False)
+        import json
+
+        return json.loads((Path(folder) / "run" / "recipe.json").read_text())["images_per_second"]
+
+
+def main(*, batch_size: int = 128, epochs: int = 3):
+    cli.load_tensorflow()
+    from kerascnn.datasets.augmentation import distortion
+
+    recipe = Recipe(batch_size=batch_size, epochs=epochs)
+    data = load_data(recipe.data, None)
+    augment = distortion(recipe.shift, recipe.rotation, recipe.zoom, recipe.shear, recipe.elastic)
+    figures = {}
+    for name, distort in (("plain", None), ("augmented", augment)):
+        pipeline = rate(data.train, batch_size, epochs, distort)
+        training = training_rate(data, recipe, distort)
+        figures[name] = {"pipeline": round(pipeline), "training": training, "share": round(training / pipeline, 3)}
+    cli.result({"unit": "images/s", "data": data.name, "model": recipe.model, "batch_size": batch_size, **figures})
+
+
+if __name__ == "__main__":
+    run(main)

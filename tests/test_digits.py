@@ -1,0 +1,139 @@
+"""The digits app end to end, each verb a process as a user starts it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def digits(*arguments, **options):
+    """The finished process of `python -m apps.digits` with these arguments."""
+    command = [sys.executable, "-m", "apps.digits", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **options)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model folder after train, evaluate and export on synthetic digits."""
+    folder = tmp_path_factory.mktemp("digits") / "model"
+    ran = digits("train", "--smoke", "--out", folder, "--epochs", 6, "--elastic", 0)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == ""
+    assert ran.stderr.startswith("note: --smoke trains on drawn numerals")
+    ran = digits("evaluate", "--out", folder)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["examples"] == 100
+    ran = digits("export", "--out", folder)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout) == {"saved_model": str(folder / "1")}
+    return folder
+
+
+def picture(path, text="4"):
+    canvas = np.full((120, 90, 3), 255, np.uint8)
+    cv2.putText(canvas, text, (18, 95), cv2.FONT_HERSHEY_SIMPLEX, 3, (90, 30, 30), 7)
+    cv2.imwrite(str(path), canvas)
+    return path
+
+
+def test_predict_prints_file_digit_and_probability(folder, tmp_path):
+    files = [picture(tmp_path / f"{text}.png", text) for text in "47"]
+    ran = digits("predict", *files, "--out", folder)
+    assert ran.returncode == 0, ran.stderr
+    rows = [line.split("\t") for line in ran.stdout.splitlines()]
+    assert [row[0] for row in rows] == [str(file) for file in files]
+    assert all(row[1] in "0123456789" and 0 < float(row[2]) <= 1 for row in rows)
+    assert ran.stderr == ""
+
+
+def test_predict_names_what_it_cannot_decode_and_still_prints_the_rest(folder, tmp_path):
+    (tmp_path / "notes.txt").write_text("no picture")
+    ran = digits("predict", picture(tmp_path / "4.png"), tmp_path / "notes.txt", "--out", folder)
+    assert ran.returncode == 3
+    assert ran.stdout.startswith(str(tmp_path / "4.png"))
+    assert ran.stderr.startswith(f"error: cannot decode {tmp_path / 'notes.txt'}; give PNG, JPEG or BMP files")
+
+
+def test_a_requirement_decides_the_exit_code(folder):
+    before = (folder / "metrics.json").stat().st_mtime_ns
+    assert digits("evaluate", "--out", folder, "--require", "accuracy=0").returncode == 0
+    ran = digits("evaluate", "--out", folder, "--require", "ece=2")
+    assert ran.returncode == 4
+    assert ran.stderr.splitlines()[-1].startswith("error: ece is 0.")
+    assert (folder / "metrics.json").stat().st_mtime_ns == before
+
+
+def test_training_into_a_finished_folder_is_refused(folder):
+    ran = digits("train", "--smoke", "--out", folder)
+    assert ran.returncode == 2
+    assert ran.stderr.splitlines()[-1] == f"error: {folder} holds a finished run; choose another folder with --out"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["train", "--model", "lenet6"], 2, "error: unknown model 'lenet6'; choose one of lenet5"),
+        (["train", "--optimizer", "sdg"], 2, 'Choose from: "sgd", "adam"'),
+        (["train", "--epochs", "many"], 2, "--epochs"),
+        (["trian"], 2, 'unknown command "trian"'),
+        (["evaluate", "--out", "/nowhere"], 3, "error: no trained model at /nowhere/model.keras; run `train` first"),
+        (["export", "--out", "/nowhere"], 3, "error: no trained model at /nowhere/model.keras; run `train` first"),
+        (["predict", "/nowhere.png"], 3, "error: cannot read /nowhere.png (No such file or directory); check the path"),
+        (["read", "/nowhere.png"], 3, "error: cannot read /nowhere.png (No such file or directory); check the path"),
+        (["predict", __file__, "--out", "/nowhere"], 3, "error: no SavedModel under /nowhere; run `export` first"),
+    ],
+)
+def test_bad_input_is_one_line_with_the_way_on(arguments, code, words):
+    ran = digits(*arguments)
+    assert ran.returncode == code
+    assert ran.stdout == ""
+    assert words in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
+def test_help_is_quick_and_loads_no_tensorflow():
+    start = time.perf_counter()
+    ran = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "apps.digits", "train", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0
+    assert time.perf_counter() - start < 10
+    assert "--learning-rate" in ran.stdout
+    loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in ran.stderr.splitlines()}
+    assert not loaded & {"tensorflow", "keras", "cv2", "matplotlib", "sklearn"}
+
+
+def test_the_app_runs_as_a_file_from_anywhere(tmp_path):
+    ran = subprocess.run(
+        [sys.executable, ROOT / "apps" / "digits.py", "--help"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert ran.returncode == 0
+    assert "predict" in ran.stdout
+
+
+def test_the_list_of_apps_names_each_with_its_title():
+    ran = subprocess.run([sys.executable, "-m", "apps"], cwd=ROOT, capture_output=True, text=True)
+    assert "python -m apps.digits\tHandwritten digits: from raw pixels to a served model.\n" in ran.stdout
+
+
+def test_without_mnist_training_says_which_digits_it_uses(tmp_path):
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "TFDS_DATA_DIR": str(tmp_path)}
+    environment = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
+    start = time.perf_counter()
+    ran = digits("train", "--epochs", 1, "--out", tmp_path / "model", env={**environment, **nowhere})
+    assert ran.returncode == 0, ran.stderr
+    assert time.perf_counter() - start < 60
+    assert "data: the digits shipped with scikit-learn, 1,797 scans of 8x8" in ran.stderr
+    record = json.loads((tmp_path / "model" / "recipe.json").read_text())
+    assert record["data"]["name"] == "sklearn_digits"

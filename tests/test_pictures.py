@@ -1,0 +1,69 @@
+import cv2
+import numpy as np
+import pytest
+
+from kerascnn.datasets.synthetic import drawn
+from kerascnn.errors import InputError
+from kerascnn.pictures import confusion_picture, learning_curve, load_picture, mistakes_sheet, save_picture
+
+NAMES = tuple("0123456789")
+
+
+def colours(path):
+    return len(np.unique(cv2.imread(str(path)).reshape(-1, 3), axis=0))
+
+
+def test_learning_curve_draws_each_metric_that_has_a_validation_value(tmp_path):
+    history = [{"loss": 1 / i, "val_loss": 1.1 / i, "accuracy": 0.5, "val_accuracy": 0.4, "seconds": i} for i in (1, 2)]
+    learning_curve(history, tmp_path / "two.png")
+    learning_curve([{"loss": 1.0, "val_loss": 1.0, "seconds": 1}], tmp_path / "one.png")
+    two, one = (cv2.imread(str(tmp_path / name)).shape[1] for name in ("two.png", "one.png"))
+    assert two == 2 * one
+    assert colours(tmp_path / "two.png") > 10
+
+
+def test_mistakes_sheet_grows_with_the_mistakes(tmp_path):
+    examples = drawn(30, 0)
+    probabilities = np.eye(10)[examples.labels]
+    mistakes_sheet(examples.images, examples.labels, probabilities, NAMES, tmp_path / "none.png")
+    wrong = np.roll(probabilities, 1, axis=1)
+    mistakes_sheet(examples.images, examples.labels, wrong, NAMES, tmp_path / "all.png")
+    none, everything = (cv2.imread(str(tmp_path / name)).shape[0] for name in ("none.png", "all.png"))
+    assert everything > 2 * none
+
+
+def test_confusion_picture_colours_only_errors(tmp_path):
+    labels = np.arange(10)
+    confusion_picture(labels, labels, NAMES, tmp_path / "right.png")
+    confusion_picture(labels, np.roll(labels, 1), NAMES, tmp_path / "wrong.png")
+    picture = [cv2.imread(str(tmp_path / name)).astype(int) for name in ("right.png", "wrong.png")]
+    orange = [int(((p[..., 2] - p[..., 0]) > 80).sum()) for p in picture]
+    assert orange[0] == 0
+    assert orange[1] > 1000
+
+
+def test_a_saved_picture_is_read_again_blue_first(tmp_path):
+    picture = np.zeros((3, 4, 3), np.uint8)
+    picture[..., 0] = 200
+    save_picture(tmp_path / "new" / "blue.png", picture)
+    np.testing.assert_array_equal(load_picture(tmp_path / "new" / "blue.png"), picture)
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture"])
+def test_a_file_that_is_no_picture_is_named(content, tmp_path):
+    path = tmp_path / "page.png"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"cannot decode .*page.png; give a PNG, JPEG or BMP file"):
+        load_picture(path)
+
+
+def test_a_missing_picture_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"cannot read .*page.png \(No such file or directory\); check the path"):
+        load_picture(tmp_path / "page.png")
+
+
+def test_a_place_that_cannot_be_written_is_named():
+    from pathlib import Path
+
+    with pytest.raises(InputError, match=r"cannot write /proc/page.png"):
+        save_picture(Path("/proc/page.png"), np.zeros((2, 2), np.uint8))
