@@ -40,9 +40,9 @@ class Recipe(TrainingRecipe):
     "The network: mlp, simple_cnn, five_layer_cnn, lenet5, lenet5_1998 or vgg_digits."
     data: Literal["auto", "mnist", "sklearn_digits", "synthetic"] = "auto"
     "Auto is MNIST where it can be had, else the digits that scikit-learn ships."
-    epochs: int = 120
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
+    epochs: int = 80
+    learning_rate: float = 4e-3
+    weight_decay: float = 2e-2
     ema: float = 0.99
     optimizer: Literal["sgd", "adam", "adamw", "adagrad", "rmsprop"] = "adamw"
     shift: float = 2.0

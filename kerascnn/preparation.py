@@ -24,13 +24,19 @@ def prepare_digits(images):
 
     Raises tf.errors.InvalidArgumentError for any other rank or C, and for pictures without pixels.
     """
-    bright, ink = ink_on_paper(grey_levels(images))
+    bright, inked = ink_on_paper(grey_levels(images))
     height, width = tf.shape(bright)[1], tf.shape(bright)[2]
     side = tf.maximum(28, tf.maximum(height, width))
     to_square = [[0, 0], [0, side - height], [0, side - width]]
     corner = tf.pad(bright, to_square)[:, :28, :28]
     unchanged = is_normalised(corner) & (height == 28) & (width == 28)
-    prepared = tf.where(unchanged[:, tf.newaxis, tf.newaxis], corner * (1 / 255), centred(tf.pad(ink, to_square)))
+    kept = corner * (1 / 255)
+
+    def normalised():
+        digits = centred(tf.pad(ink_alone(bright, inked), to_square))
+        return tf.where(unchanged[:, tf.newaxis, tf.newaxis], kept, digits)
+
+    prepared = tf.cond(tf.reduce_all(unchanged), lambda: kept, normalised)
     return tf.ensure_shape(prepared[..., tf.newaxis], [None, 28, 28, 1])
 
 
@@ -88,18 +94,21 @@ def ink_on_paper(grey):
     """Tell the ink from the paper by Otsu's threshold; the paper is what most of the border shows.
 
     grey: float32 (B, H, W), whole levels 0 to 255. Returns two of the same shape: the levels turned, where the paper is
-    bright, so that ink is; and the ink alone in [0, 1], stretched to full contrast, 0 where there is paper or noise.
+    bright, so that ink is; and 1 where there is ink, 0 on paper.
     """
-    height, width = tf.shape(grey)[1], tf.shape(grey)[2]
-    y, x = tf.range(height)[:, tf.newaxis], tf.range(width)
-    border = tf.cast((y == 0) | (y == height - 1) | (x == 0) | (x == width - 1), tf.float32)
+    edge = border(grey)
     above = grey > otsu_threshold(grey)
-    bright_border = tf.reduce_sum(border * tf.cast(above, tf.float32), [1, 2], keepdims=True)
-    turned = bright_border > 0.5 * tf.reduce_sum(border)
-    inked = tf.cast(above != turned, tf.float32)
+    turned = tf.reduce_sum(edge * tf.cast(above, tf.float32), [1, 2], keepdims=True) > 0.5 * tf.reduce_sum(edge)
+    return tf.where(turned, 255 - grey, grey), tf.cast(above != turned, tf.float32)
 
-    paper, paper_variance = weighted_moments(grey, border * (1 - inked))
-    level = (grey - paper) * tf.where(turned, -1.0, 1.0)
+
+def ink_alone(bright, inked):
+    """The ink stretched to full contrast and 0 everywhere else, on noisy paper too.
+
+    bright, inked: as ink_on_paper returns them. Returns float32 (B, H, W) in [0, 1].
+    """
+    paper, paper_variance = weighted_moments(bright, border(bright) * (1 - inked))
+    level = bright - paper
     mean, variance = weighted_moments(level, inked)
     # Two deviations over the mean reach the full ink but not a speck that is much darker than the pen.
     peak = tf.minimum(tf.reduce_max(level, [1, 2], keepdims=True), mean + 2 * tf.sqrt(variance))
@@ -111,8 +120,14 @@ def ink_on_paper(grey):
     ink = tf.clip_by_value(tf.math.divide_no_nan(level, peak), 0, 1)
     noise = tf.math.divide_no_nan(3 * tf.sqrt(paper_variance), peak)
     around = tf.nn.avg_pool2d(tf.where(ink > noise, ink, 0)[..., tf.newaxis], 3, 1, "SAME")[..., 0]
-    ink = tf.where(told_apart & (ink > noise) & (around > noise / 2), ink, 0)
-    return tf.where(turned, 255 - grey, grey), ink
+    return tf.where(told_apart & (ink > noise) & (around > noise / 2), ink, 0)
+
+
+def border(pictures):
+    """1 on the outermost pixels and 0 inside: float32 (H, W) for pictures (B, H, W)."""
+    height, width = tf.shape(pictures)[1], tf.shape(pictures)[2]
+    y, x = tf.range(height)[:, tf.newaxis], tf.range(width)
+    return tf.cast((y == 0) | (y == height - 1) | (x == 0) | (x == width - 1), tf.float32)
 
 
 def otsu_threshold(grey):
