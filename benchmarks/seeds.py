@@ -1,0 +1,49 @@
+"""Test error of the digits app over several seeds: mean and spread.
+
+    python benchmarks/seeds.py NAME [--seeds 3] [flags of `apps.digits train` …]
+
+Seed i is trained into runs/NAME-i; a finished run is not trained again and a stopped one is resumed. Every run is then
+evaluated on the test split. One JSON line on stdout.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Annotated
+
+from cyclopts import Parameter, run
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from kerascnn import cli
+from kerascnn.files import read_json
+
+
+def digits(*arguments):
+    command = [sys.executable, "-m", "apps.digits", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+
+
+def main(
+    name: str,
+    *flags: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    seeds: int = 3,
+):
+    errors, seconds = [], []
+    for seed in range(seeds):
+        out = ROOT / "runs" / f"{name}-{seed}"
+        if not (out / "recipe.json").is_file():
+            digits("train", *flags, "--seed", seed, "--out", out, "--resume")
+        errors.append(json.loads(digits("evaluate", "--out", out))["error"])
+        record = read_json(out / "recipe.json")
+        seconds.append(record["training_seconds"])
+    spread = {"error_sd": round(stdev(errors), 6)} if seeds > 1 else {}
+    figures = {"error": round(mean(errors), 6), **spread, "errors": errors, "training_seconds": seconds}
+    cli.result({"model": record["recipe"]["model"], **figures, "hardware": record["hardware"], "date": record["date"]})
+
+
+if __name__ == "__main__":
+    run(main)
