@@ -202,12 +202,12 @@ def parity(network, version, work, inputs):
     modules = {value.__module__ for name, value in keras.saving.get_custom_objects().items() if name in config}
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path),
         "CUDA_VISIBLE_DEVICES": "-1",  # this process holds the GPU's memory, and TF32 differs by more than 1e-5
     }
     running = {
         name: subprocess.Popen(
-            [sys.executable, "-c", program, version, *modules],
+            [sys.executable, "-c", program, version.name, *modules],
             cwd=work,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -16,7 +16,7 @@ BUILDERS = [path for path in FILES if path.parent.name == "models" and path.stem
 ORDER = (
     *("errors", "files", "recipe", "preparation", "datasets", "models", "filters", "pretrained", "summary"),
     *("optimizers", "losses", "metrics", "pictures", "attacks", "run", "training", "evaluation", "explain"),
-    *("sheets", "saved_model", "export", "serving", "cli", "verbs"),
+    *("sheets", "saved_model", "export", "cli", "serving", "verbs"),
 )
 
 
