@@ -2,9 +2,10 @@
 
     python benchmarks/read_sheets.py [--model saved_models/digits] [--sheets 20] [--split test]
 
-Sheets are composed of MNIST's test digits with fixed seeds (--split validation: of the validation digits, to try changes
-on). digit_accuracy is 1 - edits / digits, where edits are the insertions, deletions and substitutions that turn what was
-read into what was written, the page's lines joined. One JSON line on stdout; --pictures keeps the annotated pages.
+Sheets are composed of MNIST's test digits with fixed seeds (--split validation: of the validation digits, to try
+changes on). digit_accuracy is 1 - edits / digits, where edits are the insertions, deletions and substitutions that turn
+what was read into what was written, the page's lines joined. One JSON line on stdout; --pictures keeps the annotated
+pages.
 """
 
 import difflib

@@ -1,8 +1,8 @@
 """Finding the lines of digits on a scanned or photographed page, and reading them with a classifier.
 
 The page is flattened (paper and lighting divided out), turned upright, freed of ruled lines, and cut into connected
-pieces of ink. Pieces too wide for one digit are cut at every promising column, and the cuts that the classifier is surest
-of are kept. OpenCV and NumPy only: whoever calls brings the classifier.
+pieces of ink. Pieces too wide for one digit are cut at every promising column, and the cuts that the classifier is
+surest of are kept. OpenCV and NumPy only: whoever calls brings the classifier.
 """
 
 import dataclasses
@@ -57,7 +57,7 @@ def read_page(page, classify):
         digits = []
         for parts in line:
             scores = {span: next(probabilities) for span in parts}
-            for span in surest(scores):
+            for span in surest(parts, scores):
                 digit = int(scores[span].argmax())
                 box = page_box(parts[span], back, page.shape)
                 digits.append(ReadDigit(str(digit), round(float(scores[span][digit]), 4), box))
@@ -73,15 +73,17 @@ def locate_digits(page):
 def upright_lines(page):
     """([(line of FoundDigit, its usual height)], the affine matrix that turned the page upright)."""
     ink = flat_ink(page)
+    if not ink.any():
+        return [], rotation(ink.shape, 0)
     upright = rotation(ink.shape, skew(ink))
     ink = cv2.warpAffine(ink, upright, ink.shape[::-1], flags=cv2.INTER_LINEAR)
     return text_lines(connected_pieces(without_rules(ink))), upright
 
 
 def flat_ink(page):
-    """How much darker than the paper around it each pixel is, stretched to uint8 0 … 255; all 0 when nothing stands out.
+    """How much darker than its paper each pixel is, as uint8 0 … 255; all 0 when nothing stands out.
 
-    Light ink on a dark page is turned round first. The paper's brightness is what a closing wider than any stroke leaves.
+    Light ink on a dark page is turned round first. The paper's brightness is what a closing wider than a stroke leaves.
     """
     grey = cv2.cvtColor(page, cv2.COLOR_BGR2GRAY) if page.ndim == 3 else page
     if np.median(grey) < 100:
@@ -198,29 +200,38 @@ def text_lines(pieces):
 
 
 def candidates(found, usual):
-    """{(first, last): piece} of every span of columns that may be one digit; always holds the whole."""
+    """{(first, last): piece} of every span of columns that may be one digit; always holds the whole.
+
+    Touching digits are cut where a column crosses one stroke at most; a part that is not as high as a digit is none.
+    """
     width = found.ink.shape[1]
     cuts = [0, width]
     if width > 0.8 * usual:
         profile = cv2.GaussianBlur(found.ink.sum(0, dtype=np.float32)[None], (0, 0), 1.0)[0]
         inner = range(max(4, round(0.2 * usual)), width - max(4, round(0.2 * usual)))
-        lowest = [x for x in inner if profile[x] <= profile[max(0, x - 3) : x + 4].min()]
+        dark = np.pad(found.ink > 100, ((1, 0), (0, 0))).astype(np.int8)
+        strokes = (np.diff(dark, axis=0) > 0).sum(0)
+        lowest = [x for x in inner if profile[x] <= profile[max(0, x - 3) : x + 4].min() and strokes[x] <= 1]
         cuts = [0, *sorted(sorted(lowest, key=lambda x: profile[x])[:6]), width]
     spans = [(a, b) for i, a in enumerate(cuts) for b in cuts[i + 1 :]]
     possible = [(a, b) for a, b in spans if (a, b) == (0, width) or 0.15 * usual <= b - a <= 1.3 * usual]
-    return {(a, b): found.part(a, b) for a, b in possible if found.ink[:, a:b].any()}
+    parts = {(a, b): found.part(a, b) for a, b in possible}
+    return {span: part for span, part in parts.items() if span == (0, width) or part.ink.shape[0] > 0.6 * usual}
 
 
-def surest(scores):
+def surest(parts, scores):
     """The chain of spans from the first column to the last with the highest product of best probabilities.
 
-    A cut costs as much as a factor of 0.7, so that a digit read with confidence stays whole.
+    A cut costs as much as a factor of 0.7, so that a digit read with confidence stays whole. So does being much wider
+    than high, as hardly any digit is: a network that never saw two digits at once may be sure of them, too.
     """
     width = max(last for _, last in scores)
     best = {0: (0.0, [])}
     for first, last in sorted(scores, key=lambda span: span[1]):
         if first in best:
-            value = best[first][0] + np.log(scores[first, last].max() + 1e-9) + (np.log(0.7) if first else 0)
+            high, wide = parts[first, last].ink.shape
+            value = best[first][0] + np.log(scores[first, last].max() + 1e-9) - 12 * max(0, wide / high - 1.3)
+            value += np.log(0.7) if first else 0
             if last not in best or value > best[last][0]:
                 best[last] = (value, [*best[first][1], (first, last)])
     return best[width][1]

@@ -1,7 +1,7 @@
-"""Pages of handwritten numbers composed from images of single digits, with the truth: for the reader's benchmark and demo.
+"""Pages of handwritten numbers composed of images of single digits, with the truth: for benchmark and demo.
 
-A clean sheet is dark ink of varied size, slant and spacing on white paper. A hard one adds what scanners and cameras do:
-the page is turned, unevenly lit, blurred, noisy, ruled, tinted, and some neighbours touch.
+A clean sheet is dark ink of varied size, slant and spacing on white paper. A hard one adds what scanners and cameras
+do: the page is turned, unevenly lit, blurred, noisy, ruled, tinted, and some neighbours touch.
 """
 
 import cv2

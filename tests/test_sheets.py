@@ -1,0 +1,171 @@
+import cv2
+import numpy as np
+import pytest
+
+from kerascnn.datasets.digit_sheets import compose_sheet
+from kerascnn.datasets.synthetic import drawn
+from kerascnn.sheets import FoundDigit, ReadDigit, annotate, locate_digits, read_page, skew, surest, without_rules
+
+EXAMPLES = drawn(60, 3)
+
+
+def written(*rows, height=60, shade=0, paper=255):
+    """A page with drawn numerals, each row a text with blanks, 60 pixels a row."""
+    page = np.full((60 + 80 * len(rows), 500), paper, np.uint8)
+    for i, row in enumerate(rows):
+        cv2.putText(page, row, (40, 90 + 80 * i), cv2.FONT_HERSHEY_SIMPLEX, 1.6, shade, 3, cv2.LINE_AA)
+    return page
+
+
+def constant(digit):
+    """A classifier that calls everything `digit`, and keeps what it was asked."""
+    asked = []
+
+    def classify(crops):
+        asked.append(crops)
+        return np.eye(10, dtype=np.float32)[[digit] * len(crops)]
+
+    classify.asked = asked
+    return classify
+
+
+def test_lines_come_from_top_to_bottom_and_digits_from_left_to_right():
+    lines = locate_digits(written("7 3 9", "2 5"))
+    assert [len(line) for line in lines] == [3, 2]
+    for line in lines:
+        assert [found.x for found in line] == sorted(found.x for found in line)
+    assert max(found.y for found in lines[0]) < min(found.y for found in lines[1])
+
+
+@pytest.mark.parametrize(("shade", "paper"), [(0, 255), (255, 0), (120, 200), (250, 60)])
+def test_ink_is_light_on_zero_whatever_the_page_looked_like(shade, paper):
+    ((first, *rest),) = locate_digits(written("8 1", shade=shade, paper=paper))
+    assert len(rest) == 1
+    assert first.ink.dtype == np.uint8
+    assert first.ink.max() > 200
+    assert np.median(np.concatenate([first.ink[0], first.ink[-1], first.ink[:, 0]])) == 0
+
+
+def test_boxes_lie_around_the_ink():
+    page = np.full((200, 300), 255, np.uint8)
+    cv2.rectangle(page, (100, 60), (119, 99), 0, -1)
+    ((digit,),) = read_page(page, constant(1))
+    x, y, width, height = digit.box
+    assert abs(x - 100) <= 2
+    assert abs(y - 60) <= 2
+    assert abs(x + width - 120) <= 2
+    assert abs(y + height - 100) <= 2
+
+
+@pytest.mark.parametrize("page", [np.full((300, 200), 255, np.uint8), np.zeros((300, 200, 3), np.uint8)])
+def test_a_blank_page_has_no_lines_and_the_classifier_is_not_asked(page):
+    classify = constant(0)
+    assert read_page(page, classify) == []
+    assert classify.asked == []
+
+
+def test_paper_with_noise_alone_has_no_lines():
+    noise = np.random.default_rng(0).normal(220, 6, (400, 300)).clip(0, 255).astype(np.uint8)
+    assert read_page(noise, constant(0)) == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 300), (40, 40, 3), (1000, 30)])
+def test_a_photo_of_nothing_in_particular_does_not_fail(shape):
+    photo = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
+    assert isinstance(read_page(photo, constant(0)), list)
+
+
+def test_the_classifier_is_asked_once_with_squares_of_one_size():
+    classify = constant(4)
+    lines = read_page(written("1 2 3", "4 5"), classify)
+    (crops,) = classify.asked
+    assert crops.dtype == np.uint8
+    assert crops.ndim == 4
+    assert crops.shape[1] == crops.shape[2]
+    assert crops.shape[3] == 1
+    assert not crops[:, 0].any()
+    assert [[digit.digit for digit in line] for line in lines] == [["4"] * 3, ["4"] * 2]
+
+
+@pytest.mark.parametrize("angle", [-3, -1, 0, 2])
+def test_skew_is_found_to_a_quarter_degree(angle):
+    page = written("1 2 3 4 5 6", "7 8 9 0 1 2", "3 4 5 6 7 8")
+    turn = cv2.getRotationMatrix2D((250, 150), angle, 1)
+    page = cv2.warpAffine(page, turn, page.shape[::-1], borderValue=255)
+    assert abs(skew(255 - page) + angle) <= 0.25
+    assert [len(line) for line in locate_digits(page)] == [6, 6, 6]
+
+
+def test_boxes_of_a_turned_page_are_given_on_the_page_itself():
+    page = np.full((300, 500), 255, np.uint8)
+    for x in range(60, 440, 40):
+        cv2.rectangle(page, (x, 130), (x + 12, 160), 0, -1)
+    turn = cv2.getRotationMatrix2D((250, 150), 3, 1)
+    (line,) = read_page(cv2.warpAffine(page, turn, (500, 300), borderValue=255), constant(1))
+    assert len(line) == 10
+    for digit, left in zip(line, range(60, 440, 40), strict=True):
+        middle = turn @ [left + 6, 145, 1]
+        x, y, width, height = digit.box
+        assert abs(x + width / 2 - middle[0]) < 2
+        assert abs(y + height / 2 - middle[1]) < 2
+
+
+def test_ruled_lines_go_and_strokes_across_them_stay():
+    ink = np.zeros((100, 400), np.uint8)
+    ink[50:52] = 150
+    ink[20:80, 100:105] = 255
+    clean = without_rules(ink)
+    assert not clean[50:52, 200:].any()
+    assert clean[20:80, 102].min() > 200
+
+
+def test_a_ruled_page_gives_the_same_digits_as_a_plain_one():
+    page = written("6 8 2 4", "9 3 5 7")
+    ruled = page.copy()
+    for y in (97, 177):
+        cv2.line(ruled, (0, y), (500, y), 120, 2)
+    assert [len(line) for line in locate_digits(ruled)] == [4, 4]
+
+
+def test_touching_digits_are_cut_where_the_classifier_is_sure_of_both():
+    page = np.full((160, 300), 255, np.uint8)
+    cv2.rectangle(page, (100, 50), (118, 100), 0, -1)
+    cv2.rectangle(page, (126, 50), (144, 100), 0, -1)
+    cv2.rectangle(page, (118, 74), (126, 77), 0, -1)
+
+    def classify(crops):
+        """Sure of a bar, in doubt about anything wider."""
+        narrow = np.array([cv2.boundingRect(crop)[2] < 30 for crop in crops])
+        confidence = np.where(narrow, 0.99, 0.4)[:, None]
+        return np.where(np.arange(10) == 1, confidence, (1 - confidence) / 9)
+
+    ((first, second),) = read_page(page, classify)
+    assert (first.digit, second.digit) == ("1", "1")
+    assert abs(first.box[0] + first.box[2] - 122) < 6
+
+
+def test_the_surest_chain_is_the_product_that_hand_arithmetic_finds():
+    parts = {span: FoundDigit(0, 0, np.ones((20, 10), np.uint8)) for span in [(0, 8), (0, 4), (4, 8)]}
+    sure, unsure = np.array([0.99, 0.01]), np.array([0.5, 0.5])
+    # whole 0.5 against 0.99 * 0.99 * 0.7 = 0.69
+    assert surest(parts, {(0, 8): unsure, (0, 4): sure, (4, 8): sure}) == [(0, 4), (4, 8)]
+    # whole 0.99 against 0.69
+    assert surest(parts, {(0, 8): sure, (0, 4): sure, (4, 8): sure}) == [(0, 8)]
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_digits_of_a_composed_sheet_are_found_where_they_were_written(hard):
+    page, truth = compose_sheet(EXAMPLES.images, EXAMPLES.labels, seed=5, hard=hard)
+    found = [digit.box for line in read_page(page, constant(0)) for digit in line]
+    middles = np.array([(x + w / 2, y + h / 2) for x, y, w, h in found])
+    hits = [any(x <= u <= x + w and y <= v <= y + h for u, v in middles) for line in truth for _, (x, y, w, h) in line]
+    assert np.mean(hits) > 0.95
+
+
+def test_annotation_draws_on_a_copy_green_when_sure_and_red_when_not():
+    page = np.full((80, 120), 200, np.uint8)
+    picture = annotate(page, [[ReadDigit("3", 0.99, (10, 30, 20, 30)), ReadDigit("5", 0.4, (60, 30, 20, 30))]])
+    assert picture.shape == (80, 120, 3)
+    assert (page == 200).all()
+    assert tuple(picture[60, 20]) == (0, 140, 0)
+    assert tuple(picture[60, 70]) == (0, 0, 220)
