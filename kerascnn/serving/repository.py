@@ -1,0 +1,127 @@
+"""The models in a folder, each in numbered versions: found, loaded, and noticed when they change.
+
+A version is loaded by `tf.saved_model.load` alone. The highest one that loads is served by default and is loaded before
+it takes the place of the one before; others are loaded when first asked for.
+"""
+
+import re
+import threading
+import traceback
+
+from kerascnn import saved_model
+from kerascnn.errors import InputError
+from kerascnn.serving.json_tensors import RequestError
+
+# HTTP status by TensorFlow's error code, as TensorFlow Serving's http_server.cc has it; 500 for the rest.
+STATUSES = {1: 499, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501, 14: 503, 16: 401}
+
+
+class Version:
+    """One version folder. `signatures` is None until it is loaded, `error` says why it cannot be."""
+
+    def __init__(self, path, stamp):
+        self.path, self.stamp, self.number = path, stamp, int(path.name)
+        self.signatures = self.error = None
+        self._lock = threading.Lock()
+
+    def load(self):
+        """Load the signatures unless that was tried before; whether they are there."""
+        with self._lock:
+            if self.signatures is None and self.error is None:
+                try:
+                    self.signatures = saved_model.load_signatures(self.path)
+                except InputError as error:
+                    self.error = str(error)
+                except Exception:
+                    # Whatever is wrong with one folder must not end the service of the others.
+                    traceback.print_exc()
+                    self.error = f"{self.path} cannot be loaded"
+        return self.signatures is not None
+
+    def signature(self, name):
+        """The signature called `name`. Raises RequestError when there is none."""
+        if name not in self.signatures:
+            raise RequestError(f'Serving signature name: "{name[:100]}" not found in signature def')
+        return self.signatures[name]
+
+    def definitions(self):
+        """The protocol message tensorflow.SignatureDef of every signature, by name."""
+        from tensorflow.core.protobuf import saved_model_pb2
+
+        message = saved_model_pb2.SavedModel.FromString((self.path / "saved_model.pb").read_bytes())
+        return message.meta_graphs[0].signature_def
+
+
+class Repository:
+    """The versions of every model in a folder. Children without a numbered SavedModel are passed over."""
+
+    def __init__(self, folder):
+        """Raises InputError when the folder holds no model."""
+        self.folder, self.models = folder, {}
+        if not self._found():
+            raise InputError(
+                f"no exported model in {folder}; run an app's `export` or name another folder with --models"
+            )
+
+    def refresh(self):
+        """Take up versions that are new or changed on disk and drop those that are gone.
+
+        Returns [(name, version)] of the versions that are new as default.
+        """
+        before, models = self.models, {}
+        for name, versions in self._found().items():
+            known = {version.path: version for version in before.get(name, ())}
+            models[name] = [
+                known[new.path] if new.path in known and known[new.path].stamp == new.stamp else new for new in versions
+            ]
+            next((version for version in models[name] if version.load()), None)
+        # One assignment, so that a request meanwhile sees either the old state or the new.
+        self.models = models
+        defaults = [(name, self.default(name)) for name in models]
+        return [(name, version) for name, version in defaults if version and version not in before.get(name, ())]
+
+    def default(self, name):
+        """The highest version of a model that could be loaded, or None."""
+        return next((version for version in self.models.get(name, ()) if version.signatures is not None), None)
+
+    def version(self, name, number=None):
+        """The loaded version that a request means: the default, or the one with a number. Raises RequestError."""
+        if number is None:
+            if version := self.default(name):
+                return version
+            raise RequestError(f"Servable not found for request: Latest({name[:100]})", 404)
+        for version in self.models.get(name, ()):
+            if version.number == number and version.load():
+                return version
+        raise RequestError(f"Servable not found for request: Specific({name[:100]}, {number})", 404)
+
+    def _found(self):
+        """{model name: its versions on disk, not loaded, highest first}."""
+        found = {}
+        for child in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
+            versions = [(path, stamp(path)) for path in saved_model.versions(child)]
+            if versions:
+                found[child.name] = [Version(*version) for version in reversed(versions)]
+        return found
+
+
+def stamp(folder):
+    """When anything in a folder last changed; 0 while files come and go."""
+    try:
+        return max((path.stat().st_mtime_ns for path in folder.rglob("*")), default=0)
+    except FileNotFoundError:
+        return 0
+
+
+def call(signature, arrays):
+    """{output name: array} of a loaded signature on {input name: array}. Raises RequestError when the model refuses."""
+    import tensorflow as tf
+
+    try:
+        specs = signature.structured_input_signature[1]
+        answer = signature(**{name: tf.constant(array, specs[name].dtype) for name, array in arrays.items()})
+        return {name: value.numpy() for name, value in answer.items()}
+    except tf.errors.OpError as error:
+        # The graph's node names, which TensorFlow writes in double braces, say nothing to a client.
+        line = re.sub(r"\{\{.*?\}\}", "", (error.message or "the model failed").splitlines()[0]).strip()
+        raise RequestError(line, STATUSES.get(error.error_code, 500)) from None
