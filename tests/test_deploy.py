@@ -1,0 +1,177 @@
+"""deploy/: what can be known of it without TensorFlow Serving's binary."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from concurrent import futures
+from pathlib import Path
+
+import cv2
+import grpc
+import pytest
+import tensorflow as tf
+import yaml
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.config import model_server_config_pb2
+
+from kerascnn.datasets.synthetic import drawn
+from kerascnn.saved_model import latest_version, load_signatures
+
+ROOT = Path(__file__).parents[1]
+DEPLOY = ROOT / "deploy"
+MODELS = ROOT / "saved_models"
+
+
+def message_class(name, **fields):
+    """A protocol message of these fields: a type name of google.protobuf's wrappers, "bool", "string" or "int64s"."""
+    file = descriptor_pb2.FileDescriptorProto(name=f"{name}.proto", package="published", syntax="proto3")
+    file.dependency.append("google/protobuf/wrappers.proto")
+    kinds = descriptor_pb2.FieldDescriptorProto
+    message = file.message_type.add(name=name)
+    for number, (field, kind) in enumerate(fields.items(), 1):
+        entry = message.field.add(name=field, number=number, label=kinds.LABEL_OPTIONAL)
+        if kind in ("bool", "string", "int64s"):
+            entry.type = {"bool": kinds.TYPE_BOOL, "string": kinds.TYPE_STRING, "int64s": kinds.TYPE_INT64}[kind]
+            entry.label = kinds.LABEL_REPEATED if kind == "int64s" else kinds.LABEL_OPTIONAL
+        else:
+            entry.type, entry.type_name = kinds.TYPE_MESSAGE, kind
+    pool = descriptor_pool.Default()
+    return message_factory.GetMessageClass(pool.Add(file).message_types_by_name[name])
+
+
+def model_configs():
+    config = text_format.Parse((DEPLOY / "models.config").read_text(), model_server_config_pb2.ModelServerConfig())
+    return list(config.model_config_list.config)
+
+
+def test_every_shipped_model_is_served_under_its_folder_name():
+    shipped = sorted(path.parent.name for path in MODELS.glob("*/recipe.json"))
+    assert [config.name for config in model_configs()] == shipped
+    for config in model_configs():
+        assert config.base_path == f"/models/{config.name}"
+        assert config.model_platform == "tensorflow"
+        assert latest_version(MODELS / config.name)
+
+
+def test_batching_parameters_are_what_tensorflow_serving_reads():
+    # session_bundle_config.proto is not in tensorflow-serving-api: its BatchingParameters, field by field
+    whole = ".google.protobuf.Int64Value"
+    fields = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
+    message = message_class("BatchingParameters", **dict.fromkeys(fields, whole), allowed_batch_sizes="int64s")
+    batching = text_format.Parse((DEPLOY / "batching.config").read_text(), message())
+    assert all(batching.HasField(field) and getattr(batching, field).value > 0 for field in fields)
+
+
+def test_monitoring_config_is_what_tensorflow_serving_reads():
+    # monitoring_config.proto is not in tensorflow-serving-api either
+    prometheus = message_class("PrometheusConfig", enable="bool", path="string")
+    text = (DEPLOY / "monitoring.config").read_text()
+    (inner,) = re.fullmatch(r"prometheus_config \{(.*)\}\s*", text, re.DOTALL).groups()
+    config = text_format.Parse(inner, prometheus())
+    assert config.enable is True
+    assert config.path == "/monitoring/prometheus/metrics"
+
+
+def test_compose_mounts_what_exists_and_listens_on_this_machine_only():
+    service = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["serving"]
+    mounts = dict(volume.removesuffix(":ro").split(":") for volume in service["volumes"])
+    inside = {target: (DEPLOY / source).resolve() for source, target in mounts.items()}
+    assert inside == {"/models": MODELS, "/config": DEPLOY}
+    flags = dict(flag.removeprefix("--").split("=") for flag in service["command"])
+    for name in ("model_config_file", "batching_parameters_file", "monitoring_config_file"):
+        assert (inside["/config"] / Path(flags[name]).name).is_file()
+        assert flags[name].startswith("/config/")
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert re.fullmatch(r"tensorflow/serving:\d+\.\d+\.\d+", service["image"])
+
+
+def test_warm_up_requests_name_the_served_model_and_are_answered():
+    for config in model_configs():
+        version = latest_version(MODELS / config.name)
+        signatures = load_signatures(version)
+        asked = set()
+        for record in tf.data.TFRecordDataset(str(version / "assets.extra" / "tf_serving_warmup_requests")):
+            request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
+            assert request.model_spec.name == config.name
+            inputs = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
+            assert signatures[request.model_spec.signature_name](**inputs)
+            asked.add(request.model_spec.signature_name)
+        assert asked == set(signatures)
+
+
+def snippet(word):
+    """The Python snippet of deploy/README.md that has `word` in it."""
+    (found,) = [
+        code
+        for code in re.findall(r"```python\n(.*?)```", (DEPLOY / "README.md").read_text(), re.DOTALL)
+        if word in code
+    ]
+    return found
+
+
+@pytest.fixture
+def picture(tmp_path, monkeypatch):
+    """A picture called digit.png in the working folder, and what the shipped model says of it."""
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("digit.png", drawn(8, 0).images[7])
+    answer = load_signatures(latest_version(MODELS / "digits"))["predict_bytes"](
+        image_bytes=tf.constant([Path("digit.png").read_bytes()])
+    )
+    return answer["class_name"].numpy()[0].decode(), float(answer["score"][0])
+
+
+class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Predict of TensorFlow Serving's gRPC service over the shipped models."""
+
+    def Predict(self, request, context):
+        signatures = load_signatures(latest_version(MODELS / request.model_spec.name))
+        inputs = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
+        response = predict_pb2.PredictResponse()
+        for name, value in signatures[request.model_spec.signature_name](**inputs).items():
+            response.outputs[name].CopyFrom(tf.make_tensor_proto(value.numpy()))
+        return response
+
+
+def test_the_grpc_call_of_the_readme_gets_the_models_own_answer(picture, capsys):
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Service(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        exec(snippet("grpc").replace("127.0.0.1:8500", f"127.0.0.1:{port}"), {})
+    finally:
+        server.stop(None).wait()
+    name, score = capsys.readouterr().out.split()
+    assert name == picture[0]
+    assert abs(float(score) - picture[1]) < 1e-5
+
+
+@pytest.fixture(scope="module")
+def address():
+    """host:port of the embedded server over the shipped models."""
+    command = [sys.executable, "-m", "kerascnn.serving.server", "--models", str(MODELS), "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            yield re.search(r"at http://(\S+)", server.stderr.readline()).group(1)
+        finally:
+            server.terminate()
+
+
+def test_the_rest_call_of_the_readme_gets_the_models_own_answer(picture, address, capsys):
+    exec(snippet("urllib").replace("127.0.0.1:8501", address), {})
+    name, score = capsys.readouterr().out.split()
+    assert name == picture[0]
+    assert abs(float(score) - picture[1]) < 1e-5
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+@pytest.mark.parametrize("readme", [DEPLOY / "README.md", ROOT / "README.md"], ids=["deploy", "root"])
+def test_the_curl_call_of_the_readme_gets_the_models_own_answer(readme, picture, address):
+    (call,) = re.findall(r"^curl .*?\n.*?$", readme.read_text(), re.MULTILINE)
+    ran = subprocess.run(["bash", "-c", call.replace("127.0.0.1:8501", address)], capture_output=True, text=True)
+    (answer,) = json.loads(ran.stdout)["predictions"]
+    assert answer["class_name"] == picture[0]
+    assert abs(answer["score"] - picture[1]) < 1e-5
