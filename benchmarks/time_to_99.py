@@ -26,15 +26,20 @@ RECIPE = Recipe(
     data="mnist",
     epochs=8,
     batch_size=256,
-    learning_rate=5e-3,
+    optimizer="sgd",
+    learning_rate=0.4,
+    warmup_epochs=1.0,
+    weight_decay=1e-3,
     ema=0.97,
-    weight_decay=0.02,
-    shift=1.0,
-    rotation=0.0,
-    zoom=0.0,
-    shear=0.0,
-    elastic=0.0,
 )
+
+
+def shifted(images, seed):
+    """Move all images of a batch by the same whole pixels, at most one each way: nearly free, unlike a warp of each."""
+    import tensorflow as tf
+
+    y, x = tf.unstack(tf.random.stateless_uniform((2,), seed, 0, 3, tf.int32))
+    return tf.slice(tf.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0))), (0, y, x, 0), tf.shape(images))
 
 
 def one_run(seed):
@@ -42,18 +47,16 @@ def one_run(seed):
     cli.load_tensorflow()
     from dataclasses import replace
 
-    from kerascnn.datasets.augmentation import distortion
     from kerascnn.evaluation import evaluate_classifier
     from kerascnn.preparation import prepare_digits
     from kerascnn.run import load_trained
     from kerascnn.verbs import train_classifier
 
     data = load_data(RECIPE.data, None)
-    augment = distortion(RECIPE.shift, RECIPE.rotation, RECIPE.zoom, RECIPE.shear, RECIPE.elastic)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         start = time.perf_counter()
-        train_classifier("benchmark", replace(RECIPE, seed=seed), data, augment, out, resume=False)
+        train_classifier("benchmark", replace(RECIPE, seed=seed), data, shifted, out, resume=False)
         seconds = time.perf_counter() - start
         model, _ = load_trained(out)
         metrics = evaluate_classifier(model, prepare_digits, data.test, data.class_names, out, {})
