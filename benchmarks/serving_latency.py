@@ -1,0 +1,55 @@
+"""How long one PNG takes through `predict_bytes` of the embedded server, over REST on loopback with one connection.
+
+    python benchmarks/serving_latency.py [--model saved_models/digits] [--requests 500]
+
+Starts the server on the folder that holds the model. Target: median at most 5 ms. One JSON line on stdout.
+"""
+
+import base64
+import http.client
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+from cyclopts import run
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from kerascnn import cli
+from kerascnn.datasets.synthetic import drawn
+
+
+def main(*, model: Path = ROOT / "saved_models" / "digits", requests: int = 500):
+    model = model.resolve()
+    pictures = [cv2.imencode(".png", image)[1].tobytes() for image in drawn(20, 0).images]
+    bodies = [
+        json.dumps({"signature_name": "predict_bytes", "instances": [{"b64": base64.b64encode(p).decode()}]})
+        for p in pictures
+    ]
+    command = [sys.executable, "-m", "kerascnn.serving.server", "--models", str(model.parent), "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            address = re.search(r"at http://(\S+)", server.stderr.readline()).group(1)
+            connection = http.client.HTTPConnection(address, timeout=60)
+            milliseconds = []
+            for i in range(20 + requests):
+                start = time.perf_counter()
+                connection.request("POST", f"/v1/models/{model.name}:predict", bodies[i % len(bodies)])
+                (answer,) = json.load(connection.getresponse())["predictions"]
+                milliseconds.append(1000 * (time.perf_counter() - start))
+                assert answer["valid"]
+        finally:
+            server.terminate()
+    counted = np.array(milliseconds[20:])
+    median, late = np.percentile(counted, [50, 99]).round(2)
+    cli.result({"unit": "ms", "median": float(median), "p99": float(late), "requests": requests, "warm_up": 20})
+
+
+if __name__ == "__main__":
+    run(main)
