@@ -132,7 +132,8 @@ def without_rules(ink):
 
 def connected_pieces(ink):
     """FoundDigit for each piece of ink that could be a digit: specks left out, parts of one digit put together."""
-    dark = (ink > 100).astype(np.uint8)
+    # Low, so that thin and faint strokes hold together.
+    dark = (ink > 70).astype(np.uint8)
     _, label, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=8)
     heights = stats[1:, cv2.CC_STAT_HEIGHT]
     large = heights[(heights > 8) & (stats[1:, cv2.CC_STAT_AREA] > 25)]
@@ -202,7 +203,8 @@ def text_lines(pieces):
 def candidates(found, usual):
     """{(first, last): piece} of every span of columns that may be one digit; always holds the whole.
 
-    Touching digits are cut where a column crosses one stroke at most; a part that is not as high as a digit is none.
+    Touching digits are cut where a column crosses one stroke at most, or two in a piece too wide for one digit; a part
+    that is not as high as a digit is none.
     """
     width = found.ink.shape[1]
     cuts = [0, width]
@@ -211,7 +213,8 @@ def candidates(found, usual):
         inner = range(max(4, round(0.2 * usual)), width - max(4, round(0.2 * usual)))
         dark = np.pad(found.ink > 100, ((1, 0), (0, 0))).astype(np.int8)
         strokes = (np.diff(dark, axis=0) > 0).sum(0)
-        lowest = [x for x in inner if profile[x] <= profile[max(0, x - 3) : x + 4].min() and strokes[x] <= 1]
+        most = 1 if width < 1.4 * usual else 2
+        lowest = [x for x in inner if profile[x] <= profile[max(0, x - 3) : x + 4].min() and strokes[x] <= most]
         cuts = [0, *sorted(sorted(lowest, key=lambda x: profile[x])[:6]), width]
     spans = [(a, b) for i, a in enumerate(cuts) for b in cuts[i + 1 :]]
     possible = [(a, b) for a, b in spans if (a, b) == (0, width) or 0.15 * usual <= b - a <= 1.3 * usual]

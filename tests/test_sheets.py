@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -69,7 +73,7 @@ def test_paper_with_noise_alone_has_no_lines():
     assert read_page(noise, constant(0)) == []
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (5, 300), (40, 40, 3), (1000, 30)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 400), (400, 1), (5, 300), (40, 40, 3), (1000, 30)])
 def test_a_photo_of_nothing_in_particular_does_not_fail(shape):
     photo = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
     assert isinstance(read_page(photo, constant(0)), list)
@@ -169,3 +173,131 @@ def test_annotation_draws_on_a_copy_green_when_sure_and_red_when_not():
     assert (page == 200).all()
     assert tuple(picture[60, 20]) == (0, 140, 0)
     assert tuple(picture[60, 70]) == (0, 0, 220)
+
+
+# From here on digits are really read: a nearest-template classifier of a plotter font stands for the model.
+
+
+def numeral(digit):
+    """One numeral, light on zero, cut to its ink."""
+    canvas = np.zeros((80, 80), np.uint8)
+    cv2.putText(canvas, str(digit), (20, 60), cv2.FONT_HERSHEY_SIMPLEX, 1.5, 255, 4, cv2.LINE_AA)
+    x, y, width, height = cv2.boundingRect(canvas)
+    return canvas[y : y + height, x : x + width]
+
+
+def set_in_lines(lines, gap=14, size=(400, 500), left=60, top=60, pitch=110):
+    """A white page with dark numerals, and where each was put: one list of (x, y, width, height) a line."""
+    page, boxes = np.zeros(size, np.uint8), []
+    for i, line in enumerate(lines):
+        x, row = left, []
+        for letter in line:
+            glyph = numeral(letter)
+            height, width = glyph.shape
+            y = top + i * pitch
+            place = page[y : y + height, x : x + width]
+            np.maximum(place, glyph, out=place)
+            row.append((x, y, width, height))
+            x += width + gap
+        boxes.append(row)
+    return 255 - (page * 0.85).astype(np.uint8), boxes
+
+
+def shape_of(crop):
+    """A crop cut to its ink and laid into 20 by 20 with its aspect kept, at length 1."""
+    x, y, width, height = cv2.boundingRect((crop > 60).astype(np.uint8))
+    scale = 20 / max(width, height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(crop[y : y + height, x : x + width], size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    framed = np.zeros((20, 20), np.float32)
+    upper, left = (20 - size[1]) // 2, (20 - size[0]) // 2
+    framed[upper : upper + size[1], left : left + size[0]] = small
+    framed = cv2.GaussianBlur(framed, (0, 0), 1)
+    return framed.ravel() / np.linalg.norm(framed)
+
+
+def nearest_template(crops):
+    """uint8 (B, H, W, 1) -> probabilities (B, 10): the softmax of the likeness to each drawn numeral."""
+    templates = np.stack([shape_of(numeral(digit)) for digit in range(10)])
+    likeness = np.stack([shape_of(crop[..., 0]) for crop in crops]) @ templates.T
+    weights = np.exp(40 * likeness)
+    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+
+
+def text(lines):
+    return ["".join(digit.digit for digit in line) for line in lines]
+
+
+def test_uneven_light_and_noise_do_not_matter():
+    page, _ = set_in_lines(["30516", "7248", "907"])
+    light = np.linspace(0.45, 1, 500)[None] * np.linspace(0.8, 1, 400)[:, None]
+    noise = np.random.default_rng(0).normal(0, 6, page.shape)
+    photo = np.clip(page * light + noise, 0, 255).astype(np.uint8)
+    assert text(read_page(photo, nearest_template)) == ["30516", "7248", "907"]
+
+
+def test_a_rule_through_digits_leaves_every_digit_whole():
+    page, boxes = set_in_lines(["80808"])
+    cv2.line(page, (0, 75), (499, 75), 110, 1)
+    found = read_page(page, nearest_template)
+    assert text(found) == ["80808"]
+    np.testing.assert_allclose([digit.box for digit in found[0]], boxes[0], atol=4)
+
+
+@pytest.mark.parametrize("number", ["22", "45", "335"])
+def test_digits_that_touch_are_cut_apart(number):
+    page, boxes = set_in_lines([number], gap=-3)
+    assert len(locate_digits(page)[0]) == 1
+    lines = read_page(page, nearest_template)
+    assert text(lines) == [number]
+    np.testing.assert_allclose([digit.box for digit in lines[0]], boxes[0], atol=6)
+
+
+def test_a_crop_is_light_ink_on_zero_without_its_neighbour():
+    page = np.full((200, 300), 235, np.uint8)
+    for x in (60, 90):
+        cv2.line(page, (x + 40, 60), (x, 130), 30, 5)
+    left, right = locate_digits(page)[0]
+    assert left.x + left.ink.shape[1] > right.x
+    for found in (left, right):
+        assert isinstance(found, FoundDigit)
+        assert found.ink.dtype == np.uint8
+        assert found.ink.max() > 200
+        assert np.median(found.ink) == 0
+        assert cv2.connectedComponents((found.ink > 0).astype(np.uint8))[0] == 2
+
+
+def test_the_detached_bar_of_a_five_belongs_to_it():
+    page = np.full((200, 300), 255, np.uint8)
+    for x in (60, 160):
+        cv2.line(page, (x, 62), (x + 36, 58), 0, 4)
+        cv2.ellipse(page, (x + 15, 115), (18, 22), 0, -120, 120, 0, 4)
+        cv2.line(page, (x + 2, 72), (x + 2, 98), 0, 4)
+    (line,) = locate_digits(page)
+    assert len(line) == 2
+    for found in line:
+        assert found.y < 62
+        assert found.y + found.ink.shape[0] > 132
+
+
+def test_specks_of_dirt_are_not_digits():
+    page, _ = set_in_lines(["30516"])
+    for x, y in ((20, 20), (300, 250), (480, 100), (40, 350)):
+        cv2.circle(page, (x, y), 2, 0, -1)
+    assert text(read_page(page, nearest_template)) == ["30516"]
+
+
+def test_confidence_is_the_probability_of_the_digit_that_is_named():
+    page, _ = set_in_lines(["5"])
+
+    def classify(crops):
+        return np.tile(np.float32([0, 0, 0, 0, 0, 0.25, 0, 0.75, 0, 0]), (len(crops), 1))
+
+    ((found,),) = read_page(page, classify)
+    assert (found.digit, found.confidence) == ("7", 0.75)
+
+
+def test_reading_needs_neither_tensorflow_nor_keras():
+    code = "import sys, kerascnn.sheets; print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    root = Path(__file__).parent.parent
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True).stdout == "[]\n"
