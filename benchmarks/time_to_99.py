@@ -4,7 +4,8 @@
 
 Each run is a process of its own with its own seed. The clock covers all of training.fit: building, compiling, tracing,
 every epoch with its validation and checkpoint, and writing the model; it leaves out the start of the process, imports
-and reading the data. The test split is looked at once, after the last run's clock has stopped. One JSON line on stdout.
+and reading the data. Seven epochs are the fewest whose mean validation accuracy over seeds 10 to 12 reached 99.0 %.
+A run looks at the test split once, after its clock has stopped. One JSON line on stdout.
 """
 
 import json
@@ -24,13 +25,14 @@ from kerascnn import cli
 
 RECIPE = Recipe(
     data="mnist",
-    epochs=8,
+    epochs=7,
     batch_size=256,
     optimizer="sgd",
     learning_rate=0.4,
     warmup_epochs=1.0,
     weight_decay=1e-3,
     ema=0.97,
+    precision="mixed_bfloat16",
 )
 
 
