@@ -47,7 +47,7 @@ def fail(message, exit_code):
 
 
 def load_tensorflow():
-    """Import TensorFlow and Keras without the lines that their native code writes to stderr.
+    """Import TensorFlow without the lines that their native code writes to stderr.
 
     TF_CPP_MIN_LOG_LEVEL does not reach what is written before logging is set up, so the file descriptor itself is held
     back; it is let out again when the import fails.
@@ -58,7 +58,6 @@ def load_tensorflow():
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            import keras  # noqa: F401
             import tensorflow  # noqa: F401
         except BaseException:
             held.seek(0)

@@ -14,9 +14,9 @@ BUILDERS = [path for path in FILES if path.parent.name == "models" and path.stem
 
 # A module imports only from those before it.
 ORDER = (
-    *("errors", "files", "recipe", "preparation", "datasets", "models", "filters", "pretrained", "summary"),
+    *("errors", "files", "recipe", "decoding", "preparation", "datasets", "models", "filters", "pretrained", "summary"),
     *("optimizers", "losses", "metrics", "pictures", "attacks", "run", "training", "evaluation", "explain"),
-    *("sheets", "saved_model", "export", "cli", "serving", "verbs"),
+    *("touching_digits", "sheets", "saved_model", "parity", "export", "cli", "serving", "verbs"),
 )
 
 

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from kerascnn import export
+from kerascnn import parity
 from kerascnn.errors import InputError
 from kerascnn.export import classification, export_classifier, in_float32, published
 from kerascnn.models import builder
@@ -79,7 +79,7 @@ def _quick_consumers(monkeypatch):
     """Stands in for the three processes of the parity check, which take seconds; all agree."""
     program = "import numpy as np; np.savez('{}.npz', **dict.fromkeys({}, np.full((1, 10), 0.1)))"
     names = ["serving_default", "predict_bytes", "probabilities"]
-    monkeypatch.setattr(export, "CONSUMERS", {name: program.format(name, names) for name in export.CONSUMERS})
+    monkeypatch.setattr(parity, "CONSUMERS", {name: program.format(name, names) for name in parity.CONSUMERS})
 
 
 def exported(model, folder):
@@ -293,7 +293,7 @@ def test_concurrent_exports_take_different_numbers(tmp_path):
 @pytest.mark.usefixtures("_quick_consumers")
 @pytest.mark.parametrize("answer", ["0.10002", "float('nan')"])
 def test_a_consumer_that_differs_stops_the_export_and_leaves_nothing(model, tmp_path, monkeypatch, answer):
-    monkeypatch.setitem(export.CONSUMERS, "session", export.CONSUMERS["session"].replace("0.1)", f"{answer})"))
+    monkeypatch.setitem(parity.CONSUMERS, "session", parity.CONSUMERS["session"].replace("0.1)", f"{answer})"))
     with pytest.raises(RuntimeError, match=r"^session differs from Keras by (nan|.*e-05) in a probability"):
         exported(model, tmp_path / "digits")
     assert not list(tmp_path.iterdir())
@@ -302,7 +302,7 @@ def test_a_consumer_that_differs_stops_the_export_and_leaves_nothing(model, tmp_
 @pytest.mark.usefixtures("_quick_consumers")
 def test_a_consumer_that_fails_stops_the_export_and_leaves_nothing(model, tmp_path, monkeypatch):
     (tmp_path / "model.keras").touch()
-    monkeypatch.setitem(export.CONSUMERS, "saved_model", "raise SystemExit('variable not found')")
+    monkeypatch.setitem(parity.CONSUMERS, "saved_model", "raise SystemExit('variable not found')")
     with pytest.raises(RuntimeError, match="saved_model cannot answer the exported model:\nvariable not found"):
         exported(model, tmp_path)
     assert [child.name for child in tmp_path.iterdir()] == ["model.keras"]

@@ -8,7 +8,8 @@ import pytest
 
 from kerascnn.datasets.digit_sheets import compose_sheet
 from kerascnn.datasets.synthetic import drawn
-from kerascnn.sheets import FoundDigit, ReadDigit, annotate, locate_digits, read_page, skew, surest, without_rules
+from kerascnn.sheets import ReadDigit, annotate, locate_digits, read_page, skew, without_rules
+from kerascnn.touching_digits import FoundDigit
 
 EXAMPLES = drawn(60, 3)
 
@@ -146,15 +147,6 @@ def test_touching_digits_are_cut_where_the_classifier_is_sure_of_both():
     ((first, second),) = read_page(page, classify)
     assert (first.digit, second.digit) == ("1", "1")
     assert abs(first.box[0] + first.box[2] - 122) < 6
-
-
-def test_the_surest_chain_is_the_product_that_hand_arithmetic_finds():
-    parts = {span: FoundDigit(0, 0, np.ones((20, 10), np.uint8)) for span in [(0, 8), (0, 4), (4, 8)]}
-    sure, unsure = np.array([0.99, 0.01]), np.array([0.5, 0.5])
-    # whole 0.5 against 0.99 * 0.99 * 0.7 = 0.69
-    assert surest(parts, {(0, 8): unsure, (0, 4): sure, (4, 8): sure}) == [(0, 4), (4, 8)]
-    # whole 0.99 against 0.69
-    assert surest(parts, {(0, 8): sure, (0, 4): sure, (4, 8): sure}) == [(0, 8)]
 
 
 @pytest.mark.parametrize("hard", [False, True])

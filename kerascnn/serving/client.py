@@ -76,6 +76,10 @@ def outputs_of(address, body, timeout):
         raise InputError(refusal(address, error)) from None
     except (TimeoutError, urllib.error.URLError, ConnectionError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
+        if isinstance(reason, BrokenPipeError | ConnectionResetError):
+            raise InputError(
+                f"{address} hung up on {len(body) / 2**20:.1f} MiB; send smaller pictures or raise the server's limit"
+            ) from None
         reason = f"no answer within {timeout} s" if isinstance(reason, TimeoutError) else reason
         raise InputError(f"cannot reach {address} ({reason}); start `make serve` or correct --server") from None
     except (ValueError, TypeError, KeyError, OSError):

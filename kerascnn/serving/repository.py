@@ -122,6 +122,7 @@ def call(signature, arrays):
         answer = signature(**{name: tf.constant(array, specs[name].dtype) for name, array in arrays.items()})
         return {name: value.numpy() for name, value in answer.items()}
     except tf.errors.OpError as error:
-        # The graph's node names, which TensorFlow writes in double braces, say nothing to a client.
-        line = re.sub(r"\{\{.*?\}\}", "", (error.message or "the model failed").splitlines()[0]).strip()
+        # The reason is the last line before the list of graph nodes; node names, in double braces, say nothing here.
+        reason = (error.message or "the model failed").split("\n\t [[")[0].splitlines()[-1]
+        line = re.sub(r"\{\{.*?\}\}", "", reason).strip()
         raise RequestError(line, STATUSES.get(error.error_code, 500)) from None

@@ -1,0 +1,171 @@
+"""Pictures of every format become pixels, and hostile bytes become nothing."""
+
+import io
+import struct
+import time
+import zlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from drawings import seven
+from PIL import Image
+
+from kerascnn.decoding import decode_image, over_background, prepare_bytes
+from kerascnn.preparation import prepare_digits
+
+bytes_in_graph = tf.function(
+    lambda image_bytes: prepare_bytes(image_bytes, prepare_digits, (28, 28, 1)),
+    input_signature=[tf.TensorSpec([None], tf.string)],
+    autograph=False,
+)
+
+
+def encoded(picture, name, **options):
+    file = io.BytesIO()
+    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(file, name, **options)
+    return file.getvalue()
+
+
+def test_half_transparent_red_on_white_by_hand():
+    picture = np.array([[[255, 0, 0, 128], [0, 0, 0, 0], [10, 20, 30, 255]]], np.uint8)
+    # 255 * (1 - 128 / 255) = 127 for green and blue.
+    np.testing.assert_array_equal(over_background(picture), [[[255, 127, 127], [255, 255, 255], [10, 20, 30]]])
+
+
+SEVEN = seven(ink=0, paper=255)
+PREPARED = prepare_digits(SEVEN[np.newaxis, ..., np.newaxis])[0, ..., 0].numpy()
+COLOUR = np.repeat(SEVEN[..., np.newaxis], 3, 2)
+TRANSPARENT = np.dstack([np.zeros((200, 150, 3), np.uint8), seven()])
+
+
+def png(width, height, rows=b"", depth=8):
+    """A grey PNG whose header claims a size, written chunk by chunk as RFC 2083 says."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
+    start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+    return start + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
+
+
+def two_colours(paper, **options):
+    picture = Image.fromarray((seven() == 0).astype(np.uint8)).convert("P")
+    picture.putpalette([0, 0, 0, *paper])
+    return encoded(picture, "PNG", bits=1, **options)
+
+
+def top_down_bmp():
+    whole = bytearray(encoded(SEVEN[::-1], "BMP"))
+    whole[22:26] = struct.pack("<i", -200)
+    return bytes(whole)
+
+
+GOOD = {
+    "grey PNG": encoded(SEVEN, "PNG"),
+    "RGB PNG": encoded(COLOUR, "PNG"),
+    "RGBA PNG": encoded(TRANSPARENT, "PNG"),
+    "grey PNG with alpha": encoded(Image.fromarray(TRANSPARENT).convert("LA"), "PNG"),
+    "one-bit PNG": encoded(Image.fromarray(SEVEN).convert("1"), "PNG"),
+    "four-bit PNG": png(
+        150, 200, np.insert(SEVEN[:, ::2] & 0xF0 | SEVEN[:, 1::2] & 0x0F, 0, 0, axis=1).tobytes(), depth=4
+    ),
+    "16-bit PNG": encoded(SEVEN.astype(np.uint16) * 257, "PNG"),
+    "palette PNG": two_colours((255, 255, 255)),
+    "palette PNG with transparent paper": two_colours((50, 60, 70), transparency=1),
+    "grey JPEG": encoded(SEVEN, "JPEG", quality=95),
+    "progressive JPEG": encoded(COLOUR, "JPEG", quality=95, progressive=True),
+    "CMYK JPEG": encoded(Image.fromarray(COLOUR).convert("CMYK"), "JPEG", quality=95),
+    "grey BMP": encoded(SEVEN, "BMP"),
+    "RGB BMP": encoded(COLOUR, "BMP"),
+    "BMP from top to bottom": top_down_bmp(),
+    "BMP of 32 bits": encoded(np.dstack([COLOUR, np.zeros((200, 150), np.uint8)]), "BMP"),
+}
+DAMAGED = bytearray(GOOD["grey PNG"])
+DAMAGED[60] ^= 0xFF
+JPEG_OF_FOUR_BILLION = bytearray(GOOD["grey JPEG"])
+FRAME = JPEG_OF_FOUR_BILLION.index(b"\xff\xc0")
+JPEG_OF_FOUR_BILLION[FRAME + 5 : FRAME + 9] = b"\xff\xff\xff\xff"
+BMP_OF_FOUR_BILLION = bytearray(GOOD["grey BMP"])
+BMP_OF_FOUR_BILLION[18:26] = struct.pack("<ii", 65_536, -65_536)
+BAD = {
+    "nothing": b"",
+    "one byte": b"\x89",
+    "text": b"This is no picture, it only says that it is one.",
+    "zeros": bytes(1000),
+    "GIF": encoded(SEVEN, "GIF"),
+    "WebP": encoded(COLOUR, "WEBP", lossless=True),
+    "TIFF": encoded(SEVEN, "TIFF"),
+    "PNG header alone": GOOD["grey PNG"][:8],
+    "half a PNG": GOOD["grey PNG"][: len(GOOD["grey PNG"]) // 2],
+    "damaged PNG": bytes(DAMAGED),
+    "half a JPEG": GOOD["grey JPEG"][: len(GOOD["grey JPEG"]) // 2],
+    "JPEG mark alone": b"\xff\xd8\xff",
+    "half a BMP": GOOD["grey BMP"][:10_000],
+    "BMP mark alone": b"BM",
+    "PNG of no width": png(0, 28),
+    "PNG of 25,000,001 pixels": png(25_000_001, 1, bytes(25_000_002)),
+    "PNG of 2^64 pixels": png(2**32 - 1, 2**32 - 1),
+    "JPEG of four billion pixels": bytes(JPEG_OF_FOUR_BILLION),
+    "BMP of four billion pixels": bytes(BMP_OF_FOUR_BILLION),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_picture_is_decoded_whatever_its_format(name):
+    picture = decode_image(GOOD[name]).numpy()
+    assert picture.dtype == np.uint8
+    tolerance = 12 if "JPEG" in name else 0
+    np.testing.assert_allclose(picture.astype(int), COLOUR, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_bytes_are_prepared_like_the_pixels(name):
+    images, valid = bytes_in_graph([GOOD[name]])
+    assert valid.numpy().tolist() == [True]
+    np.testing.assert_allclose(images[0, ..., 0], PREPARED, atol=0.05 if "JPEG" in name else 1e-6)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_broken_item_is_invalid_and_spoils_no_other(name):
+    images, valid = bytes_in_graph([GOOD["grey PNG"], BAD[name], GOOD["RGBA PNG"]])
+    assert valid.numpy().tolist() == [True, False, True]
+    np.testing.assert_array_equal(images[1], 0)
+    alone, _ = bytes_in_graph([GOOD["grey PNG"], GOOD["RGBA PNG"]])
+    np.testing.assert_array_equal(tf.gather(images, [0, 2]), alone)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode_image(BAD[name])
+
+
+def test_25_million_pixels_are_allowed_and_a_blank_picture_is_valid():
+    images, valid = bytes_in_graph([png(5000, 5000, bytes(5000 * 5001))])
+    assert valid.numpy().tolist() == [True]
+    np.testing.assert_array_equal(images, 0)
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_decoded():
+    bomb = png(12_000, 12_000, bytes(12_000 * 12_001))
+    start = time.perf_counter()
+    _, valid = bytes_in_graph([bomb])
+    # Decoding it takes a second or more and gigabytes; looking at its header some milliseconds.
+    assert time.perf_counter() - start < 1
+    assert valid.numpy().tolist() == [False]
+
+
+def test_only_bad_items_and_no_items_at_all_are_answered_too():
+    images, valid = bytes_in_graph(list(BAD.values()))
+    assert not valid.numpy().any()
+    np.testing.assert_array_equal(images, 0)
+    images, valid = bytes_in_graph(tf.zeros([0], tf.string))
+    assert (images.shape, valid.shape) == ((0, 28, 28, 1), (0,))
+
+
+def test_pictures_of_mixed_sizes_and_formats_keep_their_order():
+    names = [*GOOD, *reversed(GOOD)]
+    scaled = encoded(np.kron(SEVEN, np.ones((2, 2), np.uint8)), "PNG")
+    together, valid = bytes_in_graph([GOOD[name] for name in names] + [scaled])
+    assert valid.numpy().all()
+    for name, image in zip(names, together, strict=False):
+        np.testing.assert_array_equal(image, bytes_in_graph([GOOD[name]])[0][0], err_msg=name)
+    np.testing.assert_allclose(together[-1, ..., 0], PREPARED, atol=0.05)
