@@ -1,5 +1,5 @@
 # make run: from nothing to a served model.  make test: all fast tests.  make check: format, lint and test, as CI does.
-.PHONY: install run test check format lint slow bench serve lock clean
+.PHONY: install run test check format lint slow bench seeds serve lock clean
 PYTHON ?= python3
 BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -41,13 +41,22 @@ format: install
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 numpy
 	@touch $@
 
+# on an idle machine; a result replaces the last one only when its benchmark has ended well
+BENCHMARKS := pipeline_rate training_rate time_to_99 predict_latency serving_latency read_sheets
 bench: install .venv-bench/installed
-	$(BIN)/python benchmarks/pipeline_rate.py
-	$(BIN)/python benchmarks/training_rate.py
-	$(BIN)/python benchmarks/time_to_99.py
-	$(BIN)/python benchmarks/predict_latency.py
-	$(BIN)/python benchmarks/serving_latency.py
-	$(BIN)/python benchmarks/read_sheets.py
+	@mkdir -p runs
+	@for name in $(BENCHMARKS); do \
+	    $(BIN)/python benchmarks/$$name.py > runs/$$name.json && mv runs/$$name.json benchmarks/results/ || exit 1; \
+	    cat benchmarks/results/$$name.json; \
+	done
+
+# hours: the test error over three seeds
+seeds: install
+	@mkdir -p runs
+	$(BIN)/python benchmarks/seeds.py lenet5 > runs/lenet5.json
+	$(BIN)/python benchmarks/seeds.py vgg_digits --model vgg_digits --epochs 45 --learning-rate 0.003 --ema 0.999 \
+	    --warmup-epochs 1 --precision mixed_bfloat16 > runs/vgg_digits.json
+	mv runs/lenet5.json runs/vgg_digits.json benchmarks/results/
 
 serve: install
 	@$(BIN)/python -m kerascnn.serving.server

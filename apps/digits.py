@@ -21,7 +21,6 @@ from kerascnn.errors import DataAbsent
 from kerascnn.files import read_json
 from kerascnn.models import check_name
 from kerascnn.recipe import TrainingRecipe
-from kerascnn.saved_model import latest_version
 
 SHIPPED = Path(__file__).resolve().parents[1] / "saved_models" / "digits"
 
@@ -118,18 +117,7 @@ def read(
     pictures: Annotated[Path, Parameter(help="Where the annotated pages go.")] = Path("runs/read"),
 ):
     """Read lines of digits from scanned or photographed pages: one JSON object a page, and an annotated picture."""
-    from kerascnn.pictures import load_picture, save_picture
-    from kerascnn.sheets import annotate, read_page
-
-    pages = {file: load_picture(file) for file in files}
-    classify = verbs.classifier("digits", out, server)
-    for file, page in pages.items():
-        lines = read_page(page, lambda crops: classify(crops, "serving_default")["probabilities"])
-        picture = pictures / f"{file.stem}.png"
-        save_picture(picture, annotate(page, lines))
-        text = ["".join(digit.digit for digit in line) for line in lines]
-        digits = [[dataclasses.asdict(digit) for digit in line] for line in lines]
-        cli.result({"file": str(file), "lines": text, "picture": str(picture), "digits": digits})
+    verbs.read_pages(files, "digits", out, server, pictures)
 
 
 @app.command
@@ -146,7 +134,11 @@ def demo(*, data_dir: DataDir = None, out: Out = Path("runs/digits")):
     answer = subprocess.run(reader, stdout=subprocess.PIPE, check=False)
     if answer.returncode:
         sys.exit(answer.returncode)
-    print_table(out, written, json.loads(answer.stdout))
+    read_back = json.loads(answer.stdout)
+    verbs.print_summary(out)
+    for name, value in {"written": written, "read": read_back["lines"]}.items():
+        cli.row(name, "  ".join(value))
+    cli.row("annotated", read_back["picture"])
 
 
 def compose_sample(out, data_dir):
@@ -158,24 +150,6 @@ def compose_sample(out, data_dir):
     page, lines = compose_sheet(test.images, test.labels, seed=0)
     save_picture(out / "sheet.png", page)
     return ["".join(str(digit) for digit, _ in line) for line in lines], out / "sheet.png"
-
-
-def print_table(out, written, answer):
-    """What `make run` ends with, on stdout: name and value, separated by a tab."""
-    record, metrics = read_json(out / "recipe.json"), read_json(out / "metrics.json")
-    rows = {
-        "data": record["data"]["description"],
-        "test error": f"{100 * metrics['error']:.2f} % of {metrics['examples']:,}",
-        "training time": f"{record['training_seconds']:.0f} s, {record['epochs_run']} epochs",
-        "training rate": f"{record['images_per_second']:,} images/s",
-        "model": out / "model.keras",
-        "SavedModel": latest_version(out),
-        "written": "  ".join(written),
-        "read": "  ".join(answer["lines"]),
-        "annotated": answer["picture"],
-    }
-    for name, value in rows.items():
-        print(f"{name:<14}\t{value}")
 
 
 def load_data(name, data_dir):

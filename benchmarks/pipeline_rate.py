@@ -11,12 +11,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from cyclopts import run
+from cyclopts import App
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from apps.digits import Recipe, load_data
 from kerascnn import cli
+from kerascnn.files import read_json
 
 
 def rate(examples, batch_size, epochs, augment):
@@ -36,14 +37,17 @@ def training_rate(data, recipe, augment):
 
     with tempfile.TemporaryDirectory() as folder:
         train_classifier("benchmark", recipe, data, augment, Path(folder) / "run", resume=False)
-        import json
-
-        return json.loads((Path(folder) / "run" / "recipe.json").read_text())["images_per_second"]
+        return read_json(Path(folder) / "run" / "recipe.json")["images_per_second"]
 
 
+app = App(help=__doc__, result_action="return_value")
+
+
+@app.default
 def main(*, batch_size: int = 128, epochs: int = 3):
     cli.load_tensorflow()
     from kerascnn.datasets.augmentation import distortion
+    from kerascnn.run import provenance
 
     recipe = Recipe(batch_size=batch_size, epochs=epochs)
     data = load_data(recipe.data, None)
@@ -53,8 +57,9 @@ def main(*, batch_size: int = 128, epochs: int = 3):
         pipeline = rate(data.train, batch_size, epochs, distort)
         training = training_rate(data, recipe, distort)
         figures[name] = {"pipeline": round(pipeline), "training": training, "share": round(training / pipeline, 3)}
-    cli.result({"unit": "images/s", "data": data.name, "model": recipe.model, "batch_size": batch_size, **figures})
+    facts = {"unit": "images/s", "data": data.name, "model": recipe.model, "batch_size": batch_size}
+    cli.result({**facts, **figures, **provenance()})
 
 
 if __name__ == "__main__":
-    run(main)
+    cli.run(app)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from cyclopts import run
+from cyclopts import App
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -37,6 +37,10 @@ def edits(read, written):
     return row[-1]
 
 
+app = App(help=__doc__, result_action="return_value")
+
+
+@app.default
 def main(
     *,
     model: Path = ROOT / "saved_models" / "digits",
@@ -45,6 +49,8 @@ def main(
     pictures: Path | None = None,
 ):
     cli.load_tensorflow()
+    from kerascnn.run import provenance
+
     version = latest_version(model)
     classify = local_classifier(version)
     examples = getattr(datasets.load("mnist"), split)
@@ -70,8 +76,8 @@ def main(
             "lines_right": f"{right} of {lines}",
             "seconds_per_sheet": round(float(np.median(seconds)), 3),
         }
-    cli.result({"model": str(version), "sheets": sheets, "split": split, **figures})
+    cli.result({"model": str(version), "sheets": sheets, "split": split, **figures, **provenance()})
 
 
 if __name__ == "__main__":
-    run(main)
+    cli.run(app)

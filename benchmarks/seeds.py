@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Annotated
 
-from cyclopts import Parameter, run
+from cyclopts import App, Parameter
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -24,9 +24,14 @@ from kerascnn.files import read_json
 
 def digits(*arguments):
     command = [sys.executable, "-m", "apps.digits", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+    ran = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    return ran.stdout if ran.returncode == 0 else sys.exit(ran.returncode)
 
 
+app = App(help=__doc__, result_action="return_value")
+
+
+@app.default
 def main(
     name: str,
     *flags: Annotated[str, Parameter(allow_leading_hyphen=True)],
@@ -42,8 +47,9 @@ def main(
         seconds.append(record["training_seconds"])
     spread = {"error_sd": round(stdev(errors), 6)} if seeds > 1 else {}
     figures = {"error": round(mean(errors), 6), **spread, "errors": errors, "training_seconds": seconds}
-    cli.result({"model": record["recipe"]["model"], **figures, "hardware": record["hardware"], "date": record["date"]})
+    kept = {name: record[name] for name in ("hardware", "date", "versions")}
+    cli.result({"model": record["recipe"]["model"], **figures, **kept})
 
 
 if __name__ == "__main__":
-    run(main)
+    cli.run(app)

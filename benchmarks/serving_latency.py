@@ -16,7 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from cyclopts import run
+from cyclopts import App
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -24,7 +24,10 @@ sys.path.insert(0, str(ROOT))
 from kerascnn import cli
 from kerascnn.datasets.synthetic import drawn
 
+app = App(help=__doc__, result_action="return_value")
 
+
+@app.default
 def main(*, model: Path = ROOT / "saved_models" / "digits", requests: int = 500):
     model = model.resolve()
     pictures = [cv2.imencode(".png", image)[1].tobytes() for image in drawn(20, 0).images]
@@ -48,8 +51,12 @@ def main(*, model: Path = ROOT / "saved_models" / "digits", requests: int = 500)
             server.terminate()
     counted = np.array(milliseconds[20:])
     median, late = np.percentile(counted, [50, 99]).round(2)
-    cli.result({"unit": "ms", "median": float(median), "p99": float(late), "requests": requests, "warm_up": 20})
+    cli.load_tensorflow()
+    from kerascnn.run import provenance
+
+    figures = {"unit": "ms", "median": float(median), "p99": float(late), "requests": requests, "warm_up": 20}
+    cli.result({**figures, **provenance()})
 
 
 if __name__ == "__main__":
-    run(main)
+    cli.run(app)

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from statistics import mean, stdev
 
-from cyclopts import run
+from cyclopts import App
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -65,6 +65,10 @@ def one_run(seed):
     return {"seconds": round(seconds, 2), "accuracy": metrics["accuracy"]}
 
 
+app = App(help=__doc__, result_action="return_value")
+
+
+@app.default
 def main(*, runs: int = 5, seed: int | None = None):
     if seed is not None:
         return cli.result(one_run(seed))
@@ -74,8 +78,12 @@ def main(*, runs: int = 5, seed: int | None = None):
         results.append(json.loads(ran.stdout))
     seconds, accuracy = ([result[name] for result in results] for name in ("seconds", "accuracy"))
     spread = {"seconds_sd": round(stdev(seconds), 2), "accuracy_sd": round(stdev(accuracy), 5)} if runs > 1 else {}
-    cli.result({"seconds": round(mean(seconds), 2), "accuracy": round(mean(accuracy), 5), **spread, "runs": results})
+    cli.load_tensorflow()
+    from kerascnn.run import provenance
+
+    figures = {"seconds": round(mean(seconds), 2), "accuracy": round(mean(accuracy), 5), **spread, "runs": results}
+    cli.result({**figures, **provenance()})
 
 
 if __name__ == "__main__":
-    run(main)
+    cli.run(app)

@@ -18,8 +18,8 @@ Pixels are random, since a rate does not depend on what they show. PyTorch is no
 installed apart, in .venv-bench. stdout: one JSON object on one line; stderr: the rounds as they finish.
 """
 
+# The other benchmarks take Cyclopts; this one also runs in PyTorch's environment, which has none.
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -159,6 +159,7 @@ def main():
         install = "python3 -m venv .venv-bench && .venv-bench/bin/pip install torch==2.13.0 numpy"
         print(f"error: no PyTorch at {TORCH_PYTHON.parent.parent}; run `make bench`, or `{install}`", file=sys.stderr)
         sys.exit(3)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     load = os.getloadavg()[0]
     if load > 0.5:
         print(f"the machine is busy (load average {load:.1f}); the figures will not mean much", file=sys.stderr)
@@ -177,7 +178,13 @@ def main():
         "repeats": options.repeats,
         "load_before": round(load, 2),
     }
-    print(json.dumps(result))
+    sys.path.insert(0, str(ROOT))
+    from kerascnn import cli
+
+    cli.load_tensorflow()
+    from kerascnn.run import provenance
+
+    cli.result({**result, **provenance()})
 
 
 if __name__ == "__main__":

@@ -78,6 +78,11 @@ def result(value):
     print(json.dumps(value), flush=True)
 
 
+def row(name, value):
+    """One line of a table on stdout: name and value, separated by a tab."""
+    print(f"{name:<14}\t{value}", flush=True)
+
+
 def require(metrics, requirements):
     """Raise RequirementError unless every NAME=MIN of `requirements` holds in the dict `metrics`.
 

@@ -146,7 +146,6 @@ class Run(keras.callbacks.Callback):
         write_aside(self.folder / "learning_curve.png", lambda aside: learning_curve(self.history, aside))
         losses = [row["val_loss"] for row in self.history]
         best = losses.index(min(losses))
-        packages = ("tensorflow", "keras", "numpy")
         record = {
             **self.facts,
             "complete": True,
@@ -155,13 +154,7 @@ class Run(keras.callbacks.Callback):
             "validation": {name: value for name, value in self.history[best].items() if name.startswith("val_")},
             "training_seconds": round(sum(row["seconds"] for row in self.history), 1),
             "images_per_second": round(float(np.median([row["images_per_second"] for row in self.history]))),
-            "hardware": hardware(),
-            "date": date.today().isoformat(),
-            "versions": {
-                "kerascnn": __version__,
-                "python": platform.python_version(),
-                **{name: importlib.metadata.version(name) for name in packages},
-            },
+            **provenance(),
             "argv": sys.argv,
         }
         write_json(self.folder / "recipe.json", record)
@@ -180,6 +173,16 @@ def refuse_other_facts(recorded, given):
     if differing:
         was = ", ".join(f"{name} {flat[0].get(name)!r} (now {flat[1].get(name)!r})" for name in differing)
         raise UsageError(f"the run to resume had {was}; give the same flags or choose another --out")
+
+
+def provenance():
+    """What every figure is kept with: hardware, date and versions, JSON types."""
+    versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
+    return {
+        "hardware": hardware(),
+        "date": date.today().isoformat(),
+        "versions": {"kerascnn": __version__, "python": platform.python_version(), **versions},
+    }
 
 
 def hardware():

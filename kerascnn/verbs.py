@@ -89,6 +89,37 @@ def predict_classes(files, app, out, server):
         )
 
 
+def read_pages(files, app, out, server, pictures):
+    """Print a JSON object for each scanned page of digits: the lines read, and each digit's box and confidence.
+
+    The page with boxes drawn goes into the folder `pictures`. Raises InputError before anything is read when a file is
+    no picture.
+    """
+    from kerascnn.pictures import load_picture, save_picture
+    from kerascnn.sheets import annotate, read_page
+
+    pages = {file: load_picture(file) for file in files}
+    classify = classifier(app, out, server)
+    for file, page in pages.items():
+        lines = read_page(page, lambda crops: classify(crops, "serving_default")["probabilities"])
+        picture = pictures / f"{file.stem}.png"
+        save_picture(picture, annotate(page, lines))
+        text = ["".join(digit.digit for digit in line) for line in lines]
+        digits = [[dataclasses.asdict(digit) for digit in line] for line in lines]
+        cli.result({"file": str(file), "lines": text, "picture": str(picture), "digits": digits})
+
+
+def print_summary(out):
+    """What became of a model that is trained, evaluated and exported in `out`: name and value, tab-separated."""
+    record, metrics = read_json(out / "recipe.json"), read_json(out / "metrics.json")
+    cli.row("data", record["data"]["description"])
+    cli.row("test error", f"{100 * metrics['error']:.2f} % of {metrics['examples']:,}")
+    cli.row("training time", f"{record['training_seconds']:.0f} s, {record['epochs_run']} epochs")
+    cli.row("training rate", f"{record['images_per_second']:,} images/s")
+    cli.row("model", out / "model.keras")
+    cli.row("SavedModel", latest_version(out))
+
+
 def classifier(app, out, server):
     """classify(inputs, signature name) -> dict of arrays, by the SavedModel in `out` or by the server at an address."""
     if server:

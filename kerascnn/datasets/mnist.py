@@ -7,6 +7,7 @@ a download. 5,000 training images become the validation split.
 """
 
 import hashlib
+import logging
 import os
 import urllib.error
 import urllib.request
@@ -65,6 +66,8 @@ def prepared(name, data_dir):
     import tensorflow_datasets as tfds
 
     tfds.disable_progress_bar()
+    # TFDS warns of a folder that is merely absent.
+    logging.getLogger("absl").setLevel(logging.ERROR)
     root = folder(data_dir)
     builder = tfds.builder(name, data_dir=root)
     if builder.is_prepared():
