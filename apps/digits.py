@@ -142,13 +142,14 @@ def demo(*, data_dir: DataDir = None, out: Out = Path("runs/digits")):
 
 
 def compose_sample(out, data_dir):
-    """(the lines written on it, the path) of a sheet composed of test digits of the run's data set."""
+    """(the lines written on it, the path) of a sheet composed of test digits; one digit alone is kept beside it."""
     from kerascnn.datasets.digit_sheets import compose_sheet
     from kerascnn.pictures import save_picture
 
     test = load_data(read_json(out / "recipe.json")["data"]["name"], data_dir).test
     page, lines = compose_sheet(test.images, test.labels, seed=0)
     save_picture(out / "sheet.png", page)
+    save_picture(out / "digit.png", test.images[0])
     return ["".join(str(digit) for digit, _ in line) for line in lines], out / "sheet.png"
 
 

@@ -103,12 +103,9 @@ def test_warm_up_requests_name_the_served_model_and_are_answered():
 
 
 def snippet(word):
-    """The Python snippet of deploy/README.md that has `word` in it."""
-    (found,) = [
-        code
-        for code in re.findall(r"```python\n(.*?)```", (DEPLOY / "README.md").read_text(), re.DOTALL)
-        if word in code
-    ]
+    """The Python snippet of README.md that has `word` in it."""
+    snippets = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (found,) = [code for code in snippets if word in code]
     return found
 
 
@@ -168,9 +165,8 @@ def test_the_rest_call_of_the_readme_gets_the_models_own_answer(picture, address
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
-@pytest.mark.parametrize("readme", [DEPLOY / "README.md", ROOT / "README.md"], ids=["deploy", "root"])
-def test_the_curl_call_of_the_readme_gets_the_models_own_answer(readme, picture, address):
-    (call,) = re.findall(r"^curl .*?\n.*?$", readme.read_text(), re.MULTILINE)
+def test_the_curl_call_of_the_readme_gets_the_models_own_answer(picture, address):
+    (call,) = re.findall(r"^curl .*?\n.*?$", (ROOT / "README.md").read_text(), re.MULTILINE)
     ran = subprocess.run(["bash", "-c", call.replace("127.0.0.1:8501", address)], capture_output=True, text=True)
     (answer,) = json.loads(ran.stdout)["predictions"]
     assert answer["class_name"] == picture[0]

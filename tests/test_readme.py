@@ -1,0 +1,94 @@
+"""What the README claims: its figures are those of the committed results, and its Python calls run."""
+
+import json
+import re
+from pathlib import Path
+
+import cv2
+import pytest
+
+from kerascnn.datasets.synthetic import drawn
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "benchmarks" / "results").glob("*.json")}
+
+
+def percent(share):
+    return f"{100 * share:.2f} %"
+
+
+def seeds(result):
+    errors = ", ".join(f"{100 * error:.2f}" for error in result["errors"])
+    return f"{percent(result['error'])} ± {100 * result['error_sd']:.2f} ({errors})"
+
+
+def sheets(result):
+    return f"{percent(result['clean']['digit_accuracy'])} clean, {percent(result['hard']['digit_accuracy'])} hard"
+
+
+def pipeline(result):
+    plain, augmented = result["plain"], result["augmented"]
+    return (
+        f"{plain['pipeline']:,} plain, {augmented['pipeline']:,} augmented "
+        f"(training: {plain['training']:,}, {augmented['training']:,})"
+    )
+
+
+def training_rate(result):
+    rates = result["images_per_second"]
+    return (
+        f"{rates['fit']:,}: {result['fit_over_pytorch']:.2f} times PyTorch's {rates['pytorch']:,}, "
+        f"{result['fit_over_keras']:.2f} times plain Keras's {rates['keras']:,}"
+    )
+
+
+# the table's first column, the file with the figures, and what the second column says of them
+ROWS = [
+    ("`lenet5`, test error on MNIST, mean ± sd over seeds", "lenet5", seeds),
+    ("`vgg_digits`, test error on MNIST, mean ± sd over seeds", "vgg_digits", seeds),
+    (
+        "`lenet5`, seconds of training and test accuracy reached",
+        "time_to_99",
+        lambda r: (
+            f"{r['seconds']:.1f} ± {r['seconds_sd']:.1f} s, {percent(r['accuracy'])} ± {100 * r['accuracy_sd']:.2f}"
+        ),
+    ),
+    ("`lenet5`, training rate in images/s, batch 128", "training_rate", training_rate),
+    ("input pipeline alone in images/s, batch 128", "pipeline_rate", pipeline),
+    ("one PNG through `predict_bytes` in Python, median", "predict_latency", lambda r: f"{r['median']:.1f} ms"),
+    ("one PNG through the REST server on loopback, median", "serving_latency", lambda r: f"{r['median']:.1f} ms"),
+    ("digits read on composed sheets of test digits", "read_sheets", sheets),
+]
+
+
+@pytest.mark.parametrize(("figure", "name", "says"), ROWS, ids=[row[1] for row in ROWS])
+def test_the_results_table_says_what_was_measured(figure, name, says):
+    assert f"| {figure} | {says(RESULTS[name])} |" in README
+    (row,) = [line for line in README.splitlines() if line.startswith(f"| {figure} |")]
+    assert f"(benchmarks/results/{name}.json)" in row
+
+
+def test_every_result_stands_in_the_table_with_its_provenance():
+    assert set(RESULTS) == {name for _, name, _ in ROWS}
+    for result in RESULTS.values():
+        assert result["hardware"] in README
+        assert result["date"] in README
+        versions = result["versions"]
+        assert f"Python {versions['python']}, TensorFlow {versions['tensorflow']}, Keras {versions['keras']}" in README
+
+
+def test_the_shipped_models_error_is_that_of_its_metrics():
+    metrics = json.loads((ROOT / "saved_models" / "digits" / "metrics.json").read_text())
+    assert f"test error {percent(metrics['error'])}" in README
+
+
+def test_the_call_from_another_program_runs(tmp_path, monkeypatch, capsys):
+    (snippet,) = [code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "saved_model.load" in code]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "saved_models").symlink_to(ROOT / "saved_models")
+    cv2.imwrite("digit.png", drawn(8, 0).images[7])
+    exec(snippet, {})
+    name, score = capsys.readouterr().out.split()
+    assert name in "0123456789"
+    assert 0 < float(score) <= 1
