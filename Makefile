@@ -42,7 +42,7 @@ format: install
 	@touch $@
 
 # on an idle machine; a result replaces the last one only when its benchmark has ended well
-BENCHMARKS := pipeline_rate training_rate time_to_99 predict_latency serving_latency read_sheets
+BENCHMARKS := help_latency pipeline_rate training_rate time_to_99 predict_latency serving_latency read_sheets
 bench: install .venv-bench/installed
 	@mkdir -p runs
 	@for name in $(BENCHMARKS); do \

@@ -76,7 +76,7 @@ def main(
             "lines_right": f"{right} of {lines}",
             "seconds_per_sheet": round(float(np.median(seconds)), 3),
         }
-    cli.result({"model": str(version), "sheets": sheets, "split": split, **figures, **provenance()})
+    cli.result({"model": f"{model.name}/{version.name}", "sheets": sheets, "split": split, **figures, **provenance()})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import sys
 import time
 import zipfile
 from datetime import date
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -155,7 +156,7 @@ class Run(keras.callbacks.Callback):
             "training_seconds": round(sum(row["seconds"] for row in self.history), 1),
             "images_per_second": round(float(np.median([row["images_per_second"] for row in self.history]))),
             **provenance(),
-            "argv": sys.argv,
+            "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
         }
         write_json(self.folder / "recipe.json", record)
         self.checkpoint.unlink(missing_ok=True)

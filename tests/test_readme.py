@@ -46,7 +46,6 @@ def training_rate(result):
 # the table's first column, the file with the figures, and what the second column says of them
 ROWS = [
     ("`lenet5`, test error on MNIST, mean ± sd over seeds", "lenet5", seeds),
-    ("`vgg_digits`, test error on MNIST, mean ± sd over seeds", "vgg_digits", seeds),
     (
         "`lenet5`, seconds of training and test accuracy reached",
         "time_to_99",
@@ -58,6 +57,7 @@ ROWS = [
     ("input pipeline alone in images/s, batch 128", "pipeline_rate", pipeline),
     ("one PNG through `predict_bytes` in Python, median", "predict_latency", lambda r: f"{r['median']:.1f} ms"),
     ("one PNG through the REST server on loopback, median", "serving_latency", lambda r: f"{r['median']:.1f} ms"),
+    ("`python -m apps.digits --help`, median", "help_latency", lambda r: f"{r['median']:.2f} s"),
     ("digits read on composed sheets of test digits", "read_sheets", sheets),
 ]
 
