@@ -20,7 +20,7 @@ run: install
 	@$(BIN)/python -m apps.digits demo
 
 test: install
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadscope
 
 slow: install
 	$(BIN)/python -m pytest -q -m slow

@@ -36,7 +36,7 @@ Files = Annotated[list[Path], Parameter(help="Image files: PNG, JPEG or BMP.", n
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe(TrainingRecipe):
     model: str = "lenet5"
-    "The network: mlp, simple_cnn, five_layer_cnn, lenet5, lenet5_1998 or vgg_digits."
+    "The network: mlp, simple_cnn, five_layer_cnn, lenet5, lenet5_1998, lenet_homework or vgg_digits."
     data: Literal["auto", "mnist", "sklearn_digits", "synthetic"] = "auto"
     "Auto is MNIST where it can be had, else the digits that scikit-learn ships."
     epochs: int = 80

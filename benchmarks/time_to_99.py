@@ -33,6 +33,11 @@ RECIPE = Recipe(
     weight_decay=1e-3,
     ema=0.97,
     precision="mixed_bfloat16",
+    shift=1.0,
+    rotation=0.0,
+    zoom=0.0,
+    shear=0.0,
+    elastic=0.0,
 )
 
 

@@ -12,7 +12,8 @@ The first epoch of a process is not timed: there TensorFlow traces and both libr
                for, and no accuracy to compute, which the other two do; the faster of one thread and two
 
 A figure counts only from an idle machine: PyTorch's two threads wait for each other at every layer, and with another
-process on one of the cores they became 50 times slower than one thread. So the load before the start is printed too.
+process on one of the cores they became 50 times slower than one thread. So the start waits up to five minutes for the
+load to fall, and the load is printed too.
 
 Pixels are random, since a rate does not depend on what they show. PyTorch is no dependency of the package; it is
 installed apart, in .venv-bench. stdout: one JSON object on one line; stderr: the rounds as they finish.
@@ -160,6 +161,9 @@ def main():
         print(f"error: no PyTorch at {TORCH_PYTHON.parent.parent}; run `make bench`, or `{install}`", file=sys.stderr)
         sys.exit(3)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    patience = time.monotonic() + 300
+    while os.getloadavg()[0] > 0.5 and time.monotonic() < patience:
+        time.sleep(5)
     load = os.getloadavg()[0]
     if load > 0.5:
         print(f"the machine is busy (load average {load:.1f}); the figures will not mean much", file=sys.stderr)

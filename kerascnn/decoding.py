@@ -5,7 +5,7 @@
 
 import tensorflow as tf
 
-MOST_PIXELS = 25_000_000
+from kerascnn.limits import MOST_PIXELS
 
 
 def decode_image(image_bytes):

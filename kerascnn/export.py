@@ -49,7 +49,7 @@ def export_classifier(model, prepare, class_names, folder, card, warmup_images):
     """
     if len(class_names) != model.output_shape[-1]:
         raise ValueError(f"{len(class_names)} class names do not fit {model.output_shape[-1]} logits; name each once")
-    network, folder = in_float32(model), Path(folder)
+    network, folder = in_float32(model), Path(folder).resolve()
     with work_folder(folder) as work:
         version = work / "saved_model"
         with tf.device("CPU"):

@@ -13,7 +13,11 @@ def write_aside(path, write):
     The temporary name keeps the suffix, which some writers look at.
     """
     path = Path(path)
-    aside = path.with_name(f".aside-{path.name}")
+    # The process in the name keeps two that write the same file apart; what a killed one left is taken away.
+    for left in path.parent.glob(f".aside-*-{path.name}"):
+        if not runs(int(left.name.split("-")[1])):
+            left.unlink(missing_ok=True)
+    aside = path.with_name(f".aside-{os.getpid()}-{path.name}")
     try:
         write(aside)
         with open(aside, "rb+") as file:
@@ -21,6 +25,17 @@ def write_aside(path, write):
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def runs(process):
+    """Whether a process of this number is there."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def write_json(path, value):

@@ -5,13 +5,17 @@ from keras import ops
 
 
 def create_optimizer(recipe, steps_per_epoch):
-    """The keras.optimizers.Optimizer of a TrainingRecipe; steps_per_epoch counts batches."""
+    """The keras.optimizers.Optimizer of a TrainingRecipe; steps_per_epoch counts batches.
+
+    Where gradients are accumulated, Keras 3.15 asks the schedule and moves the averages at every batch, not at every
+    update: so the schedule is one over batches, and `accumulate` moves make up the momentum that the recipe means.
+    """
     options = {
-        "learning_rate": learning_rate(recipe, steps_per_epoch / recipe.accumulate),
+        "learning_rate": learning_rate(recipe, steps_per_epoch),
         "weight_decay": recipe.weight_decay if recipe.optimizer == "adamw" else recipe.weight_decay or None,
         "global_clipnorm": recipe.clip_norm or None,
         "use_ema": recipe.ema > 0,
-        "ema_momentum": recipe.ema or None,
+        "ema_momentum": recipe.ema ** (1 / recipe.accumulate) if recipe.ema else None,
         "gradient_accumulation_steps": recipe.accumulate if recipe.accumulate > 1 else None,
     }
     create = {
@@ -28,7 +32,7 @@ def create_optimizer(recipe, steps_per_epoch):
 
 
 def learning_rate(recipe, steps_per_epoch):
-    """A number (plateau) or a schedule over updates, of which an epoch has steps_per_epoch."""
+    """A number (plateau) or a schedule over batches, of which an epoch has steps_per_epoch."""
     peak = recipe.learning_rate
     if recipe.schedule == "plateau":
         return peak
@@ -46,7 +50,7 @@ def learning_rate(recipe, steps_per_epoch):
 
 @keras.saving.register_keras_serializable(package="kerascnn")
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
-    """The schedule `after`, times a ramp from 0 to 1 over the first `steps` updates (Keras has it for cosine only)."""
+    """The schedule `after`, times a ramp from 0 to 1 over the first `steps` batches (Keras has it for cosine only)."""
 
     def __init__(self, after, steps):
         super().__init__()

@@ -1,10 +1,15 @@
 """Every figure, plot and contact sheet."""
 
+import io
+import warnings
+
 import cv2
 import numpy as np
+from PIL import Image, ImageOps
 
 from kerascnn.errors import InputError
 from kerascnn.files import write_aside
+from kerascnn.limits import FORMATS, MOST_PIXELS
 
 
 def figure(width, height):
@@ -74,15 +79,28 @@ def mistakes_sheet(images, labels, probabilities, class_names, path, most=100):
 
 
 def load_picture(path):
-    """The picture in a file as uint8 (H, W, 3), blue first. Raises InputError when it cannot be read or decoded."""
+    """The picture in a PNG, JPEG or BMP file as uint8 (H, W, 3), blue first.
+
+    A camera's note on orientation is followed; what is transparent is laid over white, or over black if nothing would
+    show on white. Raises InputError when the file cannot be read or decoded or has more than 25 million pixels, by its
+    header, before anything is decoded.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror}); check the path") from None
-    picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
-    if picture is None:
-        raise InputError(f"cannot decode {path}; give a PNG, JPEG or BMP file")
-    return picture
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError("too large")
+            upright = ImageOps.exif_transpose(image).convert("RGBA")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise InputError(f"cannot decode {path}; give a PNG, JPEG or BMP file of at most 25 million pixels") from None
+    white, black = (
+        np.asarray(Image.alpha_composite(Image.new("RGBA", upright.size, colour), upright))[..., :3]
+        for colour in ("white", "black")
+    )
+    return (white if white.min() < 240 else black)[..., ::-1].copy()
 
 
 def save_picture(path, picture):

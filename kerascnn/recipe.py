@@ -4,8 +4,11 @@ An app derives its own frozen dataclass from TrainingRecipe, adds what is its ow
 overrides defaults. The fields become flags, `recipe.json` and what `--resume` compares. Nothing heavy is imported here.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
+
+from kerascnn.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +32,7 @@ class TrainingRecipe:
     decay_factor: float = 0.1
     "What the step and plateau schedules multiply the learning rate by."
     weight_decay: float = 0.0
-    "Decoupled weight decay of kernels; biases and normalisation are left alone."
+    "Decoupled weight decay; biases and the weights of batch normalisation are left alone."
     label_smoothing: float = 0.0
     "Share of the probability that is spread over all classes."
     clip_norm: float = 0.0
@@ -48,3 +51,21 @@ class TrainingRecipe:
     "Write TensorBoard logs to `logs/` in the model folder."
     seed: int = 0
     "Seed of weights, order, augmentation and dropout."
+
+    def __post_init__(self):
+        """Raise UsageError for a number that no training can use."""
+        for name, low, high in LIMITS:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                flag = "--" + name.replace("_", "-")
+                words = f"from {low:g} to {high:g}" if high < math.inf else f"of at least {low:g}"
+                raise UsageError(f"{flag} is {value:g}; give a number {words}")
+
+
+# the smallest and the largest value of each number; nan is outside
+LIMITS = (
+    *((name, 1, math.inf) for name in ("epochs", "batch_size", "decay_every", "accumulate")),
+    *((name, 0.0, 1.0) for name in ("momentum", "label_smoothing", "decay_factor", "ema")),
+    *((name, 0.0, math.inf) for name in ("learning_rate", "warmup_epochs", "weight_decay", "clip_norm")),
+    *((name, 0, 2**32 - 1) for name in ("early_stopping", "seed")),
+)

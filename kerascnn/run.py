@@ -102,6 +102,11 @@ class Run(keras.callbacks.Callback):
         row = {name: float(value) for name, value in logs.items() if "first_bad_step" not in name}
         rate = self.steps * self.recipe.batch_size / (self.trained - self.started)
         row.update(images_per_second=round(rate), seconds=round(time.perf_counter() - self.started, 2))
+        if not math.isfinite(row["val_loss"]):
+            raise TrainingStopped(
+                f"val_loss is not finite after epoch {epoch + 1}; "
+                f"lower --learning-rate (now {self.recipe.learning_rate:g}) or set --clip-norm"
+            )
         if self.best is None or row["val_loss"] < min(past["val_loss"] for past in self.history):
             self.best = self.kept()
         self.history.append(row)
@@ -143,6 +148,7 @@ class Run(keras.callbacks.Callback):
     def finish(self, model):
         """Put the best weights into `model`, a fresh one that knows no optimiser, write it and, last, recipe.json."""
         assign(model.variables, self.best)
+        write_aside(self.folder / "history.csv", self.write_history)
         write_aside(self.folder / "model.keras", model.save)
         write_aside(self.folder / "learning_curve.png", lambda aside: learning_curve(self.history, aside))
         losses = [row["val_loss"] for row in self.history]

@@ -47,11 +47,6 @@ def read_page(page, classify):
     return result
 
 
-def locate_digits(page):
-    """The connected pieces of ink on a page, as lines of FoundDigit, before any is cut; [] for a blank page."""
-    return [line for line, _ in upright_lines(page)[0]]
-
-
 def upright_lines(page):
     """([(line of FoundDigit, its usual height)], the affine matrix that turned the page upright)."""
     ink = flat_ink(page)
@@ -68,10 +63,10 @@ def flat_ink(page):
     Light ink on a dark page is turned round first. The paper's brightness is what a closing wider than a stroke leaves.
     """
     grey = cv2.cvtColor(page, cv2.COLOR_BGR2GRAY) if page.ndim == 3 else page
-    if np.median(grey) < 100:
+    if is_light_on_dark(grey):
         grey = 255 - grey
     grey = cv2.medianBlur(grey, 3)
-    wide = max(31, min(grey.shape) // 12) | 1
+    wide = max(31, min(grey.shape) // 12, round(2.5 * stroke_width(grey))) | 1
     paper = cv2.GaussianBlur(cv2.morphologyEx(grey, cv2.MORPH_CLOSE, np.ones((wide, wide))), (0, 0), wide / 3)
     depth = 1 - grey.astype(np.float32) / np.maximum(paper, 1)
     noise = 1.4826 * np.median(np.abs(depth - np.median(depth)))
@@ -83,9 +78,28 @@ def flat_ink(page):
     return np.round(255 * np.clip((depth - floor / 2) / (top - floor / 2), 0, 1)).astype(np.uint8)
 
 
+def is_light_on_dark(grey):
+    """Whether what differs from its surroundings is brighter than they are: ink is where the fewer pixels are."""
+    scale = max(1, max(grey.shape) / 400)
+    small = cv2.resize(grey, [max(1, round(side / scale)) for side in grey.shape[::-1]], interpolation=cv2.INTER_AREA)
+    surroundings = cv2.medianBlur(small, min(small.shape) // 3 | 1).astype(np.float32)
+    difference = small - surroundings
+    clear = np.abs(difference) > 0.5 * np.abs(difference).max()
+    return difference[clear].sum() > 0
+
+
+def stroke_width(grey):
+    """How wide the widest strokes of dark ink are, in pixels; 0 where dark is not the smaller part of the page."""
+    _, dark = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
+    if not 0 < dark.mean() < 0.4:
+        return 0
+    inside = cv2.distanceTransform(dark, cv2.DIST_L2, 3)
+    return 2 * float(np.percentile(inside[dark > 0], 99))
+
+
 def skew(ink):
     """The angle in degrees, at most 6 either way, that makes the rows of ink stand out most."""
-    small = cv2.resize(ink, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(ink, [max(1, side // 2) for side in ink.shape[::-1]], interpolation=cv2.INTER_AREA)
 
     def contrast(angle):
         rows = cv2.warpAffine(small, rotation(small.shape, angle), small.shape[::-1]).sum(1, dtype=np.float64)
@@ -100,10 +114,14 @@ def rotation(shape, angle):
 
 
 def without_rules(ink):
-    """The ink without ruled lines: what runs straight across a tenth of the page, except where a stroke crosses it."""
+    """The ink without ruled lines, except where a stroke crosses one.
+
+    A rule runs straight for a tenth of the page, and all there is of it on one height for two fifths.
+    """
     dark = (ink > 60).astype(np.uint8)
     length = max(40, ink.shape[1] // 10)
     rules = cv2.morphologyEx(dark, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
+    rules[cv2.dilate(rules, np.ones((9, 1), np.uint8)).mean(1) < 0.4] = 0
     if not rules.any():
         return ink
     rules = cv2.dilate(rules, np.ones((3, 1), np.uint8))

@@ -10,6 +10,7 @@ import errno
 import json
 import math
 import shutil
+import sys
 
 import keras
 
@@ -53,8 +54,10 @@ def fit(build, train, validation, recipe, folder, loss, metrics=(), augment=None
     run.set_model(model)
     if checkpoint.exists():
         run.restore()
-    if not run.ended:
-        with stopped_by_limits(recipe):
+    elif resume:
+        print(f"note: {folder} holds no unfinished run to resume; starting one", file=sys.stderr)
+    with stopped_by_limits(recipe):
+        if not run.ended:
             model.fit(
                 training_batches(train, recipe.batch_size, steps, recipe.seed, run.epochs_done, recipe.epochs, augment),
                 epochs=recipe.epochs,
@@ -65,8 +68,8 @@ def fit(build, train, validation, recipe, folder, loss, metrics=(), augment=None
                 verbose=0,
                 callbacks=[*run.companions(), run],
             )
-    trained = build()
-    run.finish(trained)
+        trained = build()
+        run.finish(trained)
     return trained
 
 
@@ -156,7 +159,11 @@ def stopped_by_limits(recipe):
             raise
         raise TrainingStopped(f"disk full ({error.filename}); free some space and continue with --resume") from None
     except Exception as error:
-        if type(error).__name__ not in ("ResourceExhaustedError", "XlaRuntimeError") or "OOM" not in str(error):
+        if type(error).__name__ not in ("ResourceExhaustedError", "XlaRuntimeError"):
+            raise
+        if "No space left" in str(error):
+            raise TrainingStopped("disk full; free some space and continue with --resume") from None
+        if "OOM" not in str(error):
             raise
         smaller = max(1, recipe.batch_size // 2)
         raise TrainingStopped(

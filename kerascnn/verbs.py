@@ -7,14 +7,14 @@ import dataclasses
 from pathlib import Path
 
 from kerascnn import cli
-from kerascnn.errors import InputError
+from kerascnn.errors import InputError, UsageError
 from kerascnn.files import read_json
 from kerascnn.saved_model import latest_version, local_classifier
 
 
 def smoke(recipe):
     """The recipe of a few seconds' run on synthetic data, which proves the wiring and says so."""
-    cli.note("note: --smoke trains on drawn numerals; its figures say nothing about real pictures")
+    cli.note("note: --smoke trains two epochs on drawn numerals, whatever other flags say; its figures mean nothing")
     return dataclasses.replace(recipe, data="synthetic", epochs=2, batch_size=min(recipe.batch_size, 32))
 
 
@@ -53,7 +53,12 @@ def evaluate_classifier(load_data, prepare, out, requirements):
     if data.checksum() != record["data"]["sha256"]:
         cli.note(f"note: the data are not those the model in {out} was trained on")
     facts = {"data": data.name, "split": "test", "model": model.name}
-    metrics = evaluate_classifier(model, prepare, data.test, data.class_names, out, facts)
+    try:
+        metrics = evaluate_classifier(model, prepare, data.test, data.class_names, out, facts)
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {out} ({error.strerror}: {error.filename}); mend that and run again"
+        ) from None
     cli.result({name: value for name, value in metrics.items() if name != "per_class"})
     cli.require(metrics, requirements)
 
@@ -99,14 +104,32 @@ def read_pages(files, app, out, server, pictures):
     from kerascnn.sheets import annotate, read_page
 
     pages = {file: load_picture(file) for file in files}
+    places = picture_places(pages, pictures)
     classify = classifier(app, out, server)
-    for file, page in pages.items():
+    for (file, page), picture in zip(pages.items(), places, strict=True):
         lines = read_page(page, lambda crops: classify(crops, "serving_default")["probabilities"])
-        picture = pictures / f"{file.stem}.png"
         save_picture(picture, annotate(page, lines))
         text = ["".join(digit.digit for digit in line) for line in lines]
         digits = [[dataclasses.asdict(digit) for digit in line] for line in lines]
         cli.result({"file": str(file), "lines": text, "picture": str(picture), "digits": digits})
+
+
+def picture_places(files, folder):
+    """A PNG in `folder` for each file, named after it, numbered where names are the same.
+
+    Raises UsageError when one would take the place of a file that is read.
+    """
+    places = []
+    for file in files:
+        same = sum(place.stem.rpartition("-")[0] == file.stem or place.stem == file.stem for place in places)
+        places.append(folder / (f"{file.stem}-{same + 1}.png" if same else f"{file.stem}.png"))
+    read = {file.resolve() for file in files}
+    for place in places:
+        if place.resolve() in read:
+            raise UsageError(
+                f"{place} is a file to read and would be overwritten; choose another folder with --pictures"
+            )
+    return places
 
 
 def print_summary(out):
@@ -125,7 +148,14 @@ def classifier(app, out, server):
     if server:
         from kerascnn.serving.client import predict
 
-        return lambda inputs, signature: predict(server, app, inputs, signature)
+        def ask(inputs, signature):
+            answer = predict(server, app, inputs, signature)
+            missing = {"class_name", "score", "probabilities"} - set(answer)
+            if missing:
+                raise InputError(f"{server} answers for {app} without {', '.join(sorted(missing))}; serve our export")
+            return answer
+
+        return ask
     version = latest_version(out)
     cli.load_tensorflow()
     return local_classifier(version)

@@ -1,4 +1,4 @@
-"""What all tests share: TensorFlow kept quiet and to few threads, and the way to real data."""
+"""What all tests share: TensorFlow kept quiet, and the way to real data."""
 
 import os
 

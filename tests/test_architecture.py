@@ -14,7 +14,19 @@ BUILDERS = [path for path in FILES if path.parent.name == "models" and path.stem
 
 # A module imports only from those before it.
 ORDER = (
-    *("errors", "files", "recipe", "decoding", "preparation", "datasets", "models", "filters", "pretrained", "summary"),
+    *(
+        "errors",
+        "limits",
+        "files",
+        "recipe",
+        "decoding",
+        "preparation",
+        "datasets",
+        "models",
+        "filters",
+        "pretrained",
+        "summary",
+    ),
     *("optimizers", "losses", "metrics", "pictures", "attacks", "run", "training", "evaluation", "explain"),
     *("touching_digits", "sheets", "saved_model", "parity", "export", "cli", "serving", "verbs"),
 )

@@ -60,9 +60,14 @@ def test_batching_parameters_are_what_tensorflow_serving_reads():
     # session_bundle_config.proto is not in tensorflow-serving-api: its BatchingParameters, field by field
     whole = ".google.protobuf.Int64Value"
     fields = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
-    message = message_class("BatchingParameters", **dict.fromkeys(fields, whole), allowed_batch_sizes="int64s")
+    splitting = {"enable_large_batch_splitting": ".google.protobuf.BoolValue"}
+    message = message_class(
+        "BatchingParameters", **dict.fromkeys(fields, whole), **splitting, allowed_batch_sizes="int64s"
+    )
     batching = text_format.Parse((DEPLOY / "batching.config").read_text(), message())
     assert all(batching.HasField(field) and getattr(batching, field).value > 0 for field in fields)
+    # without it a request for more pictures than a batch holds is refused
+    assert batching.enable_large_batch_splitting.value is True
 
 
 def test_monitoring_config_is_what_tensorflow_serving_reads():
@@ -81,7 +86,9 @@ def test_compose_mounts_what_exists_and_listens_on_this_machine_only():
     inside = {target: (DEPLOY / source).resolve() for source, target in mounts.items()}
     assert inside == {"/models": MODELS, "/config": DEPLOY}
     flags = dict(flag.removeprefix("--").split("=") for flag in service["command"])
-    for name in ("model_config_file", "batching_parameters_file", "monitoring_config_file"):
+    # pictures of different sizes cannot share a batch, so batching is for whoever knows what the clients send
+    assert "enable_batching" not in flags
+    for name in ("model_config_file", "monitoring_config_file"):
         assert (inside["/config"] / Path(flags[name]).name).is_file()
         assert flags[name].startswith("/config/")
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])

@@ -1,10 +1,11 @@
 """The digits app end to end, each verb a process as a user starts it."""
 
+import difflib
 import json
 import os
+import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -24,10 +25,10 @@ def digits(*arguments, **options):
 def folder(tmp_path_factory):
     """A model folder after train, evaluate and export on synthetic digits."""
     folder = tmp_path_factory.mktemp("digits") / "model"
-    ran = digits("train", "--smoke", "--out", folder, "--epochs", 6, "--elastic", 0)
+    ran = digits("train", "--smoke", "--out", folder, "--elastic", 0)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == ""
-    assert ran.stderr.startswith("note: --smoke trains on drawn numerals")
+    assert ran.stderr.startswith("note: --smoke trains two epochs on drawn numerals")
     ran = digits("evaluate", "--out", folder)
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["examples"] == 100
@@ -83,6 +84,7 @@ def test_training_into_a_finished_folder_is_refused(folder):
         (["train", "--model", "lenet6"], 2, "error: unknown model 'lenet6'; choose one of lenet5"),
         (["train", "--optimizer", "sdg"], 2, 'Choose from: "sgd", "adam"'),
         (["train", "--epochs", "many"], 2, "--epochs"),
+        (["train", "--batch-size", "0"], 2, "error: --batch-size is 0; give a number of at least 1"),
         (["trian"], 2, 'unknown command "trian"'),
         (["evaluate", "--out", "/nowhere"], 3, "error: no trained model at /nowhere/model.keras; run `train` first"),
         (["export", "--out", "/nowhere"], 3, "error: no trained model at /nowhere/model.keras; run `train` first"),
@@ -99,8 +101,7 @@ def test_bad_input_is_one_line_with_the_way_on(arguments, code, words):
     assert ran.stderr.count("\n") == 1
 
 
-def test_help_is_quick_and_loads_no_tensorflow():
-    start = time.perf_counter()
+def test_help_loads_no_tensorflow():
     ran = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "apps.digits", "train", "--help"],
         cwd=ROOT,
@@ -108,7 +109,6 @@ def test_help_is_quick_and_loads_no_tensorflow():
         text=True,
     )
     assert ran.returncode == 0
-    assert time.perf_counter() - start < 10
     assert "--learning-rate" in ran.stdout
     loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in ran.stderr.splitlines()}
     assert not loaded & {"tensorflow", "keras", "cv2", "matplotlib", "sklearn"}
@@ -157,9 +157,32 @@ def test_the_demo_goes_the_whole_way_on_scikit_learns_digits_where_there_are_no_
     assert "data: the digits shipped with scikit-learn, 1,797 scans of 8x8" in ran.stderr
     table = dict(line.split("\t") for line in ran.stdout.splitlines() if "\t" in line)
     table = {name.strip(): value for name, value in table.items()}
-    assert table["data"].startswith("the digits shipped with scikit-learn, 1,797 scans of 8x8")
+    assert table["data"] == "the digits shipped with scikit-learn, 1,797 scans of 8x8"
     assert float(table["test error"].split()[0]) < 10
     assert table["SavedModel"] == str(tmp_path / "model" / "1")
-    written, read = table["written"].split(), table["read"].split()
-    assert len(written) == len(read)
+    written, read = table["written"], table["read"]
+    assert difflib.SequenceMatcher(None, written, read, autojunk=False).ratio() > 0.9
     assert Path(table["annotated"]).is_file()
+
+
+def test_pages_of_one_name_get_pictures_of_their_own_and_no_page_is_overwritten(folder, tmp_path):
+    pages = [tmp_path / name / "page.png" for name in ("a", "b")]
+    for page in pages:
+        page.parent.mkdir()
+        picture(page)
+    ran = digits("read", *pages, "--out", folder, "--pictures", tmp_path / "read")
+    assert ran.returncode == 0, ran.stderr
+    assert [Path(json.loads(line)["picture"]).name for line in ran.stdout.splitlines()] == ["page.png", "page-2.png"]
+    before = pages[0].read_bytes()
+    ran = digits("read", pages[0], "--out", folder, "--pictures", pages[0].parent)
+    assert ran.returncode == 2
+    assert f"error: {pages[0]} is a file to read and would be overwritten; choose another" in ran.stderr
+    assert pages[0].read_bytes() == before
+
+
+def test_an_evaluation_that_cannot_write_says_so_in_one_line(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "model", ignore=shutil.ignore_patterns("confusion.png"))
+    (tmp_path / "model" / "confusion.png").mkdir()
+    ran = digits("evaluate", "--out", tmp_path / "model")
+    assert ran.returncode == 3
+    assert ran.stderr.splitlines()[-1].startswith(f"error: cannot write to {tmp_path / 'model'} (Is a directory")

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from kerascnn.errors import InputError
@@ -39,3 +43,13 @@ def test_damaged_json_is_named(tmp_path):
     (tmp_path / "recipe.json").write_text('{"seed": ')
     with pytest.raises(InputError, match=r"recipe.json is damaged .*; restore it or train again"):
         read_json(tmp_path / "recipe.json")
+
+
+def test_what_a_killed_process_left_is_taken_away_and_what_another_writes_is_not(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left, other = (tmp_path / f".aside-{process}-model.keras" for process in (gone.pid, os.getppid()))
+    left.touch()
+    other.touch()
+    write_aside(tmp_path / "model.keras", lambda aside: aside.write_text("x"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([other.name, "model.keras"])

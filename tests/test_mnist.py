@@ -1,6 +1,7 @@
 import gzip
 import os
 import shutil
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,8 @@ def no_network(monkeypatch):
         monkeypatch.setenv(name, address)
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
+    # urllib keeps the proxies of its first call.
+    monkeypatch.setattr(urllib.request, "_opener", None)
 
 
 @pytest.mark.parametrize(("name", "place"), [("mnist", "manual"), ("fashion_mnist", "manual/fashion_mnist")])

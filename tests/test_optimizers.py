@@ -64,11 +64,35 @@ def test_gradients_are_clipped_by_their_common_norm():
     np.testing.assert_allclose([w.numpy()[0] for w in weights], [-0.6, -0.8], rtol=1e-6)
 
 
-def test_a_schedule_counts_updates_not_accumulated_batches():
-    recipe = replace(RECIPE, schedule="step", decay_every=1, decay_factor=0.5, accumulate=5, optimizer="sgd")
-    schedule = create_optimizer(recipe, 10)._learning_rate
-    # 10 batches an epoch are 2 updates
-    np.testing.assert_allclose([float(schedule(step)) for step in (0, 3, 5)], [0.8, 0.4, 0.2], rtol=1e-6)
+@pytest.mark.parametrize("accumulate", [1, 5])
+def test_a_schedule_takes_as_many_epochs_whether_gradients_are_accumulated_or_not(accumulate):
+    recipe = replace(RECIPE, schedule="step", decay_every=4, decay_factor=0.5, accumulate=accumulate, optimizer="sgd")
+    optimizer = create_optimizer(recipe, 10)
+    weight = keras.Variable([1.0])
+    optimizer.build([weight])
+    rates = []
+    for _ in range(10):
+        rates.append(float(optimizer.learning_rate))
+        for _ in range(10):
+            optimizer.apply([keras.ops.zeros((1,))])
+    np.testing.assert_allclose(rates, [0.8] * 5 + [0.4] * 4 + [0.2], rtol=1e-6)
+
+
+def test_an_average_forgets_as_much_an_update_whether_gradients_are_accumulated_or_not():
+    averages = []
+    for accumulate in (1, 4):
+        recipe = replace(RECIPE, optimizer="sgd", schedule="constant", momentum=0.0, ema=0.5, accumulate=accumulate)
+        optimizer = create_optimizer(recipe, 10)
+        weight = keras.Variable([1.0])
+        optimizer.build([weight])
+        for _ in range(2 * accumulate):
+            optimizer.apply([keras.ops.convert_to_tensor([0.0])])
+        weight.assign([0.0])
+        for _ in range(accumulate):
+            optimizer.apply([keras.ops.convert_to_tensor([0.0])])
+        averages.append(float(optimizer._model_variables_moving_average[0].numpy()[0]))
+    # the average began at the weight's own 1; one update of momentum 0.5 after the weight became 0 halves it
+    np.testing.assert_allclose(averages, [0.5, 0.5], rtol=1e-5)
 
 
 def test_a_warm_up_is_saved_with_its_schedule():

@@ -1,6 +1,9 @@
+import zlib
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.errors import InputError
@@ -53,7 +56,7 @@ def test_a_saved_picture_is_read_again_blue_first(tmp_path):
 def test_a_file_that_is_no_picture_is_named(content, tmp_path):
     path = tmp_path / "page.png"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"cannot decode .*page.png; give a PNG, JPEG or BMP file"):
+    with pytest.raises(InputError, match=r"cannot decode .*page.png; give a PNG, JPEG or BMP file of at most"):
         load_picture(path)
 
 
@@ -67,3 +70,42 @@ def test_a_place_that_cannot_be_written_is_named():
 
     with pytest.raises(InputError, match=r"cannot write /proc/page.png"):
         save_picture(Path("/proc/page.png"), np.zeros((2, 2), np.uint8))
+
+
+def test_what_is_transparent_is_laid_over_what_shows_it(tmp_path):
+    ink = np.zeros((8, 8, 4), np.uint8)
+    ink[2:4, :, 3] = 255
+    Image.fromarray(ink).save(tmp_path / "black.png")
+    assert load_picture(tmp_path / "black.png")[:, 0, 0].tolist() == [255, 255, 0, 0, 255, 255, 255, 255]
+    ink[..., :3] = 255
+    Image.fromarray(ink).save(tmp_path / "white.png")
+    assert load_picture(tmp_path / "white.png")[:, 0, 0].tolist() == [0, 0, 255, 255, 0, 0, 0, 0]
+
+
+def test_a_cameras_note_on_orientation_is_followed(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the top of the picture is the right side of what is stored
+    Image.new("L", (30, 20)).save(tmp_path / "turned.jpg", exif=exif)
+    assert load_picture(tmp_path / "turned.jpg").shape == (30, 20, 3)
+
+
+def test_too_many_pixels_are_refused_by_the_header(tmp_path):
+    content = bytearray(cv2.imencode(".png", np.zeros((2, 2), np.uint8))[1].tobytes())
+    content[16:24] = (60_000).to_bytes(4, "big") * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    (tmp_path / "bomb.png").write_bytes(content)
+    with pytest.raises(InputError, match=r"cannot decode .*bomb.png; give .* of at most 25 million pixels"):
+        load_picture(tmp_path / "bomb.png")
+
+
+@pytest.mark.parametrize("name", ["WEBP", "GIF", "half"])
+def test_other_formats_and_halves_are_refused_without_a_word_from_elsewhere(name, tmp_path, capfd):
+    path = tmp_path / "page"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90), dtype=np.uint8)).save(
+        path, "PNG" if name == "half" else name
+    )
+    if name == "half":
+        path.write_bytes(path.read_bytes()[:4000])
+    with pytest.raises(InputError, match="cannot decode"):
+        load_picture(path)
+    assert capfd.readouterr() == ("", "")

@@ -1,3 +1,4 @@
+import difflib
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,8 @@ import pytest
 
 from kerascnn.datasets.digit_sheets import compose_sheet
 from kerascnn.datasets.synthetic import drawn
-from kerascnn.sheets import ReadDigit, annotate, locate_digits, read_page, skew, without_rules
+from kerascnn.saved_model import latest_version, local_classifier
+from kerascnn.sheets import ReadDigit, annotate, read_page, skew, upright_lines, without_rules
 from kerascnn.touching_digits import FoundDigit
 
 EXAMPLES = drawn(60, 3)
@@ -20,6 +22,11 @@ def written(*rows, height=60, shade=0, paper=255):
     for i, row in enumerate(rows):
         cv2.putText(page, row, (40, 90 + 80 * i), cv2.FONT_HERSHEY_SIMPLEX, 1.6, shade, 3, cv2.LINE_AA)
     return page
+
+
+def locate_digits(page):
+    """The connected pieces of ink on a page, line by line, before any is cut."""
+    return [line for line, _ in upright_lines(page)[0]]
 
 
 def constant(digit):
@@ -293,3 +300,32 @@ def test_reading_needs_neither_tensorflow_nor_keras():
     code = "import sys, kerascnn.sheets; print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
     root = Path(__file__).parent.parent
     assert subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("shade", [0.35, 0.6])
+def test_an_underexposed_page_is_not_taken_for_light_ink(shade):
+    page, _ = set_in_lines(["30516", "7248"])
+    assert text(read_page((page * shade).astype(np.uint8), nearest_template)) == ["30516", "7248"]
+
+
+@pytest.mark.parametrize("scale", [4, 8])
+def test_a_line_that_fills_the_picture_is_read(scale):
+    page, _ = set_in_lines(["30516"], size=(90, 330), left=30, top=25)
+    large = cv2.resize(page, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    assert text(read_page(large, nearest_template)) == ["30516"]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1000), (1000, 1), (3, 5)])
+def test_pages_of_hardly_any_pixels_do_not_fail(shape):
+    noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    read_page(noise, constant(0))
+
+
+@pytest.mark.data
+def test_composed_sheets_are_read_by_the_shipped_model(mnist):
+    classify = local_classifier(latest_version(Path(__file__).parents[1] / "saved_models" / "digits"))
+    for hard, least in ((False, 0.98), (True, 0.93)):
+        page, truth = compose_sheet(mnist.validation.images, mnist.validation.labels, 1, hard)
+        written = "\n".join("".join(str(digit) for digit, _ in line) for line in truth)
+        lines = read_page(page, lambda crops: classify(crops, "serving_default")["probabilities"])
+        assert difflib.SequenceMatcher(None, "\n".join(text(lines)), written, autojunk=False).ratio() >= least

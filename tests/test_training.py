@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import os
 import signal
@@ -194,9 +195,7 @@ def test_an_unwritable_folder_is_an_error_before_training():
 
 def test_a_full_disk_is_an_error_before_training(tmp_path, monkeypatch):
     # a real full disk needs root: the free space that the system reports is the one thing replaced
-    monkeypatch.setattr(
-        "shutil.disk_usage", lambda path: os.terminal_size((0, 0)) and type("Usage", (), {"free": 1000})
-    )
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     with pytest.raises(InputError, match="0 MiB free and training needs"):
         train(tmp_path)
 
@@ -268,3 +267,41 @@ def test_a_damaged_model_is_named(tmp_path):
     (tmp_path / "model.keras").write_bytes(b"PK\3\4 not a model")
     with pytest.raises(InputError, match=r"model.keras is damaged"):
         load_trained(tmp_path)
+
+
+def test_a_validation_loss_that_is_not_finite_stops_with_its_epoch(tmp_path):
+    # one step an epoch: the weights are broken only after the training loss was taken
+    recipe = replace(RECIPE, batch_size=640, optimizer="sgd", learning_rate=1e38, schedule="constant")
+    with pytest.raises(TrainingStopped, match=r"val_loss is not finite after epoch 1; lower --learning-rate"):
+        train(tmp_path, recipe, builder("mlp"))
+    assert not (tmp_path / "checkpoint.npz").exists()
+
+
+def test_a_kill_between_checkpoint_and_history_loses_no_epoch_of_the_history(tmp_path, monkeypatch):
+    unfinished(tmp_path, monkeypatch)
+    before = (tmp_path / "history.csv").read_text()
+    (tmp_path / "history.csv").write_text("\n".join(before.splitlines()[:-1]) + "\n")
+    train(tmp_path, resume=True)
+    assert (tmp_path / "history.csv").read_text() == before
+
+
+def test_a_disk_that_fills_up_at_the_end_is_told_as_such(tmp_path, monkeypatch):
+    # a real full disk needs root: the write of the model is the one thing replaced
+    def fail(self, path):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(keras.Model, "save", fail)
+    with pytest.raises(TrainingStopped, match=r"disk full .*; free some space and continue with --resume"):
+        train(tmp_path)
+    assert (tmp_path / "checkpoint.npz").exists()
+    assert not (tmp_path / "recipe.json").exists()
+
+
+def test_resuming_what_is_not_there_says_so(tmp_path, capsys):
+    train(tmp_path, replace(RECIPE, epochs=1), resume=True)
+    assert f"note: {tmp_path} holds no unfinished run to resume; starting one" in capsys.readouterr().err
+
+
+def test_metrics_are_not_needed(tmp_path):
+    fit(LENET5, TRAIN, VALIDATION, replace(RECIPE, epochs=1), tmp_path, SparseCrossEntropy())
+    assert (tmp_path / "learning_curve.png").is_file()

@@ -9,7 +9,8 @@ a download. 5,000 training images become the validation split.
 import hashlib
 import logging
 import os
-import urllib.error
+import queue
+import threading
 import urllib.request
 from pathlib import Path
 
@@ -34,26 +35,38 @@ def folder(data_dir=None):
 def check_originals(manual, url_infos):
     """True when all four originals lie in `manual` and have their published checksums; False when one is absent.
 
-    Raises InputError for a file that is there but damaged.
+    Raises InputError for a file that is there but damaged, even when another is absent.
     """
     expected = {Path(url).name: info.checksum for url, info in url_infos.items()}
-    if not all((manual / name).is_file() for name in expected):
-        return False
-    for name, checksum in expected.items():
+    present = {name: checksum for name, checksum in expected.items() if (manual / name).is_file()}
+    for name, checksum in present.items():
         found = hashlib.sha256((manual / name).read_bytes()).hexdigest()
         if found != checksum:
             raise InputError(
                 f"{manual / name} is damaged: its sha256 is {found}, expected {checksum}; replace the file"
             )
-    return True
+    return len(present) == len(expected)
 
 
 def check_reachable(manual, url_infos):
     """Raise DataAbsent unless the first original answers: TFDS itself gives up only after minutes of retries."""
     url = next(iter(url_infos))
+    answer = queue.SimpleQueue()
+
+    def ask():
+        try:
+            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=3).close()
+            answer.put(None)
+        except OSError as error:
+            answer.put(error)
+
+    # In a thread that nothing waits for: silent name servers take 20 seconds, whatever the timeout of urlopen.
+    threading.Thread(target=ask, daemon=True).start()
     try:
-        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=3).close()
-    except (urllib.error.URLError, OSError) as error:
+        error = answer.get(timeout=4)
+    except queue.Empty:
+        error = "no answer within 4 s"
+    if error:
         files = ", ".join(f"{Path(url).name} (sha256 {info.checksum})" for url, info in url_infos.items())
         source = url.rsplit("/", 1)[0]
         raise DataAbsent(
@@ -69,8 +82,15 @@ def prepared(name, data_dir):
     # TFDS warns of a folder that is merely absent.
     logging.getLogger("absl").setLevel(logging.ERROR)
     root = folder(data_dir)
-    builder = tfds.builder(name, data_dir=root)
-    if builder.is_prepared():
+    if root.exists() and not root.is_dir():
+        raise InputError(f"{root} is no folder; choose another with --data-dir")
+    try:
+        builder = tfds.builder(name, data_dir=root)
+        ready = builder.is_prepared()
+    except (ValueError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{root / name} is damaged ({reason}); delete the folder and run again") from error
+    if ready:
         return builder
     manual = root / "downloads" / "manual"
     manual = manual if name == "mnist" else manual / name
@@ -78,8 +98,15 @@ def prepared(name, data_dir):
         check_reachable(manual, builder.url_infos)
     try:
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual))
+    except tfds.download.NonMatchingChecksumError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"the download of {name} is damaged ({reason}); run again, or place the files by hand"
+        ) from error
     except OSError as error:
-        raise InputError(f"cannot prepare {name} in {root}: {error}; choose another folder with --data-dir") from error
+        raise InputError(
+            f"cannot prepare {name} in {root}: {error}; run again, or choose another folder with --data-dir"
+        ) from error
     return builder
 
 

@@ -30,5 +30,5 @@ def load(name="sklearn_digits", data_dir=None):
         test=test,
         class_names=tuple("0123456789"),
         licence="CC BY 4.0",
-        description="the digits shipped with scikit-learn, 1,797 scans of 8x8 (MNIST was not to be had)",
+        description="the digits shipped with scikit-learn, 1,797 scans of 8x8",
     )

@@ -144,7 +144,10 @@ def application(shelf, max_bytes, poll_seconds=1):
             Route(f"{path}:predict", predict, methods=["POST"]),
         ]
     handlers = {HTTPException: malformed, RequestError: refused, ClientDisconnect: gone, Exception: failed}
-    return Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+    # A path with a slash too many is answered as unknown, not sent elsewhere.
+    app.router.redirect_slashes = False
+    return app
 
 
 async def answered(answer, *arguments, **parameters):
