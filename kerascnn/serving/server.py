@@ -12,9 +12,9 @@ NAME is a folder in --models with versions 1/, 2/, ... in it. Not here: classify
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import socket
-import sys
 import traceback
 from pathlib import Path
 from typing import Annotated
@@ -77,8 +77,9 @@ def serve(
 ):
     """Serve exported models over TensorFlow Serving's REST API until interrupted."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn ends what it is doing first, then lets the signal through to this.
-        signal.signal(number, lambda *_: sys.exit(0))
+        # uvicorn ends what it is doing first, then lets the signal through to this. Before uvicorn runs there is nothing
+        # to end, and an exception may come up inside asyncio, which then complains.
+        signal.signal(number, lambda *_: os._exit(0))
     shelf = repository.Repository(models)
     listener = listening(host, port)
     cli.load_tensorflow()
