@@ -75,7 +75,7 @@ def train(
     from kerascnn.datasets.augmentation import distortion
 
     augment = distortion(recipe.shift, recipe.rotation, recipe.zoom, recipe.shear, recipe.elastic)
-    verbs.train_classifier("digits", recipe, load_data(recipe.data, data_dir), augment, out, resume)
+    verbs.train("digits", recipe, load_data(recipe.data, data_dir), augment, out, resume)
 
 
 @app.command
@@ -89,7 +89,7 @@ def evaluate(
     cli.load_tensorflow()
     from kerascnn.preparation import prepare_digits
 
-    verbs.evaluate_classifier(lambda name: load_data(name, data_dir), prepare_digits, out, require)
+    verbs.evaluate(lambda name: load_data(name, data_dir), prepare_digits, out, require)
 
 
 @app.command
@@ -99,13 +99,13 @@ def export(*, out: Out = SHIPPED):
     from kerascnn.datasets.synthetic import drawn
     from kerascnn.preparation import prepare_digits
 
-    verbs.export_classifier(prepare_digits, out, drawn(10, 0).images)
+    verbs.export(prepare_digits, out, drawn(10, 0).images)
 
 
 @app.command
 def predict(files: Files, *, out: Out = SHIPPED, server: Server = None):
     """Name the digit on each image file: file, digit and probability, separated by tabs."""
-    verbs.predict_classes(files, "digits", out, server)
+    verbs.predict(files, "digits", out, server)
 
 
 @app.command
@@ -117,7 +117,7 @@ def read(
     pictures: Annotated[Path, Parameter(help="Where the annotated pages go.")] = Path("runs/read"),
 ):
     """Read lines of digits from scanned or photographed pages: one JSON object a page, and an annotated picture."""
-    verbs.read_pages(files, "digits", out, server, pictures)
+    verbs.read(files, "digits", out, server, pictures)
 
 
 @app.command

@@ -33,10 +33,10 @@ def rate(examples, batch_size, epochs, augment):
 
 
 def training_rate(data, recipe, augment):
-    from kerascnn.verbs import train_classifier
+    from kerascnn import verbs
 
     with tempfile.TemporaryDirectory() as folder:
-        train_classifier("benchmark", recipe, data, augment, Path(folder) / "run", resume=False)
+        verbs.train("benchmark", recipe, data, augment, Path(folder) / "run", resume=False)
         return read_json(Path(folder) / "run" / "recipe.json")["images_per_second"]
 
 

@@ -54,16 +54,16 @@ def one_run(seed):
     cli.load_tensorflow()
     from dataclasses import replace
 
+    from kerascnn import verbs
     from kerascnn.evaluation import evaluate_classifier
     from kerascnn.preparation import prepare_digits
     from kerascnn.run import load_trained
-    from kerascnn.verbs import train_classifier
 
     data = load_data(RECIPE.data, None)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         start = time.perf_counter()
-        train_classifier("benchmark", replace(RECIPE, seed=seed), data, shifted, out, resume=False)
+        verbs.train("benchmark", replace(RECIPE, seed=seed), data, shifted, out, resume=False)
         seconds = time.perf_counter() - start
         model, _ = load_trained(out)
         metrics = evaluate_classifier(model, prepare_digits, data.test, data.class_names, out, {})

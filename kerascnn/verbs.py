@@ -18,7 +18,7 @@ def smoke(recipe):
     return dataclasses.replace(recipe, data="synthetic", epochs=2, batch_size=min(recipe.batch_size, 32))
 
 
-def train_classifier(app, recipe, data, augment, out, resume):
+def train(app, recipe, data, augment, out, resume):
     """Train recipe.model on `data`, a Dataset, into the folder `out`."""
     import keras
 
@@ -40,7 +40,7 @@ def train_classifier(app, recipe, data, augment, out, resume):
     )
 
 
-def evaluate_classifier(load_data, prepare, out, requirements):
+def evaluate(load_data, prepare, out, requirements):
     """Score the model in `out` on the test split of the data it was trained on; print and check the metrics.
 
     load_data(name) -> Dataset. prepare: the app's function of preparation.py.
@@ -63,7 +63,7 @@ def evaluate_classifier(load_data, prepare, out, requirements):
     cli.require(metrics, requirements)
 
 
-def export_classifier(prepare, out, warmup_images):
+def export(prepare, out, warmup_images):
     """Write the model in `out` as its next SavedModel version and print where that lies."""
     from kerascnn.export import export_classifier
     from kerascnn.run import load_trained
@@ -75,7 +75,7 @@ def export_classifier(prepare, out, warmup_images):
     cli.result({"saved_model": str(version)})
 
 
-def predict_classes(files, app, out, server):
+def predict(files, app, out, server):
     """Print file, class name and probability of each picture, tab-separated; `classifier` says who answers.
 
     Raises InputError, after all others are printed, naming the files that are no PNG, JPEG or BMP picture.
@@ -94,7 +94,7 @@ def predict_classes(files, app, out, server):
         )
 
 
-def read_pages(files, app, out, server, pictures):
+def read(files, app, out, server, pictures):
     """Print a JSON object for each scanned page of digits: the lines read, and each digit's box and confidence.
 
     The page with boxes drawn goes into the folder `pictures`. Raises InputError before anything is read when a file is

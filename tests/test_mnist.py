@@ -107,3 +107,29 @@ def test_data_folder_is_the_argument_then_the_environment(monkeypatch):
     assert source.folder() == Path("/somewhere")
     monkeypatch.delenv("TFDS_DATA_DIR")
     assert source.folder() == Path("~/tensorflow_datasets").expanduser()
+
+
+@pytest.mark.data
+def test_a_truncated_description_of_prepared_data_is_named(mnist, tmp_path):
+    (prepared,) = (source.folder() / "mnist").iterdir()
+    shutil.copytree(prepared, tmp_path / "mnist" / prepared.name)
+    description = tmp_path / "mnist" / prepared.name / "dataset_info.json"
+    description.write_bytes(description.read_bytes()[:50])
+    with pytest.raises(InputError, match=rf"{tmp_path / 'mnist'} is damaged \(.*\); delete the folder and run again"):
+        source.load("mnist", tmp_path)
+
+
+def test_a_file_in_place_of_the_data_folder_is_named(tmp_path):
+    (tmp_path / "data").touch()
+    with pytest.raises(InputError, match=rf"{tmp_path / 'data'} is no folder; choose another with --data-dir"):
+        source.load("mnist", tmp_path / "data")
+
+
+@pytest.mark.data
+def test_a_damaged_original_is_named_even_when_another_is_absent(tmp_path):
+    manual = tmp_path / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    content = (originals() / "t10k-labels-idx1-ubyte.gz").read_bytes()
+    (manual / "t10k-labels-idx1-ubyte.gz").write_bytes(content[:-1])
+    with pytest.raises(InputError, match=r"t10k-labels-idx1-ubyte.gz is damaged"):
+        source.load("mnist", tmp_path)

@@ -77,6 +77,7 @@ def check_reachable(manual, url_infos):
 def prepared(name, data_dir):
     """A TFDS builder whose data are prepared, preparing them first where need be."""
     import tensorflow_datasets as tfds
+    from google.protobuf.json_format import ParseError
 
     tfds.disable_progress_bar()
     # TFDS warns of a folder that is merely absent.
@@ -87,7 +88,7 @@ def prepared(name, data_dir):
     try:
         builder = tfds.builder(name, data_dir=root)
         ready = builder.is_prepared()
-    except (ValueError, OSError) as error:
+    except (ParseError, ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{root / name} is damaged ({reason}); delete the folder and run again") from error
     if ready:

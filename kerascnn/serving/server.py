@@ -77,8 +77,8 @@ def serve(
 ):
     """Serve exported models over TensorFlow Serving's REST API until interrupted."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn ends what it is doing first, then lets the signal through to this. Before uvicorn runs there is nothing
-        # to end, and an exception may come up inside asyncio, which then complains.
+        # uvicorn ends what it is doing first, then lets the signal through to this. Before uvicorn runs nothing needs
+        # ending, and an exception may come up inside asyncio, which then complains.
         signal.signal(number, lambda *_: os._exit(0))
     shelf = repository.Repository(models)
     listener = listening(host, port)
