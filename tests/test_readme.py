@@ -46,6 +46,7 @@ def training_rate(result):
 # the table's first column, the file with the figures, and what the second column says of them
 ROWS = [
     ("`lenet5`, test error on MNIST, mean ± sd over seeds", "lenet5", seeds),
+    ("`vgg_digits`, test error on MNIST, mean ± sd over seeds", "vgg_digits", seeds),
     (
         "`lenet5`, seconds of training and test accuracy reached",
         "time_to_99",
