@@ -89,9 +89,15 @@ def is_light_on_dark(grey):
 
 
 def stroke_width(grey):
-    """How wide the widest strokes of dark ink are, in pixels; 0 where dark is not the smaller part of the page."""
+    """How wide the widest strokes of dark ink are, in pixels; 0 where there are none.
+
+    What reaches the edge of the page is no stroke but a shadow.
+    """
     _, dark = cv2.threshold(grey, 0, 1, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
-    if not 0 < dark.mean() < 0.4:
+    _, label = cv2.connectedComponents(dark, connectivity=8)
+    edge = np.concatenate([label[0], label[-1], label[:, 0], label[:, -1]])
+    dark[np.isin(label, edge)] = 0
+    if not dark.any():
         return 0
     inside = cv2.distanceTransform(dark, cv2.DIST_L2, 3)
     return 2 * float(np.percentile(inside[dark > 0], 99))
