@@ -1,10 +1,12 @@
 """Files that are either whole or not there: written beside their place, then renamed."""
 
+import contextlib
+import fcntl
 import json
 import os
 from pathlib import Path
 
-from kerascnn.errors import InputError
+from kerascnn.errors import InputError, UsageError
 
 
 def write_aside(path, write):
@@ -36,6 +38,23 @@ def runs(process):
     except PermissionError:
         return True
     return True
+
+
+@contextlib.contextmanager
+def one_writer(folder):
+    """Keep `folder` to this process; the lock ends with the process, however that ends.
+
+    Raises UsageError when another process has it.
+    """
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"another process is training into {folder}; choose another --out") from None
+        yield
+    finally:
+        os.close(held)
 
 
 def write_json(path, value):

@@ -16,7 +16,7 @@ import keras
 
 from kerascnn.datasets.batches import evaluation_batches, training_batches
 from kerascnn.errors import InputError, TrainingStopped, UsageError
-from kerascnn.files import write_aside
+from kerascnn.files import one_writer, write_aside
 from kerascnn.metrics import FirstBadStep
 from kerascnn.optimizers import create_optimizer
 from kerascnn.run import Run
@@ -32,8 +32,8 @@ def fit(build, train, validation, recipe, folder, loss, metrics=(), augment=None
     result equals the uninterrupted run's, bit for bit with recipe.deterministic.
 
     Raises UsageError when `folder` holds a finished run, or an unfinished one and resume is False, or one of another
-    recipe; InputError when it cannot be written or is too full; TrainingStopped when the loss is not finite or memory
-    or disk run out. All of these leave the last checkpoint as it was.
+    recipe, or another process trains into it; InputError when it cannot be written or is too full; TrainingStopped when
+    the loss is not finite or memory or disk run out. All of these leave the last checkpoint as it was.
     """
     facts = json.loads(json.dumps({"recipe": dataclasses.asdict(recipe), **(facts or {})}))
     checkpoint = folder / "checkpoint.npz"
@@ -56,7 +56,7 @@ def fit(build, train, validation, recipe, folder, loss, metrics=(), augment=None
         run.restore()
     elif resume:
         print(f"note: {folder} holds no unfinished run to resume; starting one", file=sys.stderr)
-    with stopped_by_limits(recipe):
+    with one_writer(folder), stopped_by_limits(recipe):
         if not run.ended:
             model.fit(
                 training_batches(train, recipe.batch_size, steps, recipe.seed, run.epochs_done, recipe.epochs, augment),

@@ -78,40 +78,57 @@ def export(prepare, out, warmup_images):
 def predict(files, app, out, server):
     """Print file, class name and probability of each picture, tab-separated; `classifier` says who answers.
 
-    Raises InputError, after all others are printed, naming the files that are no PNG, JPEG or BMP picture.
+    Raises InputError, after all others are printed, naming the files that cannot be read and those that are no PNG,
+    JPEG or BMP picture.
     """
-    pictures = [read_bytes(file) for file in files]
-    answer = classifier(app, out, server)(pictures, "predict_bytes")
+    pictures, faults = usable(files, read_bytes)
+    if not pictures:
+        raise InputError("; ".join(faults))
+    answer = classifier(app, out, server)([content for _, content in pictures], "predict_bytes")
+    names = [file for file, _ in pictures]
     invalid = []
-    for file, name, score, valid in zip(files, answer["class_name"], answer["score"], answer["valid"], strict=True):
+    for file, name, score, valid in zip(names, answer["class_name"], answer["score"], answer["valid"], strict=True):
         if valid:
             print(f"{file}\t{name}\t{score:.4f}")
         else:
             invalid.append(str(file))
     if invalid:
-        raise InputError(
-            f"cannot decode {', '.join(invalid)}; give PNG, JPEG or BMP files of at most 25 million pixels"
-        )
+        faults.append(f"cannot decode {', '.join(invalid)}; give PNG, JPEG or BMP files of at most 25 million pixels")
+    if faults:
+        raise InputError("; ".join(faults))
 
 
 def read(files, app, out, server, pictures):
     """Print a JSON object for each scanned page of digits: the lines read, and each digit's box and confidence.
 
-    The page with boxes drawn goes into the folder `pictures`. Raises InputError before anything is read when a file is
-    no picture.
+    The page with boxes drawn goes into the folder `pictures`. Raises InputError, after all others are read, naming the
+    files that are no picture.
     """
     from kerascnn.pictures import load_picture, save_picture
     from kerascnn.sheets import annotate, read_page
 
-    pages = {file: load_picture(file) for file in files}
-    places = picture_places(pages, pictures)
-    classify = classifier(app, out, server)
-    for (file, page), picture in zip(pages.items(), places, strict=True):
+    pages, faults = usable(files, load_picture)
+    places = picture_places([file for file, _ in pages], pictures)
+    classify = classifier(app, out, server) if pages else None
+    for (file, page), picture in zip(pages, places, strict=True):
         lines = read_page(page, lambda crops: classify(crops, "serving_default")["probabilities"])
         save_picture(picture, annotate(page, lines))
         text = ["".join(digit.digit for digit in line) for line in lines]
         digits = [[dataclasses.asdict(digit) for digit in line] for line in lines]
         cli.result({"file": str(file), "lines": text, "picture": str(picture), "digits": digits})
+    if faults:
+        raise InputError("; ".join(faults))
+
+
+def usable(files, load):
+    """([(file, load(file))] of the files that can be read, the messages about the others), in order."""
+    loaded, faults = [], []
+    for file in files:
+        try:
+            loaded.append((file, load(file)))
+        except InputError as error:
+            faults.append(str(error))
+    return loaded, faults
 
 
 def picture_places(files, folder):

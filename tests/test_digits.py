@@ -57,10 +57,25 @@ def test_predict_prints_file_digit_and_probability(folder, tmp_path):
 
 def test_predict_names_what_it_cannot_decode_and_still_prints_the_rest(folder, tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
-    ran = digits("predict", picture(tmp_path / "4.png"), tmp_path / "notes.txt", "--out", folder)
+    files = [tmp_path / "absent.png", picture(tmp_path / "4.png"), tmp_path / "notes.txt"]
+    ran = digits("predict", *files, "--out", folder)
     assert ran.returncode == 3
-    assert ran.stdout.startswith(str(tmp_path / "4.png"))
-    assert ran.stderr.startswith(f"error: cannot decode {tmp_path / 'notes.txt'}; give PNG, JPEG or BMP files")
+    assert [line.split("\t")[0] for line in ran.stdout.splitlines()] == [str(tmp_path / "4.png")]
+    (error,) = ran.stderr.splitlines()
+    assert (
+        f"error: cannot read {files[0]} (No such file or directory); check the path; cannot decode {files[2]}; "
+        in error
+    )
+
+
+def test_read_names_what_it_cannot_load_and_still_reads_the_rest(folder, tmp_path):
+    (tmp_path / "notes.txt").write_text("no picture")
+    files = [tmp_path / "notes.txt", picture(tmp_path / "4.png")]
+    ran = digits("read", *files, "--out", folder, "--pictures", tmp_path / "read")
+    assert ran.returncode == 3
+    assert [json.loads(line)["file"] for line in ran.stdout.splitlines()] == [str(files[1])]
+    (error,) = ran.stderr.splitlines()
+    assert error.startswith(f"error: cannot decode {files[0]}; give a PNG, JPEG or BMP file")
 
 
 def test_a_requirement_decides_the_exit_code(folder):

@@ -17,6 +17,7 @@ import pytest
 from kerascnn.datasets.augmentation import distortion
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.errors import InputError, TrainingStopped, UsageError
+from kerascnn.files import one_writer
 from kerascnn.losses import SparseCrossEntropy
 from kerascnn.models import builder
 from kerascnn.recipe import TrainingRecipe
@@ -186,6 +187,12 @@ def test_a_finished_folder_is_refused(tmp_path):
     (tmp_path / "recipe.json").write_text("{}")
     with pytest.raises(UsageError, match="holds a finished run; choose another folder with --out"):
         train(tmp_path)
+
+
+def test_a_folder_that_another_run_trains_into_is_refused(tmp_path):
+    with one_writer(tmp_path), pytest.raises(UsageError, match=rf"another process is training into {tmp_path}; choose"):
+        train(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unwritable_folder_is_an_error_before_training():
