@@ -29,7 +29,8 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.models.layers import CodeDistance, Normalize, TableConv2D, TrainableSubsampling, check_size, scaled_tanh
+from kerascnn.models.layers import Normalize, check_size
+from kerascnn.models.lenet_layers import CodeDistance, TableConv2D, TrainableSubsampling, scaled_tanh
 
 # Table I of the paper, column by column: the maps of s2 that each of the 16 maps of c3 sees.
 CONNECTIONS = (

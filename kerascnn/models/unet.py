@@ -1,0 +1,105 @@
+"""U-Net: Convolutional Networks for Biomedical Image Segmentation.
+
+Paper   Ronneberger, Fischer & Brox, 2015. arXiv:1505.04597, figure 1; Dong, Yang, Liu, Mo & Guo, 2017,
+        arXiv:1705.03820, figure 2; Buda, Saha & Mazurowski, 2019, arXiv:1906.03720, figure 1.
+Idea    A network that narrows knows what is in the image, but not where. Widening it again and joining the maps of
+        the same size from before gives every pixel both.
+Input   (B, H, W, C) float32 in [0, 1]. H and W must be multiples of 2^depth, or unknown; `unet_2015` takes any size
+        from 188 × 188 on whose every pooling is even (572, 444, 412, …).
+Output  (B, H, W, num_classes) float32 logits, one channel (sigmoid) for a binary mask; `unet_2015`
+        (B, H - 184, W - 184, num_classes), one channel a class (softmax).
+
+With w = 64, depth 4 and a 256 × 256 image (unet_2015 begins with 572 × 572 and every convolution takes 2 pixels away):
+
+    encoder1    256 × 256 × w       two 3×3 convolutions; 2×2 maximum behind each encoder
+    encoder2    128 × 128 × 2w
+    encoder3     64 × 64 × 4w
+    encoder4     32 × 32 × 8w
+    bottom       16 × 16 × 16w      two 3×3 convolutions
+    decoder4     32 × 32 × 8w       2×2 up-convolution, joined with encoder4, two 3×3 convolutions
+    decoder3     64 × 64 × 4w
+    decoder2    128 × 128 × 2w
+    decoder1    256 × 256 × w
+    logits      256 × 256 × num_classes    1×1 convolution
+
+Differs from the paper
+    * `unet` keeps the size by zero padding.
+    * `unet_dong` widens with 3×3 up-convolutions, as its paper. `unet_buda` has half the width and batch normalisation
+      in place of biases, as its authors' code.
+    * Dropout of `unet_2015` "at the end of the contracting path" is 0.5 after encoder4 and bottom; the paper gives no
+      rate, its authors' Caffe network does.
+"""
+
+import keras
+from keras import layers
+
+from kerascnn.models.layers import Normalize, check_multiple, check_size
+
+
+def convs(x, filters, name, padding="same", batch_norm=False):
+    """Two 3×3 convolutions with ReLU: (H, W, C) → (H, W, filters), 4 pixels less each way if padding is "valid"."""
+    for i in (1, 2):
+        start = {"use_bias": not batch_norm, "kernel_initializer": "he_normal"}
+        x = layers.Conv2D(filters, 3, padding=padding, **start, name=f"{name}_conv{i}")(x)
+        if batch_norm:
+            x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_conv{i}_bn")(x)
+        x = layers.ReLU(name=f"{name}_conv{i}_relu")(x)
+    return x
+
+
+def cropped(x, like, name):
+    """The middle of x, as large as `like`."""
+    margins = [(have - want) // 2 for have, want in zip(x.shape[1:3], like.shape[1:3], strict=True)]
+    return layers.Cropping2D(margins, name=f"{name}_crop")(x)
+
+
+def build(input_shape, num_classes, name, width=64, depth=4, up_size=2, batch_norm=False, padding="same", dropout=0.0):
+    """The skeleton of all of them."""
+    image = keras.Input(input_shape, name="image")
+    x = Normalize()(image)
+    skips = []
+    for level in range(1, depth + 1):
+        x = convs(x, width * 2 ** (level - 1), f"encoder{level}", padding, batch_norm)
+        if dropout and level == depth:
+            x = layers.Dropout(dropout, name=f"encoder{level}_dropout")(x)
+        skips.append(x)
+        x = layers.MaxPooling2D(2, name=f"encoder{level}_pool")(x)
+    x = convs(x, width * 2**depth, "bottom", padding, batch_norm)
+    if dropout:
+        x = layers.Dropout(dropout, name="bottom_dropout")(x)
+    for level, skip in reversed(list(enumerate(skips, 1))):
+        filters = width * 2 ** (level - 1)
+        start = {"strides": 2, "padding": "same", "kernel_initializer": "he_normal"}
+        x = layers.Conv2DTranspose(filters, up_size, **start, name=f"decoder{level}_up")(x)
+        skip = skip if padding == "same" else cropped(skip, x, f"decoder{level}")
+        x = layers.Concatenate(name=f"decoder{level}_join")([skip, x])
+        x = convs(x, filters, f"decoder{level}", padding, batch_norm)
+    logits = layers.Conv2D(num_classes, 1, dtype="float32", name="logits")(x)
+    return keras.Model(image, logits, name=name)
+
+
+def unet(input_shape=(256, 256, 3), num_classes=1, width=64, depth=4):
+    """U-Net with padding, 31,031,745 trainable parameters."""
+    check_multiple(input_shape, 2**depth, "unet")
+    return build(input_shape, num_classes, "unet", width, depth)
+
+
+def unet_2015(input_shape=(572, 572, 1), num_classes=2):
+    """U-Net as published, 31,030,658 trainable parameters."""
+    check_size(input_shape, 188, "unet_2015")
+    for side in input_shape[:2]:
+        if (side - 188) % 16:
+            raise ValueError(f"input side {side} does not fit unet_2015; use 188 + 16 n: {side - (side - 188) % 16}")
+    return build(input_shape, num_classes, "unet_2015", padding="valid", dropout=0.5)
+
+
+def unet_dong(input_shape=(240, 240, 4), num_classes=1):
+    """U-Net of Dong et al., 34,513,921 trainable parameters."""
+    check_multiple(input_shape, 16, "unet_dong")
+    return build(input_shape, num_classes, "unet_dong", up_size=3)
+
+
+def unet_buda(input_shape=(256, 256, 3), num_classes=1):
+    """U-Net of Buda et al., 7,763,041 trainable parameters."""
+    check_multiple(input_shape, 16, "unet_buda")
+    return build(input_shape, num_classes, "unet_buda", width=32, batch_norm=True)
