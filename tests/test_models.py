@@ -1,5 +1,6 @@
 """The contract of a model builder, for every row of the catalogue."""
 
+import functools
 import importlib
 import math
 
@@ -9,24 +10,35 @@ import pytest
 
 from kerascnn.errors import UsageError
 from kerascnn.models import MODELS, builder
-from tests.catalogue import CATALOGUE
+from tests.catalogue import CATALOGUE, SMALL
 
-SMALLEST = {
-    min((row for row in CATALOGUE if MODELS.get(row.name) == family), key=lambda row: row.parameters).name
-    for family in {MODELS.get(row.name) for row in CATALOGUE}
+SEGMENTATION = {name for name, family in MODELS.items() if family == "unet"}
+ANY_SIZE = {
+    "googlenet",
+    "googlenet_bn",
+    "inception_v4",
+    *(n for n, f in MODELS.items() if f in ("resnet", "resnet_cifar", "senet")),
 }
 
 every_row = pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
-# Networks of a million parameters are run only as the smallest of their family, all others under `slow`.
+# The small ones are run; the others, at their own size, under `slow`.
 every_row_run = pytest.mark.parametrize(
     "row",
-    [
-        pytest.param(
-            row, id=row.name, marks=() if row.name in SMALLEST or row.parameters < 1_000_000 else pytest.mark.slow
-        )
-        for row in CATALOGUE
-    ],
+    [pytest.param(row, id=row.name, marks=() if row.name in SMALL else pytest.mark.slow) for row in CATALOGUE],
 )
+
+
+@functools.cache
+def blueprint(name):
+    """The network with its default arguments; its variables have shapes and no values, so that even all are quick."""
+    with keras.StatelessScope(initialize_variables=False):
+        return builder(name)()
+
+
+def small(row):
+    """The network for a small input and ten classes where SMALL names one, else as it is."""
+    return builder(row.name)(SMALL[row.name], min(row.classes, 10)) if row.name in SMALL else builder(row.name)()
+
 
 # What the sources print for each layer with trainable parameters.
 COUNTS_BY_LAYER = {
@@ -42,12 +54,30 @@ def count(weights):
     return sum(math.prod(weight.shape) for weight in weights)
 
 
-def images(row, number):
-    return np.random.default_rng(1).random((number, *row.input_shape), dtype=np.float32)
+def images(model, number):
+    return np.random.default_rng(1).random((number, *model.input_shape[1:]), dtype=np.float32)
+
+
+def labels(model, number):
+    """A class for each image, or for each pixel; for every head the same."""
+
+    def of(output):
+        classes = output.shape[-1]
+        by_image = np.arange(number) % max(classes, 2)
+        if len(output.shape) == 2:
+            return by_image
+        return np.broadcast_to(by_image[:, None, None, None], (number, *output.shape[1:3], 1)).astype(np.float32)
+
+    return (
+        {name: of(head) for name, head in model.output.items()} if isinstance(model.output, dict) else of(model.output)
+    )
 
 
 def compiled(model, optimizer):
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    heads = list(model.output) if isinstance(model.output, dict) else None
+    binary = not heads and model.output_shape[-1] == 1
+    kind = keras.losses.BinaryCrossentropy if binary else keras.losses.SparseCategoricalCrossentropy
+    loss = dict.fromkeys(heads, kind(from_logits=True)) if heads else kind(from_logits=True)
     model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
     return model
 
@@ -81,9 +111,8 @@ def test_a_name_like_no_other_is_answered_with_all_of_them():
 
 @every_row
 def test_defaults_give_the_published_count(row):
-    build = builder(row.name)
-    assert count(build().trainable_weights) == row.parameters
-    assert f"{row.parameters:,} trainable parameters" in build.__doc__
+    assert count(blueprint(row.name).trainable_weights) == row.parameters
+    assert f"{row.parameters:,} trainable parameters" in builder(row.name).__doc__
 
 
 @pytest.mark.parametrize("name", COUNTS_BY_LAYER)
@@ -104,21 +133,62 @@ def test_mlp_has_both_widths_of_the_paper(hidden, parameters):
 
 @every_row
 def test_names_and_shapes_keep_the_contract(row):
-    model = builder(row.name)(row.input_shape, 7)
+    with keras.StatelessScope(initialize_variables=False):
+        model = builder(row.name)(row.input_shape, 7)
     assert model.name == row.name
     assert not model.compiled
     assert model.input_shape == (None, *row.input_shape)
     assert [(tensor.name, tensor.dtype) for tensor in model.inputs] == [("image", "float32")]
-    assert model.output_names == ["logits"]
+    heads = model.output if isinstance(model.output, dict) else {"logits": model.output}
+    assert sorted(heads) == (["aux1_logits", "aux2_logits", "logits"] if row.name == "googlenet_aux" else ["logits"])
+    for name, output in heads.items():
+        assert (output.shape[0], output.shape[-1], output.dtype) == (None, 7, "float32")
+        assert len(output.shape) == (4 if row.name in SEGMENTATION else 2)
+        assert getattr(model.get_layer(name), "activation", None) in (None, keras.activations.linear)
+    if row.name not in SEGMENTATION:
+        assert len(model.get_layer("embedding").output.shape) == 2
+    elif row.name != "unet_2015":
+        assert model.output_shape == (None, *row.input_shape[:2], 7)
+
+
+@pytest.mark.parametrize("name", sorted(ANY_SIZE))
+def test_globally_pooled_networks_take_any_size(name):
+    with keras.StatelessScope(initialize_variables=False):
+        model = builder(name)((None, None, 3), 7)
     assert model.output_shape == (None, 7)
-    assert model.output.dtype == "float32"
-    assert getattr(model.get_layer("logits"), "activation", None) in (None, keras.activations.linear)
-    assert len(model.get_layer("embedding").output.shape) == 2
+    assert model.input_shape == (None, None, None, 3)
+
+
+def test_unet_2015_has_the_sizes_of_figure_1():
+    model = blueprint("unet_2015")
+    sizes = [model.get_layer(f"encoder{i}_conv2").output.shape[1] for i in range(1, 5)]
+    assert sizes == [568, 280, 136, 64]
+    assert model.get_layer("bottom_conv2").output.shape[1:] == (28, 28, 1024)
+    assert [model.get_layer(f"decoder{i}_conv2").output.shape[1] for i in (4, 3, 2, 1)] == [52, 100, 196, 388]
+    assert model.output_shape == (None, 388, 388, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("alexnet", {"conv1": 55, "pool1": 27, "conv2": 27, "pool2": 13, "conv5": 13, "pool5": 6}),
+        ("zfnet", {"conv1": 110, "pool1": 55, "conv2": 26, "pool2": 13, "conv5": 13, "pool5": 6}),
+        ("googlenet", {"conv1": 112, "pool1": 56, "pool2": 28, "pool3": 14, "pool4": 7, "inception5b_output": 7}),
+        ("inception_v4", {"stem_c_output": 35, "reduction_a_output": 17, "reduction_b_output": 8}),
+        ("resnet50", {"stem_conv": 112, "pool": 56, "stage2_block1_add": 28, "stage4_block3_add": 7}),
+        ("senet154", {"stem_conv3": 112, "pool": 56, "stage2_block1_add": 28, "stage4_block3_add": 7}),
+        ("vgg16", {"stage1_pool": 112, "stage3_pool": 28, "stage5_pool": 7}),
+        ("resnet20", {"stage1_block3_add": 32, "stage2_block1_add": 16, "stage3_block3_add": 8}),
+    ],
+)
+def test_maps_are_as_large_as_the_paper_says(name, sizes):
+    model = blueprint(name)
+    assert {layer: model.get_layer(layer).output.shape[1] for layer in sizes} == sizes
 
 
 @every_row
 def test_normalize_is_fixed_and_comes_before_every_weight(row):
-    layers = builder(row.name)().layers
+    layers = blueprint(row.name).layers
     names = [layer.name for layer in layers]
     assert not any(layer.weights for layer in layers[: names.index("normalize") + 1])
 
@@ -135,11 +205,15 @@ def test_a_wrong_input_shape_is_refused_with_the_smallest_size(row):
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("simple_cnn", 10), ("lenet5", 12), ("lenet5_1998", 12), ("lenet_homework", 16), ("vgg_digits", 12)],
+    [
+        *(("simple_cnn", 10), ("lenet5", 12), ("lenet5_1998", 12), ("lenet_homework", 16), ("vgg_digits", 12)),
+        *(("convnetjs", 8), ("alexnet", 67), ("alexnet_2014", 63), ("zfnet", 63), ("vgg11", 32), ("inception_v4", 75)),
+    ],
 )
 def test_the_smallest_size_that_is_named_is_the_smallest_that_works(name, size):
-    channels = builder(name)().input_shape[-1]
-    assert builder(name)((size, size, channels)).output_shape == (None, 10)
+    channels = blueprint(name).input_shape[-1]
+    with keras.StatelessScope(initialize_variables=False):
+        assert builder(name)((size, size, channels), 7).output_shape == (None, 7)
     with pytest.raises(ValueError, match=f"at least {size} x {size} pixels"):
         builder(name)((size, size - 1, channels))
     with pytest.raises(ValueError, match=r"\(None, None, \d\) does not fit"):
@@ -153,36 +227,39 @@ def test_lenet5_1998_refuses_more_classes_than_it_has_codes():
 
 @every_row_run
 def test_two_images_give_finite_float32_logits(row):
-    logits = keras.ops.convert_to_numpy(builder(row.name)()(images(row, 2)))
-    assert logits.shape == (2, row.classes)
-    assert logits.dtype == np.float32
-    assert np.isfinite(logits).all()
-    assert not np.array_equal(logits[0], logits[1])
+    model = small(row)
+    outputs = model(images(model, 2))
+    for logits in outputs.values() if isinstance(outputs, dict) else [outputs]:
+        assert logits.shape == (2, *logits.shape[1:])
+        assert logits.dtype == np.float32
+        assert np.isfinite(logits).all()
+        assert not np.array_equal(logits[0], logits[1])
 
 
 @every_row_run
 def test_one_gradient_step_reaches_every_trainable_weight(row):
-    model = compiled(builder(row.name)(), keras.optimizers.SGD(0.01))
+    model = compiled(small(row), keras.optimizers.SGD(0.01))
     before = [weight.numpy() for weight in model.trainable_weights]
-    model.train_on_batch(images(row, 8), np.arange(8) % row.classes)
+    model.train_on_batch(images(model, 8), labels(model, 8))
     for weight, old in zip(model.trainable_weights, before, strict=True):
         assert not np.array_equal(weight.numpy(), old), weight.path
 
 
 @every_row_run
 def test_saved_and_reloaded_it_gives_the_same_logits(row, tmp_path):
-    model = builder(row.name)()
+    model = small(row)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
-    x = images(row, 2)
-    np.testing.assert_array_equal(again(x).numpy(), model(x).numpy())
+    x = images(model, 2)
+    for one, other in zip(keras.tree.flatten(again(x)), keras.tree.flatten(model(x)), strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
     assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
 
 
 @every_row_run
 def test_one_batch_of_16_can_be_learnt_by_heart(row):
-    model = compiled(builder(row.name)(), keras.optimizers.Adam(1e-3))
-    x, y = images(row, 16), np.arange(16) % row.classes
+    model = compiled(small(row), keras.optimizers.Adam(1e-3))
+    x, y = images(model, 16), labels(model, 16)
     for _ in range(400):
         # The second condition waits for the moving averages of batch normalisation.
         if model.train_on_batch(x, y) < 0.05 and model.test_on_batch(x, y) < 0.1:
@@ -193,11 +270,11 @@ def test_one_batch_of_16_can_be_learnt_by_heart(row):
 @every_row_run
 @pytest.mark.usefixtures("_mixed_precision")
 def test_logits_are_float32_under_mixed_precision(row):
-    model = builder(row.name)()
-    logits = model(images(row, 2))
-    assert model.get_layer("embedding").compute_dtype in ("bfloat16", "float16")
-    assert logits.dtype == "float32"
-    assert np.isfinite(logits.numpy()).all()
+    model = small(row)
+    assert {layer.compute_dtype for layer in model.layers if layer.weights} > {"float32"}
+    for logits in keras.tree.flatten(model(images(model, 2))):
+        assert logits.dtype == "float32"
+        assert np.isfinite(logits.numpy()).all()
 
 
 def test_lenet5_1998_sees_the_background_of_the_paper_around_the_image():

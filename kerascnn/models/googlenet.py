@@ -4,7 +4,7 @@ Paper   Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke & Rabinovi
         figures 2 and 3.
 Idea    Look at several scales at once and let the next layer choose. 1×1 convolutions first make the maps fewer, so
         that this costs a tenth of AlexNet's weights.
-Input   (B, H, W, C) float32 in [0, 1], any size; `googlenet_aux` at least 193 × 193, since its heads are dense.
+Input   (B, H, W, C) float32 in [0, 1], any size; `googlenet_aux` at least 79 × 79, since its heads are dense.
 Output  (B, num_classes) float32 logits; `googlenet_aux` {"logits", "aux1_logits", "aux2_logits"}, weighed 1, 0.3, 0.3.
 
 For a 224 × 224 image; all maximum pooling is 3×3 with stride 2 and rounds up:
@@ -133,7 +133,7 @@ def googlenet(input_shape=(224, 224, 3), num_classes=1000):
 
 def googlenet_aux(input_shape=(224, 224, 3), num_classes=1000):
     """GoogLeNet with both auxiliary heads, 13,378,280 trainable parameters."""
-    check_size(input_shape, 193, "googlenet_aux")
+    check_size(input_shape, 79, "googlenet_aux")
     image = keras.Input(input_shape, name="image")
     modules = trunk(image, batch_norm=False)
     outputs = {

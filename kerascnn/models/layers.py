@@ -155,11 +155,9 @@ def check_channels(input_shape, name):
 
 def check_multiple(input_shape, factor, name):
     """Raise ValueError unless input_shape is (height, width, channels) with sides that `factor` divides, or unknown."""
-    if (
-        len(input_shape) != 3
-        or not input_shape[2]
-        or any(side is not None and side % factor for side in input_shape[:2])
-    ):
+    known = [side for side in input_shape if side is not None]
+    fits = len(input_shape) == 3 and input_shape[2] and all(known)
+    if not fits or any(side % factor for side in input_shape[:2] if side):
         raise ValueError(
             f"input shape {tuple(input_shape)} does not fit {name}; "
             f"use (height, width, channels) with at least {factor} x {factor} pixels, in multiples of {factor}"

@@ -3,7 +3,7 @@
 Paper   Zeiler & Fergus, 2013. arXiv:1311.2901, figure 3.
 Idea    Pictures of what AlexNet's maps respond to showed first filters that were dead or aliased. Smaller ones with a
         smaller stride mend that.
-Input   (B, H, W, C) float32 in [0, 1], at least 47 × 47.  Output (B, num_classes) float32 logits.
+Input   (B, H, W, C) float32 in [0, 1], at least 63 × 63.  Output (B, num_classes) float32 logits.
 
 For a 224 × 224 image:
 
@@ -32,7 +32,7 @@ from kerascnn.models.layers import CeilingMaxPooling2D, LocalResponseNormalizati
 
 def zfnet(input_shape=(224, 224, 3), num_classes=1000):
     """ZFNet, 62,357,608 trainable parameters."""
-    check_size(input_shape, 47, "zfnet")
+    check_size(input_shape, 63, "zfnet")
     # Section 3: weights of 0.01 to begin with, biases 0.
     normal = keras.initializers.RandomNormal(stddev=0.01)
 
