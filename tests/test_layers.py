@@ -1,14 +1,27 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from kerascnn.models.layers import CodeDistance, Normalize, TableConv2D, TrainableSubsampling, scaled_tanh
+from kerascnn.models.layers import (
+    CeilingMaxPooling2D,
+    GroupedConv2D,
+    LocalResponseNormalization,
+    Normalize,
+    ZeroPadShortcut,
+    check_multiple,
+)
+from kerascnn.models.lenet_layers import CodeDistance, TableConv2D, TrainableSubsampling, scaled_tanh
 
 LAYERS = [
     (Normalize(scale=[2.0, 3.0, 4.0], offset=-0.5), (5, 6, 3)),
     (TrainableSubsampling(scaled_tanh), (5, 6, 3)),
     (TableConv2D([(0, 2), (1,)], 3, scaled_tanh), (5, 6, 3)),
     (CodeDistance([[1, -1, 1], [-1, -1, 1]]), (3,)),
+    (LocalResponseNormalization(size=3, k=1.0), (5, 6, 4)),
+    (CeilingMaxPooling2D(3, 2), (6, 7, 4)),
+    (GroupedConv2D(6, 3, 2, 2), (5, 6, 4)),
+    (ZeroPadShortcut(6, 2), (5, 6, 4)),
 ]
 
 
@@ -79,3 +92,52 @@ def test_a_layer_saved_and_reloaded_gives_the_same_output(layer, shape, tmp_path
     again = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(again(x).numpy(), model(x).numpy())
     assert again.layers[1].get_config() == layer.get_config()
+
+
+def test_response_normalisation_is_tensorflows():
+    x = np.random.default_rng(0).normal(0, 20, (2, 3, 4, 11)).astype(np.float32)
+    ours = LocalResponseNormalization()(x)
+    theirs = tf.nn.local_response_normalization(x, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("side", "size", "strides", "expected"), [(112, 3, 2, 56), (7, 2, 2, 4), (5, 3, 2, 2), (8, 3, 3, 3)]
+)
+def test_pooling_rounds_up_and_takes_what_hangs_over_as_nothing(side, size, strides, expected):
+    x = np.random.default_rng(0).normal(-5, 1, (1, side, side, 2)).astype(np.float32)
+    layer = CeilingMaxPooling2D(size, strides)
+    assert layer.compute_output_shape(x.shape) == (1, expected, expected, 2)
+    starts = range(0, strides * expected, strides)
+    by_hand = [[x[0, i : i + size, j : j + size].max((0, 1)) for j in starts] for i in starts]
+    np.testing.assert_array_equal(layer(x)[0], by_hand)
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+def test_a_grouped_convolution_is_that_of_tensorflow(strides):
+    x = np.random.default_rng(0).random((2, 7, 9, 6), dtype=np.float32)
+    layer = GroupedConv2D(9, 3, 3, strides, bias_initializer="ones")
+    ours = layer(x)
+    theirs = tf.nn.conv2d(x, layer.kernel, strides, "VALID") + 1
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+    spec = layer.compute_output_spec(keras.KerasTensor(x.shape))
+    assert spec.shape == ours.shape
+
+
+def test_groups_that_do_not_divide_the_maps_are_refused():
+    with pytest.raises(ValueError, match="5 input maps and 6 filters do not divide into 2 groups"):
+        GroupedConv2D(6, 3, 2).build((None, 8, 8, 5))
+
+
+def test_a_shortcut_without_weights_takes_every_second_pixel_between_zero_maps():
+    x = np.arange(2 * 5 * 5 * 2, dtype=np.float32).reshape(2, 5, 5, 2) + 1
+    y = ZeroPadShortcut(6, 2)(x).numpy()
+    np.testing.assert_array_equal(y[..., 2:4], x[:, ::2, ::2])
+    np.testing.assert_array_equal(y[..., [0, 1, 4, 5]], 0)
+
+
+@pytest.mark.parametrize("shape", [(0, 16, 3), (17, 16, 3), (16, 16), (16, 16, None)])
+def test_sides_that_are_no_multiple_are_refused(shape):
+    with pytest.raises(ValueError, match=r"does not fit unet; use .* at least 16 x 16 pixels, in multiples of 16$"):
+        check_multiple(shape, 16, "unet")
+    check_multiple((None, 32, 3), 16, "unet")
