@@ -1,5 +1,6 @@
 # make run: from nothing to a served model.  make test: all fast tests.  make check: format, lint and test, as CI does.
-.PHONY: install run test check format lint slow bench seeds serve lock clean
+# make parity: our networks against torchvision, timm and keras.applications with the same weights.
+.PHONY: install run test check format lint slow parity bench seeds serve lock clean
 PYTHON ?= python3
 BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -35,11 +36,19 @@ format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# PyTorch is only compared with, in an environment of its own
+# PyTorch and its networks are only compared with, in an environment of their own
 .venv-bench/installed:
 	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 numpy
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 torchvision==0.28.0 \
+	    timm==1.0.31 numpy
 	@touch $@
+
+# half an hour: every network with a public reference
+parity: install .venv-bench/installed
+	@mkdir -p runs
+	$(BIN)/python benchmarks/parity.py > runs/parity.txt
+	@grep -v '^{' runs/parity.txt
+	@tail -n 1 runs/parity.txt > benchmarks/results/parity.json
 
 # on an idle machine; a result replaces the last one only when its benchmark has ended well
 BENCHMARKS := help_latency pipeline_rate training_rate time_to_99 predict_latency serving_latency read_sheets

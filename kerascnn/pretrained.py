@@ -1,163 +1,171 @@
-"""Published weights into our builders: which of their tensors belongs to which of our layers, and in what shape.
+"""Published weights into our builders, from a local file or by name from the Hugging Face hub.
 
-A PyTorch state dict as torchvision and timm name it, {name: array}, is renamed by the rules of the network's family.
-Convolution kernels turn from (out, in, H, W) to (H, W, in, out), dense ones from (out, in) to (in, out); behind a
-Flatten their rows also turn from channels first to channels last.
+    model = pretrained("resnet50_v1_5", "resnet50-0676ba61.pth")    a file of torchvision, timm or keras.applications
+    model = pretrained("resnet50_v1_5")                             fetched, where there is a network
+
+The networks keep their input in [0, 1]: the mean and deviation that the weights expect become the layer `normalize`.
+
+What is changed on the way: PyTorch's kernels (out, in, H, W) turn to (H, W, in, out), its dense kernels (out, in) to
+(in, out), with the rows behind a Flatten from channels first to channels last; a first kernel for BGR is turned to RGB;
+a bias that we leave out before batch normalisation is subtracted from the moving mean; another epsilon is added to the
+moving variance.
 """
 
-import re
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from kerascnn.errors import InputError
-from kerascnn.models import MODELS
+from kerascnn.errors import InputError, UsageError
+from kerascnn.models import builder
+from kerascnn.weight_files import read_weights, sha256
+from kerascnn.weight_names import KERAS, TORCH, our_name, rules_of
 
-RESNET = (
-    (r"conv1", "stem_conv"),
-    (r"bn1", "stem_conv_bn"),
-    (r"layer(\d)\.(\d+)\.conv(\d)", r"stage\1_block{\2}_conv\3"),
-    (r"layer(\d)\.(\d+)\.bn(\d)", r"stage\1_block{\2}_conv\3_bn"),
-    (r"layer(\d)\.(\d+)\.downsample\.0", r"stage\1_block{\2}_project"),
-    (r"layer(\d)\.(\d+)\.downsample\.1", r"stage\1_block{\2}_project_bn"),
-    (r"fc", "logits"),
-)
-SENET = (
-    (r"layer0\.conv1", "stem_conv"),
-    (r"layer0\.bn1", "stem_conv_bn"),
-    *RESNET[2:6],
-    (r"layer(\d)\.(\d+)\.se_module\.fc1", r"stage\1_block{\2}_se_reduce"),
-    (r"layer(\d)\.(\d+)\.se_module\.fc2", r"stage\1_block{\2}_se_excite"),
-    (r"last_linear", "logits"),
-)
-SENET154 = (
-    (r"layer0\.conv(\d)", r"stem_conv\1"),
-    (r"layer0\.bn(\d)", r"stem_conv\1_bn"),
-    *SENET[2:],
-)
-ALEXNET = (
-    *((rf"features\.{i}", name) for i, name in ((0, "conv1"), (3, "conv2"), (6, "conv3"), (8, "conv4"), (10, "conv5"))),
-    *((rf"classifier\.{i}", name) for i, name in ((1, "fc6"), (4, "embedding"), (6, "logits"))),
-)
-GOOGLENET = (
-    (r"conv1\.conv", "conv1"),
-    (r"conv1\.bn", "conv1_bn"),
-    (r"conv2\.conv", "conv2_reduce"),
-    (r"conv2\.bn", "conv2_reduce_bn"),
-    (r"conv3\.conv", "conv2"),
-    (r"conv3\.bn", "conv2_bn"),
-    *(
-        (rf"(inception\w+)\.{theirs}\.{part}", rf"\1_{ours}{end}")
-        for theirs, ours in (
-            *(("branch1", "1x1"), ("branch2\\.0", "3x3_reduce"), ("branch2\\.1", "3x3")),
-            *(("branch3\\.0", "5x5_reduce"), ("branch3\\.1", "5x5"), ("branch4\\.1", "project")),
-        )
-        for part, end in (("conv", ""), ("bn", "_bn"))
-    ),
-    (r"fc", "logits"),
-)
+# On the hub, as timm publishes them; timm's older SENets are not there.
+HUB = {
+    name: f"timm/{theirs}"
+    for name, theirs in {
+        **{f"resnet{n}": f"resnet{n}.tv_in1k" for n in (18, 34)},
+        **{f"resnet{n}_v1_5": f"resnet{n}.tv_in1k" for n in (50, 101, 152)},
+        **{f"vgg{n}{bn}": f"vgg{n}{bn}.tv_in1k" for n in (11, 13, 16, 19) for bn in ("", "_bn")},
+        "inception_v4": "inception_v4.tf_in1k",
+    }.items()
+}
+
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+HALF = (0.5,) * 3, (0.5,) * 3  # what is left of torchvision's transform_input, and of TensorFlow's -1 … 1
+CAFFE = tuple(mean / 255 for mean in (123.68, 116.779, 103.939)), (1 / 255,) * 3
 
 
-def vgg_rules(model):
-    """torchvision numbers the layers of `features` through, pooling and ReLU included."""
-    rules, number = [], 0
-    for layer in model.layers:
-        kind = type(layer).__name__
-        if kind in ("Conv2D", "BatchNormalization"):
-            rules.append((rf"features\.{number}", layer.name))
-        number += kind in ("Conv2D", "BatchNormalization", "ReLU", "MaxPooling2D")
-    names = ((0, "fc1"), (3, "embedding"), (6, "logits"))
-    return (*rules, *((rf"classifier\.{i}", name) for i, name in names))
+class Convention(NamedTuple):
+    """How somebody's weights are to be read: names, statistics of the input in [0, 1], order of axes and colours."""
+
+    rules: tuple
+    statistics: tuple
+    channels_first: bool
+    bgr: bool = False
+    epsilon: float | None = None
 
 
-def inception_v4_rules(model):
-    """timm's 22 `features`, one after the other."""
-    stem = {
-        **{f"{i}": f"stem_conv{i + 1}" for i in range(3)},
-        "3.conv": "stem_a_conv",
-        **{f"4.branch0.{i}": f"stem_b1_conv{i + 1}" for i in range(2)},
-        **{f"4.branch1.{i}": f"stem_b2_conv{i + 1}" for i in range(4)},
-        "5.conv": "stem_c_conv",
-    }
-    modules = [(6 + i, f"inception_a{i + 1}") for i in range(4)] + [(10, "reduction_a")]
-    modules += [(11 + i, f"inception_b{i + 1}") for i in range(7)] + [(18, "reduction_b")]
-    places = dict(stem)
-    for number, name in modules:
-        places |= {f"{number}.branch0": f"{name}_b1_conv1", f"{number}.branch3.1": f"{name}_pool_conv"}
-        places |= {f"{number}.branch{b}.{i}": f"{name}_b{b + 1}_conv{i + 1}" for b in range(3) for i in range(5)}
-    for i in range(3):
-        number, name = 19 + i, f"inception_c{i + 1}"
-        places |= {f"{number}.branch0": f"{name}_b1_conv1", f"{number}.branch3.1": f"{name}_pool_conv"}
-        places |= {f"{number}.branch1_0": f"{name}_b2_conv1"}
-        places |= {f"{number}.branch1_1{x}": f"{name}_b2_conv2{x}" for x in "ab"}
-        places |= {f"{number}.branch2_{j}": f"{name}_b3_conv{j + 1}" for j in range(3)}
-        places |= {f"{number}.branch2_3{x}": f"{name}_b3_conv4{x}" for x in "ab"}
-    rules = [
-        (rf"features\.{re.escape(theirs)}\.{part}", ours + end)
-        for theirs, ours in places.items()
-        for part, end in (("conv", ""), ("bn", "_bn"))
-    ]
-    return (*rules, (r"last_linear", "logits"))
+def pretrained(name, file=None):
+    """The network `name` with its default arguments and the weights in `file`, or those published on the hub.
 
-
-def rules_of(model):
-    """The renaming rules of a model's family, pairs of a pattern for the whole of their name and our layer's name."""
-    family = MODELS[model.name]
-    if model.name == "senet154":
-        return SENET154
-    if family == "vgg":
-        return vgg_rules(model)
-    if family == "inception_v4":
-        return inception_v4_rules(model)
-    named = {"resnet": RESNET, "senet": SENET, "alexnet": ALEXNET, "googlenet": GOOGLENET}
-    if family not in named:
-        raise InputError(f"no published weights are known for {model.name}")
-    return named[family]
-
-
-def our_name(theirs, rules):
-    """Our layer's name for a module of theirs, or None; {n} stands for n + 1, since their blocks count from 0."""
-    for pattern, name in rules:
-        if match := re.fullmatch(pattern, theirs):
-            return re.sub(r"\{(\d+)\}", lambda number: str(int(number[1]) + 1), match.expand(name))
-    return None
-
-
-PARTS = {"weight": ("kernel", "gamma"), "bias": ("bias", "beta"), "running_mean": ("moving_mean",)}
-PARTS["running_var"] = ("moving_variance",)
-
-
-def load_state(model, state):
-    """Put a PyTorch state dict {name: array} of the same network into `model`.
-
-    Raises InputError naming the first tensor that has no place, or another shape, and the first weight left without.
+    Raises UsageError for an unknown network or one that such weights do not fit, InputError when the file is not there,
+    damaged or of another network, or the hub cannot be reached.
     """
-    rules = rules_of(model)
-    waiting = {
-        f"{layer.name}/{w.name}": (layer, w) for layer in model.layers for w in layer.weights if "seed" not in w.name
-    }
-    for theirs, value in state.items():
-        module, _, part = theirs.rpartition(".")
-        if part == "num_batches_tracked":
+    build = builder(name)
+    file = fetch(name) if file is None else Path(file)
+    arrays = read_weights(file)
+    model = build()
+    load_arrays(model, arrays)
+    return model
+
+
+def fetch(name):
+    """The path of the published weights of `name`, fetched from the hub or its cache; prints licence and checksum.
+
+    Raises UsageError when the hub has none or its client is not installed, InputError when it cannot be reached.
+    """
+    if name not in HUB:
+        raise UsageError(f"no weights of {name} are known on the hub; give a file, or one of {', '.join(sorted(HUB))}")
+    try:
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, model_info
+    except ImportError:
+        raise UsageError(
+            "fetching weights needs the package huggingface_hub; run pip install huggingface_hub"
+        ) from None
+    repository, file = HUB[name], "model.safetensors"
+    try:
+        path = hf_hub_download(repository, file)
+        expected = get_hf_file_metadata(hf_hub_url(repository, file)).etag
+        licence = (model_info(repository).card_data or {}).get("license", "not stated")
+    # every kind of failure of the client, its HTTP library and the network below it
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"cannot fetch {file} of {repository} ({reason}); fetch it where there is a network and give it as the file"
+        ) from None
+    digest = sha256(path)
+    if expected != digest:
+        raise InputError(f"{path} is damaged (SHA-256 {digest}, the hub says {expected}); delete it and fetch it again")
+    print(f"{repository}: licence {licence}, SHA-256 {digest}")
+    return Path(path)
+
+
+def convention(model, names):
+    """The Convention of an array file for `model`, told by its names: Keras's have a slash, PyTorch's dots."""
+    if any("/" in name for name in names):
+        rules = rules_of(model, KERAS, "keras.applications")
+        return Convention(rules, CAFFE, channels_first=False, bgr=True, epsilon=1.001e-5)
+    statistics = HALF if model.name in ("googlenet_bn", "inception_v4") else IMAGENET
+    return Convention(rules_of(model, TORCH, "PyTorch"), statistics, channels_first=True)
+
+
+# Their names of a layer's weights, and ours; which one it is decides what the layer has.
+PARTS = {
+    "weight": ("kernel", "gamma"),
+    "bias": ("bias", "beta"),
+    "running_mean": ("moving_mean",),
+    "running_var": ("moving_variance",),
+}
+
+
+def load_arrays(model, arrays):
+    """Put {name: array} of the same network, as torchvision, timm or keras.applications name them, into `model`.
+
+    Raises InputError, before anything is changed, naming the first array that has no place or another shape, with both
+    shapes, or the first weight for which there is none; UsageError when such weights do not fit this network.
+    """
+    theirs = convention(model, arrays)
+    layers = {layer.name: layer for layer in model.layers}
+    weights = {f"{layer.name}/{w.name}": w for layer in model.layers for w in layer.weights if "seed" not in w.name}
+    found, folded = {}, {}
+    for name, value in arrays.items():
+        module, _, part = name.replace("/", ".").rpartition(".")
+        if part == "num_batches_tracked" or module.split(".")[0] in ("aux1", "aux2"):
             continue
-        name = our_name(module, rules)
-        key = next((f"{name}/{p}" for p in PARTS.get(part, ()) if f"{name}/{p}" in waiting), None)
-        if key is None:
-            raise InputError(f"{theirs} has no place in {model.name}; give weights of the same network")
-        layer, weight = waiting.pop(key)
-        value = arranged(np.asarray(value), layer, weight)
-        if value.shape != tuple(weight.shape):
-            raise InputError(f"{theirs} of shape {value.shape} does not fit {key} of shape {tuple(weight.shape)}")
-        weight.assign(value)
-    if waiting:
-        raise InputError(f"nothing was given for {next(iter(waiting))} of {model.name}; the file is not complete")
+        ours = our_name(module, theirs.rules)
+        place = next((f"{ours}/{p}" for p in PARTS.get(part, (part,)) if f"{ours}/{p}" in weights), None)
+        if place:
+            value = arranged(np.asarray(value), layers[ours], part, theirs)
+            if value.shape != weights[place].shape:
+                raise InputError(
+                    f"{name} of shape {value.shape} does not fit {place} of {model.name} "
+                    f"of shape {weights[place].shape}; give weights of the same network"
+                )
+            found[place] = value
+        elif part == "bias" and f"{ours}_bn/moving_mean" in weights:
+            folded[f"{ours}_bn/moving_mean"] = np.asarray(value)
+        else:
+            raise InputError(f"{name} has no place in {model.name}; give weights of the same network")
+    missing = [place for place in weights if place not in found]
+    if missing:
+        raise InputError(f"nothing was given for {missing[0]} of {model.name}; give the complete file")
+    for place, bias in folded.items():
+        found[place] = found[place] - bias
+    for place, value in found.items():
+        if theirs.epsilon and place.endswith("moving_variance"):
+            value = value + (theirs.epsilon - layers[place.split("/")[0]].epsilon)
+        weights[place].assign(value)
+    set_statistics(model, *theirs.statistics)
+    if theirs.bgr:
+        first = next(layer.kernel for layer in model.layers if hasattr(layer, "kernel"))
+        first.assign(np.asarray(first)[:, :, ::-1])
 
 
-def arranged(value, layer, weight):
-    """A tensor of theirs in our order of axes."""
-    if weight.name != "kernel":
+def set_statistics(model, mean, deviation):
+    """Make `normalize` the step from [0, 1] to (x - mean) / deviation, both per channel."""
+    normalize = model.get_layer("normalize")
+    normalize.scale = [1 / d for d in deviation]
+    normalize.offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
+
+
+def arranged(value, layer, part, theirs):
+    """A kernel of theirs in our order of axes; every other array as it is."""
+    if part not in ("weight", "kernel") or not theirs.channels_first or value.ndim == 1:
         return value
-    if len(weight.shape) == 4:
-        return value.transpose(2, 3, 1, 0)
+    if len(layer.kernel.shape) == 4:
+        return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
     value = value.reshape(value.shape[0], -1)
     before = layer.input._keras_history.operation
     if type(before).__name__ == "Dropout":

@@ -26,6 +26,8 @@ ORDER = (
         "datasets",
         "models",
         "filters",
+        "weight_files",
+        "weight_names",
         "pretrained",
         "summary",
     ),

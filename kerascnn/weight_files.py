@@ -1,0 +1,97 @@
+"""Files of weights as plain arrays by name, read whole and checked before anything is built or loaded.
+
+`.safetensors`, `.npz`, Keras's `.h5`, and PyTorch's `.pth` where torch is installed. Pickled code is never executed.
+"""
+
+import hashlib
+import pickle
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from kerascnn.errors import InputError, UsageError
+
+OLD_NAMES = {"W": "kernel", "b": "bias"}  # of keras.applications files from before Keras 2
+
+
+def read_weights(path):
+    """{name: array} of all tensors in a file; names are joined by "." in PyTorch's files and "/" in Keras's.
+
+    A file name that ends in eight digits of its SHA-256, as PyTorch's do (resnet18-f37072fd.pth), is held to them.
+    Raises UsageError for another kind of file, InputError when the file cannot be read or is damaged.
+    """
+    path = Path(path)
+    if path.suffix not in READERS:
+        raise UsageError(f"{path} is no file of weights; give one of {', '.join(READERS)}")
+    check_digits(path)
+    try:
+        return READERS[path.suffix](path)
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(f"{path} is damaged or holds more than weights ({reason[0]}); download it again") from None
+
+
+def check_digits(path):
+    """Hold the file to the digits of SHA-256 in its name, when there are any."""
+    try:
+        digest = sha256(path)
+    except OSError as error:
+        raise InputError(f"cannot read {path} ({error.strerror}); check the path") from None
+    expected = re.search(r"-([0-9a-f]{8})$", path.stem)
+    if expected and not digest.startswith(expected[1]):
+        raise InputError(f"{path} is damaged (SHA-256 {digest[:8]}…, its name says {expected[1]}); download it again")
+
+
+def sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_safetensors(path):
+    try:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+    except ImportError:
+        raise UsageError(f"{path} needs the package safetensors; run pip install safetensors") from None
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(error) from None
+
+
+def read_npz(path):
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+        return dict(stored)
+
+
+def read_h5(path):
+    """Keras's HDF5 files, of weights or of a whole model: {layer/weight: array}, whatever lies between the two."""
+    import h5py
+
+    arrays = {}
+
+    def visit(name, node):
+        if isinstance(node, h5py.Dataset) and not name.startswith("optimizer_weights/"):
+            parts = name.removeprefix("model_weights/").split("/")
+            weight = re.sub(r"^.*_([Wb])_\d+$", r"\1", parts[-1].split(":")[0])
+            arrays[f"{parts[0]}/{OLD_NAMES.get(weight, weight)}"] = node[()]
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+    return arrays
+
+
+def read_pth(path):
+    try:
+        import torch
+    except ImportError:
+        raise UsageError(
+            f"{path} needs the package torch; install it, or convert the file to .safetensors where torch is"
+        ) from None
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: tensor.numpy() for name, tensor in state.get("state_dict", state).items()}
+
+
+READERS = {".safetensors": read_safetensors, ".npz": read_npz, ".h5": read_h5, ".pth": read_pth}

@@ -1,0 +1,146 @@
+"""Weights of others in our networks; keras.applications is here, PyTorch's networks are compared by `make parity`."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerascnn.errors import InputError, UsageError
+from kerascnn.models import builder
+from kerascnn.pretrained import fetch, load_arrays, pretrained
+from kerascnn.weight_files import read_weights
+
+
+@pytest.fixture(scope="module")
+def resnet18():
+    return builder("resnet18")()
+
+
+def torch_names(model):
+    """Random arrays for every weight of our resnet18, named and ordered as torchvision does."""
+    draw = np.random.default_rng(0)
+    arrays = {}
+    for layer in model.layers:
+        name = layer.name.replace("stem_conv_bn", "bn1").replace("stem_conv", "conv1").replace("logits", "fc")
+        if name.startswith("stage"):
+            stage, block, part = name.split("_", 2)
+            part = {"project": "downsample.0", "project_bn": "downsample.1"}.get(part, part)
+            part = f"bn{part[4]}" if part in ("conv1_bn", "conv2_bn") else part
+            name = f"layer{stage[-1]}.{int(block[-1]) - 1}.{part}"
+        for weight in layer.weights:
+            value = draw.normal(size=weight.shape).astype(np.float32)
+            if weight.name == "kernel":
+                value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
+            part = {"kernel": "weight", "gamma": "weight", "bias": "bias", "beta": "bias"}.get(weight.name)
+            part = part or {"moving_mean": "running_mean", "moving_variance": "running_var"}[weight.name]
+            arrays[f"{name}.{part}"] = value
+    return arrays | {"bn1.num_batches_tracked": np.array(3)}
+
+
+def same_as(model, arrays):
+    kernel = np.asarray(model.get_layer("stage2_block1_project").kernel)
+    return np.array_equal(kernel, arrays["layer2.0.downsample.0.weight"].transpose(2, 3, 1, 0))
+
+
+def test_a_file_of_keras_applications_gives_the_same_logits(tmp_path):
+    keras.utils.set_random_seed(0)
+    theirs = keras.applications.ResNet50(weights=None, classifier_activation=None)
+    draw = np.random.default_rng(1)
+    for layer in theirs.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.moving_mean.assign(draw.normal(0, 0.1, layer.moving_mean.shape))
+            layer.moving_variance.assign(draw.uniform(0.5, 1.5, layer.moving_mean.shape))
+        elif isinstance(layer, keras.layers.Conv2D):
+            layer.bias.assign(draw.normal(0, 0.1, layer.bias.shape))
+    theirs.save(tmp_path / "resnet50.h5")
+    ours = pretrained("resnet50", tmp_path / "resnet50.h5")
+    x = draw.random((1, 224, 224, 3), np.float32)
+    expected = theirs(keras.applications.resnet.preprocess_input(255 * x)).numpy()
+    np.testing.assert_allclose(ours(x).numpy(), expected, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
+def test_every_kind_of_file_that_needs_no_torch_is_read(resnet18, tmp_path, suffix):
+    from safetensors.numpy import save_file
+
+    arrays = torch_names(resnet18)
+    path = tmp_path / f"resnet18{suffix}"
+    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, path) if suffix != ".npz" else np.savez(
+        path, **arrays
+    )
+    assert same_as(pretrained("resnet18", path), arrays)
+
+
+def test_normalize_is_what_the_weights_expect(resnet18):
+    load_arrays(resnet18, torch_names(resnet18))
+    x = np.array([0.485, 0.456 + 0.224, 0.406 - 0.225], np.float32).reshape(1, 1, 1, 3)
+    np.testing.assert_allclose(resnet18.get_layer("normalize")(x).numpy().ravel(), [0, 1, -1], atol=1e-6)
+
+
+def test_the_first_mismatch_is_named_with_both_shapes_and_nothing_is_changed(resnet18):
+    arrays = torch_names(resnet18)
+    before = [w.numpy() for w in resnet18.weights]
+    arrays["layer3.0.conv2.weight"] = np.zeros((256, 128, 3, 3), np.float32)
+    message = (
+        r"^layer3.0.conv2.weight of shape \(3, 3, 128, 256\) does not fit stage3_block1_conv2/kernel of resnet18 "
+        r"of shape \(3, 3, 256, 256\); give weights of the same network$"
+    )
+    with pytest.raises(InputError, match=message):
+        load_arrays(resnet18, arrays)
+    for weight, old in zip(resnet18.weights, before, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), old)
+
+
+def test_an_array_too_many_or_too_few_is_named(resnet18):
+    arrays = torch_names(resnet18)
+    with pytest.raises(InputError, match=r"^layer5.0.conv1.weight has no place in resnet18; give weights of the same"):
+        load_arrays(resnet18, {**arrays, "layer5.0.conv1.weight": np.zeros(3)})
+    del arrays["fc.bias"]
+    with pytest.raises(InputError, match=r"^nothing was given for logits/bias of resnet18; give the complete file$"):
+        load_arrays(resnet18, arrays)
+
+
+def test_weights_that_fit_in_shape_but_not_in_strides_are_refused(tmp_path):
+    np.savez(tmp_path / "resnet50.npz", **{"conv1.weight": np.zeros(1)})
+    with pytest.raises(UsageError, match=r"^PyTorch weights do not fit resnet50; they fit .*resnet50_v1_5"):
+        pretrained("resnet50", tmp_path / "resnet50.npz")
+
+
+def test_a_file_that_is_damaged_or_not_what_its_name_says_is_refused(tmp_path):
+    for suffix in (".npz", ".h5", ".safetensors"):
+        path = tmp_path / f"weights{suffix}"
+        path.write_bytes(b"PK\x03\x04 no weights")
+        with pytest.raises(
+            InputError, match=rf"^{path} is damaged or holds more than weights \(.*\); download it again$"
+        ):
+            read_weights(path)
+    path = tmp_path / "resnet18-f37072fd.pth"
+    path.write_bytes(b"cut off")
+    with pytest.raises(
+        InputError, match=r"is damaged \(SHA-256 [0-9a-f]{8}…, its name says f37072fd\); download it again$"
+    ):
+        read_weights(path)
+
+
+def test_a_pickle_is_never_executed(tmp_path):
+    class Harm:
+        def __reduce__(self):
+            return (tmp_path / "harm").touch, ()
+
+    np.savez(tmp_path / "weights.npz", a=np.array([Harm()], dtype=object))
+    with pytest.raises(InputError, match="is damaged or holds more than weights"):
+        read_weights(tmp_path / "weights.npz")
+    assert not (tmp_path / "harm").exists()
+
+
+def test_other_files_and_absent_ones_are_named(tmp_path):
+    with pytest.raises(
+        UsageError, match=r"weights.txt is no file of weights; give one of .safetensors, .npz, .h5, .pth"
+    ):
+        read_weights(tmp_path / "weights.txt")
+    with pytest.raises(InputError, match=r"^cannot read .*weights.npz \(No such file or directory\); check the path$"):
+        read_weights(tmp_path / "weights.npz")
+
+
+def test_what_the_hub_does_not_have_is_said_before_anything_is_fetched():
+    with pytest.raises(UsageError, match="no weights of zfnet are known on the hub; give a file, or one of .*resnet18"):
+        fetch("zfnet")
