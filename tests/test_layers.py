@@ -7,6 +7,7 @@ from kerascnn.models.layers import (
     CeilingMaxPooling2D,
     GroupedConv2D,
     LocalResponseNormalization,
+    MinPooling2D,
     Normalize,
     ZeroPadShortcut,
     check_multiple,
@@ -20,6 +21,7 @@ LAYERS = [
     (CodeDistance([[1, -1, 1], [-1, -1, 1]]), (3,)),
     (LocalResponseNormalization(size=3, k=1.0), (5, 6, 4)),
     (CeilingMaxPooling2D(3, 2), (6, 7, 4)),
+    (MinPooling2D(3, 2, padding="same"), (6, 7, 4)),
     (GroupedConv2D(6, 3, 2, 2), (5, 6, 4)),
     (ZeroPadShortcut(6, 2), (5, 6, 4)),
 ]
@@ -111,6 +113,12 @@ def test_pooling_rounds_up_and_takes_what_hangs_over_as_nothing(side, size, stri
     starts = range(0, strides * expected, strides)
     by_hand = [[x[0, i : i + size, j : j + size].max((0, 1)) for j in starts] for i in starts]
     np.testing.assert_array_equal(layer(x)[0], by_hand)
+
+
+def test_minimum_pooling_takes_the_least_of_each_window_and_nothing_from_outside():
+    x = np.array([[3, 1, 4], [1, 5, 9], [2, 6, 5]], np.float32).reshape(1, 3, 3, 1)
+    np.testing.assert_array_equal(MinPooling2D(2, 1)(x)[0, :, :, 0], [[1, 1], [1, 5]])
+    np.testing.assert_array_equal(MinPooling2D(2, 2, padding="same")(x)[0, :, :, 0], [[1, 4], [2, 5]])
 
 
 @pytest.mark.parametrize("strides", [1, 2])

@@ -7,7 +7,14 @@ from PIL import Image
 
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.errors import InputError
-from kerascnn.pictures import confusion_picture, learning_curve, load_picture, mistakes_sheet, save_picture
+from kerascnn.pictures import (
+    confusion_picture,
+    contact_sheet,
+    learning_curve,
+    load_picture,
+    mistakes_sheet,
+    save_picture,
+)
 
 NAMES = tuple("0123456789")
 
@@ -43,6 +50,21 @@ def test_confusion_picture_colours_only_errors(tmp_path):
     orange = [int(((p[..., 2] - p[..., 0]) > 80).sum()) for p in picture]
     assert orange[0] == 0
     assert orange[1] > 1000
+
+
+def test_a_contact_sheet_shows_colours_and_the_zero_of_signed_pictures_as_middle_grey(tmp_path):
+    signed = np.zeros((40, 60), np.float32)
+    signed[:, :20], signed[:, 20:40] = -2, 2
+    orange = np.ones((40, 60, 3), np.float32) * [2.0, 0.5, -1.0]
+    contact_sheet([("orange", orange), None, ("signed", signed)], tmp_path / "sheet.png", columns=2)
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    middle = sheet.shape[1] // 4
+    assert (sheet[:, middle] == [0, 127, 255]).all(-1).sum() > 200
+    left_black, left_white = ((sheet[sheet.shape[0] // 2 :, :middle] == value).all(-1) for value in (0, 255))
+    assert left_black.sum() > 10_000
+    assert left_white.sum() > 10_000
+    assert (np.abs(sheet[:, : 2 * middle].astype(int) - 128).max(-1) <= 1).sum() > 10_000
+    assert (sheet[:, 2 * middle + 2 :] == 255).all()
 
 
 def test_a_saved_picture_is_read_again_blue_first(tmp_path):

@@ -67,6 +67,17 @@ class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
 
 
 @keras.saving.register_keras_serializable(package="kerascnn")
+class MinPooling2D(keras.layers.MaxPooling2D):
+    """Minimum pooling, with the arguments of Keras's MaxPooling2D: the maximum of the negative, negated.
+
+    (B, H, W, C) float -> (B, (H - pool_size) // strides + 1, the same of W, C), or ceil(H / strides) under "same".
+    """
+
+    def call(self, x):
+        return -super().call(-x)
+
+
+@keras.saving.register_keras_serializable(package="kerascnn")
 class GroupedConv2D(keras.layers.Layer):
     """A convolution in which each of `groups` equal parts of the output maps sees its part of the input maps only.
 
