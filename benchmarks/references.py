@@ -36,7 +36,7 @@ def torch_model(source, name):
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1, generator=draw)
             module.running_var.uniform_(0.5, 1.5, generator=draw)
-            # Larger ones make a random SE-ResNet-101 chaotic: PyTorch's own logits in float32 and float64 then differ by 19 %.
+            # With larger ones a random SE-ResNet-101 is chaotic: PyTorch's own float32 and float64 differ by 19 %.
             module.weight.data.uniform_(0.2, 0.8, generator=draw)
             module.bias.data.normal_(0, 0.1, generator=draw)
     return model.eval(), statistics_of

@@ -145,9 +145,11 @@ class Run(keras.callbacks.Callback):
         self.best = [arrays[f"best/{i}"] for i in range(len(self.model.variables))]
         print(f"resuming after epoch {self.epochs_done}", file=sys.stderr)
 
-    def finish(self, model):
-        """Put the best weights into `model`, a fresh one that knows no optimiser, write it and, last, recipe.json."""
+    def put_best(self, model):
         assign(model.variables, self.best)
+
+    def finish(self, model):
+        """Write `model`, one that knows no optimiser, and, last, recipe.json."""
         write_aside(self.folder / "history.csv", self.write_history)
         write_aside(self.folder / "model.keras", model.save)
         write_aside(self.folder / "learning_curve.png", lambda aside: learning_curve(self.history, aside))

@@ -14,6 +14,7 @@ import sys
 
 import keras
 
+from kerascnn import batch_statistics
 from kerascnn.datasets.batches import evaluation_batches, training_batches
 from kerascnn.errors import InputError, TrainingStopped, UsageError
 from kerascnn.files import one_writer, write_aside
@@ -69,6 +70,8 @@ def fit(build, train, validation, recipe, folder, loss, metrics=(), augment=None
                 callbacks=[*run.companions(), run],
             )
         trained = build()
+        run.put_best(trained)
+        batch_statistics.measure(trained, train, recipe.seed)
         run.finish(trained)
     return trained
 

@@ -31,7 +31,18 @@ ORDER = (
         "pretrained",
         "summary",
     ),
-    *("optimizers", "losses", "metrics", "pictures", "attacks", "run", "training", "evaluation", "explain"),
+    *(
+        "optimizers",
+        "losses",
+        "metrics",
+        "pictures",
+        "attacks",
+        "batch_statistics",
+        "run",
+        "training",
+        "evaluation",
+        "explain",
+    ),
     *("touching_digits", "sheets", "saved_model", "parity", "export", "cli", "serving", "verbs"),
 )
 
