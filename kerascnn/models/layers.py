@@ -78,6 +78,29 @@ class MinPooling2D(keras.layers.MaxPooling2D):
 
 
 @keras.saving.register_keras_serializable(package="kerascnn")
+class FullConv2D(keras.layers.Conv2D):
+    """A convolution that lays its kernel wherever it touches the image ("full" padding), outside of which is 0.
+
+    Takes Conv2D's arguments but padding. The gradient of a "valid" convolution is one, with the kernel turned.
+    (B, H, W, C) float -> (B, (H + k - 2) // strides + 1, the same of W, filters) with k = kernel_size.
+    """
+
+    def __init__(self, *arguments, **kwargs):
+        super().__init__(*arguments, **{**kwargs, "padding": "valid"})
+
+    def margins(self):
+        reach = [rate * (size - 1) for rate, size in zip(self.dilation_rate, self.kernel_size, strict=True)]
+        return [(0, 0), *((side, side) for side in reach), (0, 0)]
+
+    def call(self, x):
+        return super().call(ops.pad(x, self.margins()))
+
+    def compute_output_shape(self, input_shape):
+        sides = zip(input_shape, self.margins(), strict=True)
+        return super().compute_output_shape([side and side + before + after for side, (before, after) in sides])
+
+
+@keras.saving.register_keras_serializable(package="kerascnn")
 class GroupedConv2D(keras.layers.Layer):
     """A convolution in which each of `groups` equal parts of the output maps sees its part of the input maps only.
 
