@@ -7,6 +7,7 @@ import json
 import math
 import os
 import platform
+import re
 import sys
 import time
 import zipfile
@@ -78,6 +79,7 @@ class Run(keras.callbacks.Callback):
         self.bar = tqdm(total=self.steps, desc=text, unit="step", leave=False, disable=None, file=sys.stderr)
 
     def on_train_batch_end(self, batch, logs=None):
+        logs = of_main_head(logs)
         self.bar.update(batch + 1 - self.bar.n)
         bad = int(logs["first_bad_step"])
         if bad or not math.isfinite(float(logs["loss"])):
@@ -99,7 +101,7 @@ class Run(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.bar.close()
-        row = {name: float(value) for name, value in logs.items() if "first_bad_step" not in name}
+        row = {name: float(value) for name, value in of_main_head(logs).items() if "first_bad_step" not in name}
         rate = self.steps * self.recipe.batch_size / (self.trained - self.started)
         row.update(images_per_second=round(rate), seconds=round(time.perf_counter() - self.started, 2))
         if not math.isfinite(row["val_loss"]):
@@ -170,6 +172,12 @@ class Run(keras.callbacks.Callback):
         self.checkpoint.unlink(missing_ok=True)
 
 
+def of_main_head(logs):
+    """Keras's figures without those of single heads, and the metrics of `logits` under their own names."""
+    named = {re.sub(r"^(val_)?logits_(?!loss)", r"\1", name): value for name, value in logs.items()}
+    return {name: value for name, value in named.items() if not name.endswith("logits_loss")}
+
+
 def assign(variables, arrays):
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
@@ -205,7 +213,7 @@ def hardware():
 
 
 def load_trained(folder):
-    """(model, recipe record) of a finished run in `folder`; the model is not compiled.
+    """(model, recipe record) of a finished run in `folder`; the model is not compiled and ends in `logits` alone.
 
     Raises InputError when there is no finished run, or its files are damaged.
     """
@@ -216,7 +224,14 @@ def load_trained(folder):
     record = read_json(folder / "recipe.json")
     try:
         builder(record["recipe"]["model"])
-        return keras.saving.load_model(folder / "model.keras", compile=False), record
+        return main_head(keras.saving.load_model(folder / "model.keras", compile=False)), record
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, UsageError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder / 'model.keras'} is damaged ({reason}); restore it or train again") from None
+
+
+def main_head(model):
+    """The part of a network with auxiliary heads that ends in `logits`; any other network as it is."""
+    if not isinstance(model.output, dict):
+        return model
+    return keras.Model(model.input, model.output["logits"], name=model.name)

@@ -22,12 +22,15 @@ from kerascnn.metrics import FirstBadStep
 from kerascnn.optimizers import create_optimizer
 from kerascnn.run import Run
 
+AUXILIARY_WEIGHT = 0.3  # of the loss of a head on the way; Szegedy et al., 2014, arXiv:1409.4842, section 5
+
 
 def fit(build, train, validation, recipe, folder, loss, metrics=(), augment=None, facts=None, resume=False):
     """Train the model that build() returns; leaves it, with its best weights, in `folder` and returns it.
 
     build: called without arguments once seeds and precision are set. train, validation: Examples. recipe: a
-    TrainingRecipe. loss: a Keras loss on logits; metrics: functions that each return a fresh Keras metric.
+    TrainingRecipe. loss: a Keras loss on logits; metrics: functions that each return a fresh Keras metric, of `logits`.
+    A network with auxiliary heads trains on the sum of the losses of all heads, each auxiliary one weighed 0.3.
     augment: a batch transform as training_batches takes it. facts: what else recipe.json says and a resumed run must
     share (app, data set, checksum …), JSON types. resume: continue after the last finished epoch of the same run; the
     result equals the uninterrupted run's, bit for bit with recipe.deterministic.
@@ -42,10 +45,13 @@ def fit(build, train, validation, recipe, folder, loss, metrics=(), augment=None
     set_up(recipe)
     model = build()
     steps, at_once = epoch_steps(len(train), recipe.batch_size, train.images[0].size)
+    measured = [*(metric() for metric in metrics), FirstBadStep()]
+    heads = list(model.output) if isinstance(model.output, dict) else []
     model.compile(
         optimizer=create_optimizer(recipe, steps),
-        loss=loss,
-        metrics=[*(metric() for metric in metrics), FirstBadStep()],
+        loss=dict.fromkeys(heads, loss) if heads else loss,
+        loss_weights={head: 1.0 if head == "logits" else AUXILIARY_WEIGHT for head in heads} or None,
+        metrics={"logits": measured} if heads else measured,
         steps_per_execution=at_once,
         jit_compile=on_accelerator(),
     )
@@ -59,12 +65,15 @@ def fit(build, train, validation, recipe, folder, loss, metrics=(), augment=None
         print(f"note: {folder} holds no unfinished run to resume; starting one", file=sys.stderr)
     with one_writer(folder), stopped_by_limits(recipe):
         if not run.ended:
+            batches = training_batches(
+                train, recipe.batch_size, steps, recipe.seed, run.epochs_done, recipe.epochs, augment
+            )
             model.fit(
-                training_batches(train, recipe.batch_size, steps, recipe.seed, run.epochs_done, recipe.epochs, augment),
+                for_each_head(batches, heads),
                 epochs=recipe.epochs,
                 initial_epoch=run.epochs_done,
                 steps_per_epoch=steps,
-                validation_data=evaluation_batches(validation),
+                validation_data=for_each_head(evaluation_batches(validation), heads),
                 shuffle=False,
                 verbose=0,
                 callbacks=[*run.companions(), run],
@@ -74,6 +83,11 @@ def fit(build, train, validation, recipe, folder, loss, metrics=(), augment=None
         batch_statistics.measure(trained, train, recipe.seed)
         run.finish(trained)
     return trained
+
+
+def for_each_head(batches, heads):
+    """Batches with the labels repeated for every head of a network that has several; Keras refuses one array."""
+    return batches.map(lambda x, y: (x, dict.fromkeys(heads, y))) if heads else batches
 
 
 def set_up(recipe):

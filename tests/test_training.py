@@ -21,7 +21,7 @@ from kerascnn.files import one_writer
 from kerascnn.losses import SparseCrossEntropy
 from kerascnn.models import builder
 from kerascnn.recipe import TrainingRecipe
-from kerascnn.run import load_trained
+from kerascnn.run import load_trained, main_head
 from kerascnn.training import epoch_steps, fit
 
 ROOT = Path(__file__).parents[1]
@@ -312,3 +312,28 @@ def test_resuming_what_is_not_there_says_so(tmp_path, capsys):
 def test_metrics_are_not_needed(tmp_path):
     fit(LENET5, TRAIN, VALIDATION, replace(RECIPE, epochs=1), tmp_path, SparseCrossEntropy())
     assert (tmp_path / "learning_curve.png").is_file()
+
+
+def with_heads():
+    """LeNet-5 with two heads on the way, as GoogLeNet has them."""
+    model = LENET5()
+    side = [keras.layers.Dense(10, name=f"aux{i}_logits")(model.get_layer("embedding").output) for i in (1, 2)]
+    outputs = {"logits": model.output, "aux1_logits": side[0], "aux2_logits": side[1]}
+    return keras.Model(model.input, outputs, name="lenet5")
+
+
+def test_auxiliary_heads_weigh_three_tenths_and_are_left_out_of_what_is_loaded(tmp_path):
+    recipe = replace(RECIPE, epochs=2)
+    trained = train(tmp_path, recipe, with_heads)
+    x = VALIDATION.images / np.float32(255)
+    outputs = {name: head.numpy() for name, head in trained(x).items()}
+    losses = {name: float(SparseCrossEntropy()(VALIDATION.labels, head)) for name, head in outputs.items()}
+    best = min(history(tmp_path), key=lambda row: float(row["val_loss"]))
+    expected = losses["logits"] + 0.3 * (losses["aux1_logits"] + losses["aux2_logits"])
+    assert float(best["val_loss"]) == pytest.approx(expected, rel=1e-4)
+    accuracy = (outputs["logits"].argmax(-1) == VALIDATION.labels).mean()
+    assert float(best["val_accuracy"]) == pytest.approx(accuracy)
+    assert list(best) == ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "images_per_second", "seconds"]
+    alone = main_head(keras.saving.load_model(tmp_path / "model.keras", compile=False))
+    assert "aux1_logits" not in [layer.name for layer in alone.layers]
+    np.testing.assert_allclose(alone(x).numpy(), outputs["logits"], atol=1e-5)
