@@ -46,6 +46,7 @@ format: install
 # half an hour: every network with a public reference
 parity: install .venv-bench/installed
 	@mkdir -p runs
+	$(BIN)/python -m pytest -q -m parity
 	$(BIN)/python benchmarks/parity.py > runs/parity.txt
 	@grep -v '^{' runs/parity.txt
 	@tail -n 1 runs/parity.txt > benchmarks/results/parity.json

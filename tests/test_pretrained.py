@@ -1,5 +1,8 @@
 """Weights of others in our networks; keras.applications is here, PyTorch's networks are compared by `make parity`."""
 
+import subprocess
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -144,3 +147,34 @@ def test_other_files_and_absent_ones_are_named(tmp_path):
 def test_what_the_hub_does_not_have_is_said_before_anything_is_fetched():
     with pytest.raises(UsageError, match="no weights of zfnet are known on the hub; give a file, or one of .*resnet18"):
         fetch("zfnet")
+
+
+@pytest.mark.parity
+def test_a_file_of_pytorch_is_read_without_executing_what_is_pickled_in_it(tmp_path):
+    root = Path(__file__).parents[1]
+    code = """
+import pathlib, sys, torch
+from kerascnn.errors import InputError
+from kerascnn.weight_files import read_weights
+
+class Harm:
+    def __reduce__(self):
+        return pathlib.Path("harm").touch, ()
+
+torch.save({"fc.bias": torch.arange(3.0)}, "good.pth")
+print(read_weights("good.pth")["fc.bias"].tolist())
+torch.save({"fc.bias": Harm()}, "bad.pth")
+try:
+    read_weights("bad.pth")
+except InputError as error:
+    print(error)
+print(pathlib.Path("harm").exists())
+"""
+    python = root / ".venv-bench" / "bin" / "python"
+    ran = subprocess.run(
+        [python, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(root)}, capture_output=True, text=True
+    )
+    values, refusal, harmed = ran.stdout.splitlines()
+    assert values == "[0.0, 1.0, 2.0]"
+    assert refusal.startswith("bad.pth is damaged or holds more than weights")
+    assert harmed == "False"
