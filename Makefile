@@ -1,5 +1,5 @@
 # make run: from nothing to a served model.  make test: all fast tests.  make check: format, lint and test, as CI does.
-# make parity: our networks against torchvision, timm and keras.applications with the same weights.
+# make parity: our networks against torchvision, timm, keras.applications and the papers' tables, with the same weights.
 .PHONY: install run test check format lint slow parity bench seeds serve lock clean
 PYTHON ?= python3
 BIN := .venv/bin
@@ -43,7 +43,7 @@ format: install
 	    timm==1.0.31 numpy
 	@touch $@
 
-# half an hour: every network with a public reference
+# half an hour: every network or one of its family
 parity: install .venv-bench/installed
 	@mkdir -p runs
 	$(BIN)/python -m pytest -q -m parity

@@ -2,11 +2,12 @@
 
     python benchmarks/parity.py [NAME…]
 
-For every network with a public reference: the reference is created in its own process with random weights and random
-statistics of batch normalisation; its arrays are loaded into our builder by kerascnn.pretrained; both see the same two
-images in [0, 1]. A row of the table, tab-separated, tells the network, the reference, the trainable parameters of both,
-the largest difference of logits relative to the largest logit, and milliseconds per image of both, one image at a time.
-The last line is a JSON object. Exit code 4 when a difference is above 1e-4 or parameters differ unexpectedly.
+The reference is created in its own process with random weights and random statistics of batch normalisation; its arrays
+are loaded into our builder by kerascnn.pretrained; both see the same two images in [0, 1]. Where there is no package,
+the reference is a statement of the paper's table in statements.py, one for all depths of a family. A row of the table,
+tab-separated, tells the network, the reference, the trainable parameters of both, the largest difference of logits
+relative to the largest logit, and milliseconds per image of both, one image at a time. The last line is a JSON object.
+Exit code 4 when a difference is above 1e-4.
 """
 
 import json
@@ -34,6 +35,15 @@ REFERENCES = {
     **{f"resnet{n}": f"keras:ResNet{n}" for n in (50, 101, 152)},
     **{f"se_resnet{n}": f"timm:legacy_seresnet{n}" for n in (50, 101, 152)},
     "senet154": "timm:legacy_senet154",
+    **{
+        name: f"statement:{name}"
+        for name in (
+            *("mlp", "simple_cnn", "five_layer_cnn", "lenet5", "lenet5_1998", "lenet_homework", "vgg_digits"),
+            *("convnetjs", "alexnet", "alexnet_one_tower", "zfnet", "vgg16c", "googlenet", "googlenet_aux"),
+            *("plain18", "resnet20", "resnet20_b", "plain20", "se_resnet20", "se_resnet18"),
+            *("unet", "unet_2015", "unet_dong", "unet_buda"),
+        )
+    },
 }
 # A network may have two.
 MORE = {"vgg16": "keras:VGG16", "vgg19": "keras:VGG19"}
@@ -41,23 +51,38 @@ MORE = {"vgg16": "keras:VGG16", "vgg19": "keras:VGG19"}
 
 def compare(name, reference, folder):
     """The row of one network; reference and ours each run in a process, whose memory ends with it."""
-    size = 299 if name == "inception_v4" else 224
     file = Path(folder) / "reference.npz"
     environment = ".venv" if reference.startswith("keras:") else ".venv-bench"
-    command = [ROOT / environment / "bin" / "python", ROOT / "benchmarks" / "references.py", reference, str(size), file]
+    command = [ROOT / environment / "bin" / "python", ROOT / "benchmarks" / "references.py", reference, file]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    ran = subprocess.run(
-        [sys.executable, __file__, "ours", name, file], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+    command = [sys.executable, __file__, "ours", name, reference, file]
+    ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     file.unlink()
     return {"network": name, "reference": reference, **json.loads(ran.stdout)}
+
+
+def transplant(model, arrays):
+    """Put the {name: array} of a network in statements.py into `model`: each of its weights once, in the same shape."""
+    from kerascnn.pretrained import PARTS, Convention, arranged
+
+    weights = {f"{layer.name}/{w.name}": w for layer in model.layers for w in layer.weights if "seed" not in w.name}
+    for name, value in arrays.items():
+        module, _, part = name.rpartition(".")
+        if part == "num_batches_tracked":
+            continue
+        layer = module.replace(".", "_")
+        place = next(f"{layer}/{ours}" for ours in PARTS.get(part, (part,)) if f"{layer}/{ours}" in weights)
+        value = arranged(value, model.get_layer(layer), part, Convention((), (), channels_first=True))
+        weights.pop(place).assign(value)
+    if weights:
+        raise ValueError(f"nothing was stated for {', '.join(weights)} of {model.name}")
 
 
 app = App(help=__doc__, result_action="return_value")
 
 
 @app.command(show=False)
-def ours(name: str, file: Path):
+def ours(name: str, reference: str, file: Path):
     cli.load_tensorflow()
     import numpy as np
     from references import milliseconds
@@ -66,9 +91,13 @@ def ours(name: str, file: Path):
     from kerascnn.pretrained import load_arrays
 
     stored = np.load(file)
-    model = builder(name)()
-    load_arrays(model, {key[2:]: stored[key] for key in stored.files if key.startswith("w/")})
-    difference = np.abs(model.predict_on_batch(stored["x"]) - stored["y"]).max() / np.abs(stored["y"]).max()
+    model = builder(name)(stored["x"].shape[1:])
+    load = transplant if reference.startswith("statement:") else load_arrays
+    load(model, {key[2:]: stored[key] for key in stored.files if key.startswith("w/")})
+    outputs = model.predict_on_batch(stored["x"])
+    outputs = outputs if isinstance(outputs, dict) else {"logits": outputs}
+    expected = {key: stored[f"y/{key}"] for key in outputs}
+    difference = max(np.abs(outputs[key] - y).max() / np.abs(y).max() for key, y in expected.items())
     cli.result(
         {
             "parameters": sum(int(np.prod(w.shape)) for w in model.trainable_weights),

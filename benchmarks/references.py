@@ -1,10 +1,11 @@
 """One network of a reference implementation with random weights: its arrays, random images and its logits.
 
-    python benchmarks/references.py torchvision:resnet18 SIZE OUT.npz
+    python benchmarks/references.py torchvision:resnet18 OUT.npz
 
-Runs in the environment of the reference: .venv-bench for torchvision and timm, .venv for keras.applications. OUT.npz
-holds `x` (2, SIZE, SIZE, C) in [0, 1], `y` the logits, `w/<name>` every weight as the reference names it, `parameters`
-and `milliseconds`, the median of 5 forward passes of one image. Batch normalisation gets random statistics, too.
+Runs in the environment of the reference: .venv-bench for torchvision, timm and `statement:`, which is statements.py;
+.venv for keras.applications. OUT.npz holds `x` (2, H, W, C) in [0, 1], of the size for which the reference is made,
+`y/<output>` the logits, `w/<name>` every weight as the reference names it, `parameters` and `milliseconds`, the median
+of 5 forward passes of one image. Batch normalisation gets random statistics, too.
 """
 
 import argparse
@@ -17,20 +18,28 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def torch_model(source, name):
-    """(module in evaluation mode, (mean, deviation) it expects)."""
+    """(module in evaluation mode, (mean, deviation) and (channels, height, width) it expects)."""
     import torch
 
-    declare_operators()
-    if source == "timm":
+    if source == "statement":
+        from statements import statement
+
+        model, shape = statement(name)
+        statistics_of = (0.0,) * shape[0], (1.0,) * shape[0]
+    elif source == "timm":
+        declare_operators()
         import timm
 
         model = timm.create_model(name, pretrained=False)
         statistics_of = model.pretrained_cfg["mean"], model.pretrained_cfg["std"]
+        shape = model.pretrained_cfg["input_size"]
     else:
+        declare_operators()
         import torchvision
 
         more = {"aux_logits": False, "init_weights": False, "transform_input": True} if name == "googlenet" else {}
         model, statistics_of = getattr(torchvision.models, name)(weights=None, **more), IMAGENET
+        shape = (3, 224, 224)
     draw = torch.Generator().manual_seed(1)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -39,7 +48,7 @@ def torch_model(source, name):
             # With larger ones a random SE-ResNet-101 is chaotic: PyTorch's own float32 and float64 differ by 19 %.
             module.weight.data.uniform_(0.2, 0.8, generator=draw)
             module.bias.data.normal_(0, 0.1, generator=draw)
-    return model.eval(), statistics_of
+    return model.eval(), statistics_of, shape
 
 
 def declare_operators():
@@ -55,24 +64,26 @@ def declare_operators():
         library.define(f"{name}(Tensor x) -> Tensor")
 
 
-def torch_reference(source, name, size):
+def torch_reference(source, name):
     import torch
 
     torch.manual_seed(0)
-    model, (mean, deviation) = torch_model(source, name)
-    x = torch.rand(2, 3, size, size)
-    shaped = [torch.tensor(values).reshape(1, 3, 1, 1) for values in (mean, deviation)]
+    model, (mean, deviation), shape = torch_model(source, name)
+    x = torch.rand(2, *shape)
+    shaped = [torch.tensor(values).reshape(1, -1, 1, 1) for values in (mean, deviation)]
 
     def run(images):
         with torch.inference_mode():
-            return model((images - shaped[0]) / shaped[1]).numpy()
+            outputs = model((images - shaped[0]) / shaped[1])
+        outputs = outputs if isinstance(outputs, dict) else {"logits": outputs}
+        return {key: y.movedim(1, -1).numpy() for key, y in outputs.items()}
 
     weights = {key: value.numpy() for key, value in model.state_dict().items()}
     parameters = sum(weight.numel() for weight in model.parameters())
     return x.permute(0, 2, 3, 1).numpy(), run(x), weights, parameters, milliseconds(lambda: run(x[:1]))
 
 
-def keras_reference(name, size):
+def keras_reference(name):
     import keras
 
     keras.utils.set_random_seed(0)
@@ -88,10 +99,10 @@ def keras_reference(name, size):
             )
         elif isinstance(layer, keras.layers.Conv2D):
             layer.bias.assign(draw.normal(0, 0.1, layer.bias.shape))
-    x = draw.random((2, size, size, 3), np.float32)
+    x = draw.random((2, 224, 224, 3), np.float32)
 
     def run(images):
-        return model.predict_on_batch(family.preprocess_input(255 * images))
+        return {"logits": model.predict_on_batch(family.preprocess_input(255 * images))}
 
     weights = {f"{layer.name}/{w.name}": w.numpy() for layer in model.layers for w in layer.weights}
     parameters = sum(w.numpy().size for w in model.trainable_weights)
@@ -111,14 +122,13 @@ def milliseconds(forward):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("reference")
-    parser.add_argument("size", type=int)
     parser.add_argument("out")
     given = parser.parse_args()
     source, name = given.reference.split(":")
-    reference = keras_reference(name, given.size) if source == "keras" else torch_reference(source, name, given.size)
-    x, y, weights, parameters, time_taken = reference
-    named = {f"w/{key}": value for key, value in weights.items()}
-    np.savez(given.out, x=x, y=y, parameters=parameters, milliseconds=time_taken, **named)
+    reference = keras_reference(name) if source == "keras" else torch_reference(source, name)
+    x, outputs, weights, parameters, time_taken = reference
+    named = {f"y/{key}": value for key, value in outputs.items()} | {f"w/{key}": w for key, w in weights.items()}
+    np.savez(given.out, x=x, parameters=parameters, milliseconds=time_taken, **named)
 
 
 if __name__ == "__main__":
