@@ -77,7 +77,7 @@ def theirs(reference, side):
 
     torch.set_num_threads(2)
     source, name = reference.split(":")
-    model, _ = torch_model(source, name)
+    model, _, _ = torch_model(source, name)
     channels_last = torch.from_numpy(batch(side, 2)[0]).permute(0, 3, 1, 2).contiguous()
     with torch.inference_mode():
         classes = model(channels_last[:1]).shape[1]

@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from kerascnn import cli
-from kerascnn.errors import RequirementError
+from kerascnn.errors import RequirementError, UsageError
+from kerascnn.models import check_name
 
 LIMIT = 1e-4
 REFERENCES = {
@@ -84,7 +85,9 @@ app = App(help=__doc__, result_action="return_value")
 @app.command(show=False)
 def ours(name: str, reference: str, file: Path):
     cli.load_tensorflow()
+    import keras
     import numpy as np
+    import tensorflow as tf
     from references import milliseconds
 
     from kerascnn.models import builder
@@ -94,7 +97,9 @@ def ours(name: str, reference: str, file: Path):
     model = builder(name)(stored["x"].shape[1:])
     load = transplant if reference.startswith("statement:") else load_arrays
     load(model, {key[2:]: stored[key] for key in stored.files if key.startswith("w/")})
-    outputs = model.predict_on_batch(stored["x"])
+    graph = tf.function(lambda x: model(x, training=False))
+    x = tf.constant(stored["x"])
+    outputs = keras.tree.map_structure(np.asarray, graph(x))
     outputs = outputs if isinstance(outputs, dict) else {"logits": outputs}
     expected = {key: stored[f"y/{key}"] for key in outputs}
     difference = max(np.abs(outputs[key] - y).max() / np.abs(y).max() for key, y in expected.items())
@@ -103,7 +108,7 @@ def ours(name: str, reference: str, file: Path):
             "parameters": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
             "reference_parameters": int(stored["parameters"]),
             "difference": float(f"{difference:.2g}"),
-            "milliseconds": round(milliseconds(lambda: model.predict_on_batch(stored["x"][:1])), 1),
+            "milliseconds": round(milliseconds(lambda: keras.tree.map_structure(np.asarray, graph(x[:1]))), 1),
             "reference_milliseconds": round(float(stored["milliseconds"]), 1),
         }
     )
@@ -111,14 +116,23 @@ def ours(name: str, reference: str, file: Path):
 
 @app.default
 def main(*names: str):
+    for name in names:
+        check_name(name)
+        if name not in REFERENCES:
+            raise UsageError(f"{name} has no reference of its own; choose one of {', '.join(REFERENCES)}")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name, reference in [*REFERENCES.items(), *MORE.items()]:
             if not names or name in names:
                 rows.append(compare(name, reference, folder))
                 print("\t".join(str(value) for value in rows[-1].values()), flush=True)
-    cli.result({"rows": rows, "limit": LIMIT})
     worst = max(rows, key=lambda row: row["difference"])
+    cli.load_tensorflow()
+    from kerascnn.run import provenance
+
+    cli.result(
+        {"networks": len({row["network"] for row in rows}), "worst": worst["difference"], "rows": rows, **provenance()}
+    )
     if not worst["difference"] <= LIMIT:
         raise RequirementError(f"{worst['network']} differs by {worst['difference']:g}, at most {LIMIT:g} is allowed")
 
