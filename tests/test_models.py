@@ -10,6 +10,7 @@ import pytest
 
 from kerascnn.errors import UsageError
 from kerascnn.models import MODELS, builder
+from kerascnn.summary import outline
 from tests.catalogue import CATALOGUE, SMALL
 
 SEGMENTATION = {name for name, family in MODELS.items() if family == "unet"}
@@ -42,18 +43,7 @@ every_row_run = pytest.mark.parametrize(
 )
 
 
-@functools.cache
-def blueprint(name):
-    return outlined(name)
-
-
-def outlined(name, *arguments):
-    """The network without values in its variables, so that even all networks are quick and small."""
-    with keras.StatelessScope(initialize_variables=False):
-        model = builder(name)(*arguments)
-    # Keras would give values to the variables of all outlines as soon as it builds an ordinary model.
-    keras.utils.clear_session(free_memory=False)
-    return model
+blueprint = functools.cache(outline)
 
 
 def small(row):
@@ -173,12 +163,12 @@ def test_names_and_shapes_keep_the_contract(row):
 
 @pytest.mark.parametrize("name", sorted(SMALLEST))
 def test_the_number_of_classes_is_that_of_the_logits(name):
-    assert outlined(name, blueprint(name).input_shape[1:], 7).output_shape[-1] == 7
+    assert outline(name, blueprint(name).input_shape[1:], 7).output_shape[-1] == 7
 
 
 @pytest.mark.parametrize("name", GLOBALLY_POOLED)
 def test_globally_pooled_networks_take_any_size(name):
-    model = outlined(name, (None, None, 3), 7)
+    model = outline(name, (None, None, 3), 7)
     assert model.output_shape == (None, 7)
     assert model.input_shape == (None, None, None, 3)
 
@@ -236,7 +226,7 @@ def test_a_wrong_input_shape_is_refused_with_the_smallest_size(row):
 )
 def test_the_smallest_size_that_is_named_is_the_smallest_that_works(name, size):
     channels = blueprint(name).input_shape[-1]
-    assert outlined(name, (size, size, channels), 7).output_shape == (None, 7)
+    assert outline(name, (size, size, channels), 7).output_shape == (None, 7)
     with pytest.raises(ValueError, match=f"at least {size} x {size} pixels"):
         builder(name)((size, size - 1, channels))
     if name not in GLOBALLY_POOLED:
