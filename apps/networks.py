@@ -1,4 +1,4 @@
-"""What a network costs before it is trained: layers, sizes, multiply-adds, receptive fields, and memory for training."""
+"""What a network costs before it is trained: sizes, multiply-adds, receptive fields, and memory for training."""
 
 import ast
 import dataclasses

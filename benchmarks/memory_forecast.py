@@ -1,11 +1,12 @@
 """The forecast of the memory that training takes against the peak of real training steps.
 
-    python benchmarks/memory_forecast.py [--optimizer adam] [--names lenet5 vgg11]
+    python benchmarks/memory_forecast.py [--optimizer adam] [--precision float32] [--names lenet5 --names vgg11]
 
-Each network trains three steps in a process of its own on the CPU, without XLA as kerascnn.training does there. Measured
-is the highest resident memory of that process (VmHWM) less its resident memory before the network was built; by then
-a tiny network has trained, so that TensorFlow's libraries and threads are loaded, and the batch lies in memory.
-glibc's allocator is left at its defaults. One JSON line on stdout: bytes and measured / forecast. Target: all within 25 %.
+Each network trains three steps in a process of its own on the CPU, without XLA as kerascnn.training does there. What
+is measured is the highest resident memory of that process (VmHWM) less its resident memory before the network was
+built; by then a tiny network has trained, so that TensorFlow's libraries and threads are loaded, and the batch lies in
+memory. glibc's allocator is left at its defaults. One JSON line on stdout: bytes and measured / forecast. Target: all
+within 25 %.
 """
 
 import ctypes
@@ -37,21 +38,22 @@ app = App(help=__doc__, result_action="return_value")
 
 
 @app.default
-def main(*, names: tuple[str, ...] = tuple(NETWORKS), optimizer: str = "adam"):
+def main(*, names: tuple[str, ...] = tuple(NETWORKS), optimizer: str = "adam", precision: str = "float32"):
     figures = {}
     for name in names:
-        command = [sys.executable, __file__, "measure", name, optimizer]
+        command = [sys.executable, __file__, "measure", name, optimizer, precision]
         figures[name] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
         cli.note(f"{name}: {figures[name]}")
     cli.load_tensorflow()
     from kerascnn.run import provenance
 
     errors = [abs(figure["measured_over_forecast"] - 1) for figure in figures.values()]
-    cli.result({"optimizer": optimizer, "worst": round(max(errors), 3), "networks": figures, **provenance()})
+    setting = {"optimizer": optimizer, "precision": precision}
+    cli.result({**setting, "worst": round(max(errors), 3), "networks": figures, **provenance()})
 
 
 @app.command
-def measure(name: str, optimizer: str, *, batch_size: int | None = None):
+def measure(name: str, optimizer: str, precision: str, *, batch_size: int | None = None):
     """The figures of one network, measured in this process."""
     cli.load_tensorflow()
     import keras
@@ -63,10 +65,12 @@ def measure(name: str, optimizer: str, *, batch_size: int | None = None):
 
     shape, usual = NETWORKS[name]
     batch_size = batch_size or usual
+    keras.config.set_dtype_policy(precision)
     expected = forecast(outline(name, shape), batch_size, optimizer)
     train(builder("simple_cnn")((28, 28, 1), 10), np.zeros((2, 28, 28, 1), np.float32), optimizer)
     images = np.random.default_rng(0).random((batch_size, *shape), dtype=np.float32)
     keras.utils.clear_session()
+    keras.config.set_dtype_policy(precision)
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten

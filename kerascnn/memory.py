@@ -7,7 +7,9 @@ a bit (here a byte) per number of dropout, both factors of a product, and four t
 tensor that two layers need is there once. The backward pass frees them from the last layer to the first, while it holds
 the gradients of the activations it is about; the forecast is the highest point of that.
 
-benchmarks/memory_forecast.py compares it with the peak of real training steps.
+Two more parts were measured and not derived: what the optimiser's formula holds besides its slots, and what TensorFlow
+keeps of a traced network. benchmarks/memory_forecast.py compares the whole with the peak of real training steps on a
+CPU; on a GPU it was not measured, and cuDNN's workspaces are not in it.
 """
 
 import math
@@ -17,10 +19,14 @@ from keras import layers
 
 from kerascnn.models.layers import CeilingMaxPooling2D, LocalResponseNormalization, Normalize
 from kerascnn.models.lenet_layers import TrainableSubsampling
+from kerascnn.receptive_field import CONVOLUTIONS
 
+# Numbers per parameter: the slots (sgd and rmsprop with momentum), and the intermediate results of all updates at once.
 SLOTS = {"sgd": 1, "adam": 2, "adamw": 2, "adagrad": 1, "rmsprop": 2}
-"Numbers that each optimiser keeps per parameter; sgd and rmsprop with momentum."
+INTERMEDIATE = {"sgd": 1, "adam": 2, "adamw": 2, "adagrad": 1, "rmsprop": 2}
+GRAPH_OF_LAYER = 2**20
 LARGEST_BATCH = 2**20
+SIZES = {"float32": 4, "bfloat16": 2, "float16": 2, "bool": 1}
 
 
 def forecast(model, batch_size, optimizer):
@@ -29,33 +35,38 @@ def forecast(model, batch_size, optimizer):
     model: functional, built under the dtype policy it would be trained with; its input shape is known. batch_size:
     images per step. optimizer: a key of SLOTS. The parts add up to the total.
     """
-    trained = [number_of_bytes(weight.shape, "float32") for weight in model.trainable_weights]
-    fixed = [number_of_bytes(weight.shape, "float32") for weight in model.non_trainable_weights]
-    parts = {
-        "parameters": sum(trained) + sum(fixed),
-        "gradients": sum(trained),
-        "optimizer": SLOTS[optimizer] * sum(trained),
-        "activations": batch_size * activation_peak(model),
-    }
+    parts = {**fixed_parts(model, optimizer), "activations": batch_size * activation_peak(model)}
     return {"total": sum(parts.values()), "parts": parts}
+
+
+def fixed_parts(model, optimizer):
+    """{name: bytes} of what does not grow with the batch; `update` holds half-precision copies of the weights, too."""
+    trained = sum(number_of_bytes(weight.shape, "float32") for weight in model.trainable_weights)
+    fixed = sum(number_of_bytes(weight.shape, "float32") for weight in model.non_trainable_weights)
+    halves = sum(
+        number_of_bytes(weight.shape, layer.compute_dtype)
+        for layer in model.layers
+        for weight in layer.trainable_weights
+        if layer.compute_dtype != "float32"
+    )
+    return {
+        "parameters": trained + fixed,
+        "gradients": trained,
+        "optimizer": SLOTS[optimizer] * trained,
+        "update": INTERMEDIATE[optimizer] * trained + halves,
+        "graph": GRAPH_OF_LAYER * len(model.layers),
+    }
 
 
 def largest_batch(model, optimizer, memory):
     """The largest batch size whose forecast is at most `memory` bytes; 0 if not even one image fits."""
-    low, high = 0, LARGEST_BATCH
-    while low < high:
-        middle = (low + high + 1) // 2
-        if forecast(model, middle, optimizer)["total"] <= memory:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    left = memory - sum(fixed_parts(model, optimizer).values())
+    return max(0, min(left // activation_peak(model), LARGEST_BATCH))
 
 
 def number_of_bytes(shape, dtype):
     """Bytes of a tensor, a batch dimension of None left out."""
-    sizes = {"float32": 4, "bfloat16": 2, "float16": 2, "bool": 1}
-    return math.prod(side for side in shape if side is not None) * sizes[dtype]
+    return math.prod(side for side in shape if side is not None) * SIZES[dtype]
 
 
 def kept_for_gradient(layer):
@@ -108,7 +119,14 @@ def activation_peak(model):
         gradients[id(layer.output)] = number_of_bytes(layer.output.shape, layer.output.dtype)
         if not isinstance(layer, Normalize):
             gradients |= {id(tensor): number_of_bytes(tensor.shape, tensor.dtype) for tensor in inputs}
-        peak = max(peak, alive + sum(gradients.values()))
+        peak = max(peak, alive + sum(gradients.values()) + workspace(layer))
         del gradients[id(layer.output)]
         alive -= sum(size for first, size in needed_last.values() if first == step)
     return peak
+
+
+def workspace(layer):
+    """Bytes an image of oneDNN's copies of a convolution's input and output gradient, in its own layout."""
+    if not isinstance(layer, CONVOLUTIONS):
+        return 0
+    return sum(number_of_bytes(tensor.shape, tensor.dtype) for tensor in (layer.input, layer.output))

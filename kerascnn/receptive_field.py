@@ -7,8 +7,8 @@ like pixels. Where paths join, the field reaches from the leftmost pixel of all 
 "Computing Receptive Fields of Convolutional Neural Networks", Distill, 2019).
 
 Layers that look at all positions at once (dense after flattening, global pooling) see one interval, what all units
-before them see within the image. The gate of a Multiply, as in squeeze and excitation, is left out: it only scales maps,
-and with it every later unit would be said to see everything.
+before them see within the image. The gate of a Multiply, as in squeeze and excitation, is left out: it only scales
+maps, and with it every later unit would be said to see everything.
 """
 
 from math import gcd, lcm

@@ -114,11 +114,11 @@ NETWORKS = {
 
 
 def support(model, place):
-    """The first and the last row and column of the image on which the gradient of the unit at `place` is not zero."""
+    """The first and the last row and column of the image on which the gradient of the units at `place` is not zero."""
     image = tf.ones((1, *model.input_shape[1:]))
     with tf.GradientTape() as tape:
         tape.watch(image)
-        unit = model(image)[0, place[0], place[1], 0]
+        unit = tf.reduce_sum(model(image)[0, place[0], place[1]])
     rows, columns = np.nonzero(tape.gradient(unit, image).numpy()[0].sum(-1))
     return (rows.min(), rows.max()), (columns.min(), columns.max())
 
@@ -130,15 +130,12 @@ def test_the_gradient_of_a_unit_reaches_exactly_its_field(name):
     model = keras.Model(image, build(image))
     fields = receptive_fields(model)[model.layers[-1].name]
     middle = model.output_shape[1] // 2
-    sizes = []
     # Neighbours differ behind a transposed convolution.
     for place in range(middle, middle + 6):
         found = support(model, (min(place, model.output_shape[1] - 1), min(place, model.output_shape[2] - 1)))
         for axis, positions, (first, last) in zip(fields, model.output_shape[1:3], found, strict=True):
             left, right = axis.at(min(place, positions - 1))
             assert (first, last) == (max(0, left), min(side - 1, right))
-        sizes.append(found[0][1] - found[0][0] + 1)
-    assert max(sizes) == fields[0].size or min(sizes) < fields[0].size
 
 
 @pytest.mark.parametrize("name", ["convnetjs", "lenet5", "resnet20", "googlenet", "unet_buda"])

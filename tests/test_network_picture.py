@@ -1,0 +1,46 @@
+"""The picture of a network: its blocks, and a file of the right kind."""
+
+import cv2
+import pytest
+
+from kerascnn.errors import InputError
+from kerascnn.network_picture import blocks, draw_network
+from kerascnn.summary import outline
+
+
+def test_the_blocks_of_vgg16_are_its_stages():
+    sides = [("stage1", (112, 112, 64)), ("stage2", (56, 56, 128)), ("stage3", (28, 28, 256))]
+    sides += [("stage4", (14, 14, 512)), ("stage5", (7, 7, 512))]
+    dense = [("fc1", (4096,)), ("embedding", (4096,)), ("logits", (1000,))]
+    assert blocks(outline("vgg16")) == [("image", (224, 224, 3)), *sides, *dense]
+
+
+def test_the_modules_of_inception_v4_keep_their_letters():
+    found = {name: shape[0] for name, shape in blocks(outline("inception_v4"))}
+    assert list(found)[-7:-2] == ["inception_a", "reduction_a", "inception_b", "reduction_b", "inception_c"]
+    assert [found[f"inception_{letter}"] for letter in "abc"] == [35, 17, 8]
+
+
+def test_auxiliary_heads_are_left_out():
+    assert [name for name, _ in blocks(outline("googlenet_aux"))] == [name for name, _ in blocks(outline("googlenet"))]
+
+
+@pytest.mark.parametrize("name", ["lenet5", "googlenet"])
+def test_a_png_is_drawn(name, tmp_path):
+    draw_network(outline(name), tmp_path / "new" / "network.png")
+    picture = cv2.imread(str(tmp_path / "new" / "network.png"))
+    assert picture.shape[1] > 1000
+    assert picture.std() > 10
+
+
+def test_an_svg_names_every_block(tmp_path):
+    draw_network(outline("unet"), tmp_path / "network.SVG")
+    text = (tmp_path / "network.SVG").read_text()
+    assert "<svg" in text
+    assert all(f"<!-- {name}" in text for name in ("encoder1", "bottom", "decoder1", "logits"))
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="^cannot write .*; choose another folder$"):
+        draw_network(outline("lenet5"), tmp_path / "file" / "network.png")
