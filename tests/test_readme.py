@@ -43,6 +43,11 @@ def training_rate(result):
     )
 
 
+def memory(result):
+    errors = {name: figure["measured_over_forecast"] for name, figure in result["networks"].items()}
+    return ", ".join(f"{name} {error:.2f}" for name, error in errors.items())
+
+
 # the table's first column, the file with the figures, and what the second column says of them
 ROWS = [
     ("`lenet5`, test error on MNIST, mean ± sd over seeds", "lenet5", seeds),
@@ -59,6 +64,7 @@ ROWS = [
     ("one PNG through `predict_bytes` in Python, median", "predict_latency", lambda r: f"{r['median']:.1f} ms"),
     ("one PNG through the REST server on loopback, median", "serving_latency", lambda r: f"{r['median']:.1f} ms"),
     ("`python -m apps.digits --help`, median", "help_latency", lambda r: f"{r['median']:.2f} s"),
+    ("memory of training, measured over forecast, adam in float32", "memory_forecast", memory),
     ("digits read on composed sheets of test digits", "read_sheets", sheets),
 ]
 
