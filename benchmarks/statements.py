@@ -232,8 +232,9 @@ class UNet(nn.Module):
     right and below.
     """
 
-    def __init__(self, inputs, outputs, width=64, up=2, padding=1, norm=False):
+    def __init__(self, inputs, outputs, width=64, up=2, padding=1, norm=False, skip_first=True):
         super().__init__()
+        self.skip_first = skip_first
 
         def two(before, maps):
             layers = {}
@@ -263,7 +264,7 @@ class UNet(nn.Module):
             skip = before.pop()
             margin = (skip.shape[-1] - side) // 2
             skip = skip[:, :, margin : margin + side, margin : margin + side]
-            x = self.get_submodule(f"decoder{level}")(torch.cat([skip, x], 1))
+            x = self.get_submodule(f"decoder{level}")(torch.cat([skip, x] if self.skip_first else [x, skip], 1))
         return self.logits(x)
 
 
@@ -460,8 +461,8 @@ STATEMENTS = {
     "se_resnet18": (lambda: imagenet18("B", CEILING, excited=True), 3, 224),
     "unet": (lambda: UNet(3, 1), 3, 64),
     "unet_2015": (lambda: UNet(1, 2, padding=0), 1, 188),
-    "unet_dong": (lambda: UNet(4, 1, up=3), 4, 64),
-    "unet_buda": (lambda: UNet(3, 1, width=32, norm=True), 3, 64),
+    "unet_dong": (lambda: UNet(4, 1, up=3, skip_first=False), 4, 64),
+    "unet_buda": (lambda: UNet(3, 1, width=32, norm=True, skip_first=False), 3, 64),
 }
 
 

@@ -34,6 +34,7 @@ HUB = {
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5,) * 3, (0.5,) * 3  # what is left of torchvision's transform_input, and of TensorFlow's -1 … 1
+UNCHANGED = (0.0,) * 3, (1.0,) * 3  # its preparation is of a whole patient, not of a pixel
 CAFFE = tuple(mean / 255 for mean in (123.68, 116.779, 103.939)), (1 / 255,) * 3
 
 
@@ -97,7 +98,7 @@ def convention(model, names):
     if any("/" in name for name in names):
         rules = rules_of(model, KERAS, "keras.applications")
         return Convention(rules, CAFFE, channels_first=False, bgr=True, epsilon=1.001e-5)
-    statistics = HALF if model.name in ("googlenet_bn", "inception_v4") else IMAGENET
+    statistics = {"googlenet_bn": HALF, "inception_v4": HALF, "unet_buda": UNCHANGED}.get(model.name, IMAGENET)
     return Convention(rules_of(model, TORCH, "PyTorch"), statistics, channels_first=True)
 
 

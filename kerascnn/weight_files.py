@@ -1,6 +1,7 @@
 """Files of weights as plain arrays by name, read whole and checked before anything is built or loaded.
 
-`.safetensors`, `.npz`, Keras's `.h5`, and PyTorch's `.pth` where torch is installed. Pickled code is never executed.
+`.safetensors`, `.npz`, Keras's `.h5`, and PyTorch's `.pth` and `.pt` where torch is installed. Pickled code is never
+executed.
 """
 
 import hashlib
@@ -94,4 +95,4 @@ def read_pth(path):
     return {name: tensor.numpy() for name, tensor in state.get("state_dict", state).items()}
 
 
-READERS = {".safetensors": read_safetensors, ".npz": read_npz, ".h5": read_h5, ".pth": read_pth}
+READERS = {".safetensors": read_safetensors, ".npz": read_npz, ".h5": read_h5, ".pth": read_pth, ".pt": read_pth}

@@ -54,6 +54,15 @@ GOOGLENET = (
     (r"fc", "logits"),
 )
 
+# The authors' brain-segmentation-pytorch.
+UNET_BUDA = (
+    *((rf"encoder(\d)\.enc\d{part}(\d)", rf"encoder\1_conv\2{end}") for part, end in (("conv", ""), ("norm", "_bn"))),
+    *((rf"decoder(\d)\.dec\d{part}(\d)", rf"decoder\1_conv\2{end}") for part, end in (("conv", ""), ("norm", "_bn"))),
+    *((rf"bottleneck\.bottleneck{part}(\d)", rf"bottom_conv\1{end}") for part, end in (("conv", ""), ("norm", "_bn"))),
+    (r"upconv(\d)", r"decoder\1_up"),
+    (r"conv", "logits"),
+)
+
 
 def vgg_rules(model):
     """torchvision numbers the layers of `features` through, pooling and ReLU too; timm names the dense ones anew."""
@@ -119,6 +128,7 @@ TORCH = {
     **dict.fromkeys(("resnet18", "resnet34", "resnet50_v1_5", "resnet101_v1_5", "resnet152_v1_5"), RESNET),
     **dict.fromkeys(("se_resnet50", "se_resnet101", "se_resnet152"), SENET),
     "senet154": SENET154,
+    "unet_buda": UNET_BUDA,
     **dict.fromkeys([name for name, family in MODELS.items() if family == "vgg" and name != "vgg16c"], vgg_rules),
 }
 

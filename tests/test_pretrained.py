@@ -79,6 +79,30 @@ def test_normalize_is_what_the_weights_expect(resnet18):
     np.testing.assert_allclose(resnet18.get_layer("normalize")(x).numpy().ravel(), [0, 1, -1], atol=1e-6)
 
 
+def buda_block(prefix, short, channels, maps):
+    """Arrays of two convolutions and normalisations as the class UNet of brain-segmentation-pytorch names them."""
+    for i, inputs in ((1, channels), (2, maps)):
+        yield f"{prefix}.{short}conv{i}.weight", (maps, inputs, 3, 3)
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            yield f"{prefix}.{short}norm{i}.{part}", (maps,)
+
+
+def test_the_unet_of_brain_segmentation_pytorch_fits():
+    shapes = dict(buda_block("bottleneck", "bottleneck", 256, 512))
+    for level, maps in enumerate((32, 64, 128, 256), 1):
+        shapes |= dict(buda_block(f"encoder{level}", f"enc{level}", 3 if level == 1 else maps // 2, maps))
+        shapes |= dict(buda_block(f"decoder{level}", f"dec{level}", 2 * maps, maps))
+        shapes |= {f"upconv{level}.weight": (2 * maps, maps, 2, 2), f"upconv{level}.bias": (maps,)}
+    shapes |= {"conv.weight": (1, 32, 1, 1), "conv.bias": (1,)}
+    draw = np.random.default_rng(0)
+    arrays = {name: draw.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    model = builder("unet_buda")()
+    load_arrays(model, arrays)
+    np.testing.assert_array_equal(model.get_layer("decoder2_up").kernel, arrays["upconv2.weight"].transpose(2, 3, 1, 0))
+    x = draw.random((1, 4, 4, 3), np.float32)
+    np.testing.assert_array_equal(model.get_layer("normalize")(x), x)
+
+
 def test_the_first_mismatch_is_named_with_both_shapes_and_nothing_is_changed(resnet18):
     arrays = torch_names(resnet18)
     before = [w.numpy() for w in resnet18.weights]

@@ -25,7 +25,7 @@ With w = 64, depth 4 and a 256 × 256 image (unet_2015 begins with 572 × 572 an
 Differs from the paper
     * `unet` keeps the size by zero padding.
     * `unet_dong` widens with 3×3 up-convolutions, as its paper. `unet_buda` has half the width and batch normalisation
-      in place of biases, as its authors' code.
+      in place of biases, as its authors' code. Both join the widened maps first and those from before behind them.
     * Dropout of `unet_2015` "at the end of the contracting path" is 0.5 after encoder4 and bottom; the paper gives no
       rate, its authors' Caffe network does.
 """
@@ -53,8 +53,11 @@ def cropped(x, like, name):
     return layers.Cropping2D(margins, name=f"{name}_crop")(x)
 
 
-def build(input_shape, num_classes, name, width=64, depth=4, up_size=2, batch_norm=False, padding="same", dropout=0.0):
-    """The skeleton of all of them."""
+def build(
+    input_shape, num_classes, name, width=64, depth=4, up_size=2, batch_norm=False, padding="same", dropout=0.0,
+    skip_first=True,
+):  # fmt: skip
+    """The skeleton of all of them; skip_first: whether the maps from before come first where maps are joined."""
     image = keras.Input(input_shape, name="image")
     x = Normalize()(image)
     skips = []
@@ -72,7 +75,7 @@ def build(input_shape, num_classes, name, width=64, depth=4, up_size=2, batch_no
         start = {"strides": 2, "padding": "same", "kernel_initializer": "he_normal"}
         x = layers.Conv2DTranspose(filters, up_size, **start, name=f"decoder{level}_up")(x)
         skip = skip if padding == "same" else cropped(skip, x, f"decoder{level}")
-        x = layers.Concatenate(name=f"decoder{level}_join")([skip, x])
+        x = layers.Concatenate(name=f"decoder{level}_join")([skip, x] if skip_first else [x, skip])
         x = convs(x, filters, f"decoder{level}", padding, batch_norm)
     logits = layers.Conv2D(num_classes, 1, dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name=name)
@@ -96,10 +99,10 @@ def unet_2015(input_shape=(572, 572, 1), num_classes=2):
 def unet_dong(input_shape=(240, 240, 4), num_classes=1):
     """U-Net of Dong et al., 34,513,921 trainable parameters."""
     check_multiple(input_shape, 16, "unet_dong")
-    return build(input_shape, num_classes, "unet_dong", up_size=3)
+    return build(input_shape, num_classes, "unet_dong", up_size=3, skip_first=False)
 
 
 def unet_buda(input_shape=(256, 256, 3), num_classes=1):
     """U-Net of Buda et al., 7,763,041 trainable parameters."""
     check_multiple(input_shape, 16, "unet_buda")
-    return build(input_shape, num_classes, "unet_buda", width=32, batch_norm=True)
+    return build(input_shape, num_classes, "unet_buda", width=32, batch_norm=True, skip_first=False)
