@@ -325,3 +325,33 @@ def test_codes_are_bitmaps_of_the_digits():
     codes = builder("lenet5_1998")().get_layer("logits").codes.numpy().reshape(10, 12, 7)
     seven = ["#######", "......#", ".....#.", ".....#.", "....#..", "....#..", "...#...", "...#..."] + ["..#...."] * 4
     assert ["".join("#" if pixel > 0 else "." for pixel in line) for line in codes[7]] == seven
+
+
+def test_the_reduced_inception_module_costs_a_tenth_of_the_naive_one_in_5x5_convolutions():
+    from kerascnn.models.googlenet import MODULES, inception, naive_inception
+    from kerascnn.summary import multiply_adds
+
+    image = keras.Input((28, 28, 192))
+    naive = keras.Model(image, naive_inception(image, MODULES["inception3a"], "naive"))
+    reduced = keras.Model(image, inception(image, MODULES["inception3a"], "reduced"))
+    # Input maps stay when they are only pooled, so that every naive module makes the next one dearer.
+    assert naive.output_shape == (None, 28, 28, 64 + 128 + 32 + 192)
+    assert reduced.output_shape == (None, 28, 28, 256)
+    # Ng's "Deep Learning Specialization", course 4: 120 million multiplications become 12.4 million.
+    assert multiply_adds(naive.get_layer("naive_5x5")) == 28 * 28 * 32 * 5 * 5 * 192 == 120_422_400
+    parts = [multiply_adds(reduced.get_layer(f"reduced_5x5{end}")) for end in ("_reduce", "")]
+    assert parts == [28 * 28 * 192 * 16, 28 * 28 * 16 * 5 * 5 * 32]
+    assert sum(parts) == pytest.approx(12.4e6, rel=0.01)
+
+
+def test_squeeze_and_excitation_scales_each_channel_by_a_gate_of_all_means():
+    from kerascnn.models.senet import squeeze_excitation
+
+    image = keras.Input((5, 6, 32))
+    model = keras.Model(image, squeeze_excitation(image, "se"))
+    x = np.random.default_rng(0).normal(size=(2, 5, 6, 32)).astype(np.float32)
+    reduce, excite = (model.get_layer(f"se_{name}") for name in ("reduce", "excite"))
+    assert reduce.kernel.shape == (32, 2)
+    hidden = np.maximum(x.mean((1, 2)) @ reduce.kernel.numpy() + reduce.bias.numpy(), 0)
+    gate = 1 / (1 + np.exp(-(hidden @ excite.kernel.numpy() + excite.bias.numpy())))
+    np.testing.assert_allclose(model(x).numpy(), x * gate[:, None, None], atol=1e-5)
