@@ -11,6 +11,7 @@ a bias that we leave out before batch normalisation is subtracted from the movin
 moving variance.
 """
 
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,33 +64,39 @@ def pretrained(name, file=None):
 
 
 def fetch(name):
-    """The path of the published weights of `name`, fetched from the hub or its cache; prints licence and checksum.
+    """The path of the published weights of `name` from the hub or its cache; tells licence and checksum on stderr.
 
     Raises UsageError when the hub has none or its client is not installed, InputError when it cannot be reached.
     """
     if name not in HUB:
         raise UsageError(f"no weights of {name} are known on the hub; give a file, or one of {', '.join(sorted(HUB))}")
     try:
-        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, model_info
+        import huggingface_hub as hub
     except ImportError:
         raise UsageError(
             "fetching weights needs the package huggingface_hub; run pip install huggingface_hub"
         ) from None
     repository, file = HUB[name], "model.safetensors"
+    address = hub.hf_hub_url(repository, file)
     try:
-        path = hf_hub_download(repository, file)
-        expected = get_hf_file_metadata(hf_hub_url(repository, file)).etag
-        licence = (model_info(repository).card_data or {}).get("license", "not stated")
+        # Asked first, since it alone does not try again for half a minute where there is no network.
+        expected = hub.get_hf_file_metadata(address).etag
+        path = hub.hf_hub_download(repository, file)
+        licence = (hub.model_info(repository).card_data or {}).get("license", "not stated")
     # every kind of failure of the client, its HTTP library and the network below it
     except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"cannot fetch {file} of {repository} ({reason}); fetch it where there is a network and give it as the file"
-        ) from None
+        path = hub.try_to_load_from_cache(repository, file)
+        if not isinstance(path, str):
+            raise InputError(
+                f"cannot fetch {file} of {repository} ({str(error).splitlines()[0]}); "
+                f"download {address} where there is a network and give that file"
+            ) from None
+        # The cache names its files by the checksums that the hub told.
+        expected, licence = Path(path).resolve().name, "as when it was fetched"
     digest = sha256(path)
     if expected != digest:
         raise InputError(f"{path} is damaged (SHA-256 {digest}, the hub says {expected}); delete it and fetch it again")
-    print(f"{repository}: licence {licence}, SHA-256 {digest}")
+    print(f"{repository}: licence {licence}, SHA-256 {digest}", file=sys.stderr)
     return Path(path)
 
 

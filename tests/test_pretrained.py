@@ -1,5 +1,6 @@
 """Weights of others in our networks; keras.applications is here, PyTorch's networks are compared by `make parity`."""
 
+import hashlib
 import subprocess
 from pathlib import Path
 
@@ -173,9 +174,75 @@ def test_what_the_hub_does_not_have_is_said_before_anything_is_fetched():
         fetch("zfnet")
 
 
+# A hub of the real one's answers, as its client of 2026 asks for them; the real one cannot be reached offline.
+HUB = """
+import hashlib, http.server, json, os, sys, threading
+content = open(sys.argv[1], "rb").read()
+digest = hashlib.sha256(content).hexdigest()
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        about = json.dumps({"id": "timm/resnet18.tv_in1k", "cardData": {"license": "bsd-3-clause"}}).encode()
+        file = "/timm/resnet18.tv_in1k/resolve/main/model.safetensors"
+        body = {"/api/models/timm/resnet18.tv_in1k": about, file: content}.get(self.path, b"")
+        self.send_response(200 if body else 404)
+        self.send_header("Content-Length", str(len(body)))
+        if body is content:
+            self.send_header("ETag", digest)
+            self.send_header("X-Repo-Commit", "0" * 40)
+        self.end_headers()
+        self.wfile.write(body if self.command == "GET" else b"")
+
+    do_HEAD = do_GET
+
+    def log_message(self, *arguments):
+        pass
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+os.environ["HF_ENDPOINT"] = f"http://127.0.0.1:{server.server_port}"
+from kerascnn.errors import InputError
+from kerascnn.pretrained import fetch
+
+print(fetch("resnet18").read_bytes() == content)
+server.shutdown()
+server.server_close()
+path = fetch("resnet18")
+path.resolve().write_bytes(b"damaged")
+for name in ("resnet18", "resnet34"):
+    try:
+        fetch(name)
+    except InputError as error:
+        print(error)
+"""
+
+
+@pytest.mark.parity
+def test_weights_are_fetched_with_licence_and_checksum_and_kept_for_later(tmp_path):
+    (tmp_path / "content").write_bytes(b"weights")
+    ran = in_bench_environment(HUB, tmp_path, "content")
+    kept, damaged, absent = ran.stdout.splitlines()
+    digest = hashlib.sha256(b"weights").hexdigest()
+    assert ran.stderr.splitlines() == [
+        f"timm/resnet18.tv_in1k: licence {licence}, SHA-256 {digest}"
+        for licence in ("bsd-3-clause", "as when it was fetched")
+    ]
+    assert kept == "True"
+    assert f"the hub says {digest}); delete it and fetch it again" in damaged
+    assert absent.startswith("cannot fetch model.safetensors of timm/resnet34.tv_in1k (")
+    assert absent.endswith("/model.safetensors where there is a network and give that file")
+
+
+def in_bench_environment(code, folder, *arguments):
+    root = Path(__file__).parents[1]
+    environment = {"PYTHONPATH": str(root), "HF_HOME": str(folder)}
+    python = root / ".venv-bench" / "bin" / "python"
+    command = [python, "-c", code, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
 @pytest.mark.parity
 def test_a_file_of_pytorch_is_read_without_executing_what_is_pickled_in_it(tmp_path):
-    root = Path(__file__).parents[1]
     code = """
 import pathlib, sys, torch
 from kerascnn.errors import InputError
@@ -194,10 +261,7 @@ except InputError as error:
     print(error)
 print(pathlib.Path("harm").exists())
 """
-    python = root / ".venv-bench" / "bin" / "python"
-    ran = subprocess.run(
-        [python, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(root)}, capture_output=True, text=True
-    )
+    ran = in_bench_environment(code, tmp_path)
     values, refusal, harmed = ran.stdout.splitlines()
     assert values == "[0.0, 1.0, 2.0]"
     assert refusal.startswith("bad.pth is damaged or holds more than weights")
