@@ -86,10 +86,11 @@ def evaluate(
     require: Annotated[tuple[str, ...], Parameter(help="NAME=MIN: exit code 4 unless the metric reaches it.")] = (),
 ):
     """Score the trained network on the test split; --out gets metrics.json, confusion.png and mistakes.png."""
+    requirements = cli.parse_requirements(require)
     cli.load_tensorflow()
     from kerascnn.preparation import prepare_digits
 
-    verbs.evaluate(lambda name: load_data(name, data_dir), prepare_digits, out, require)
+    verbs.evaluate(lambda name: load_data(name, data_dir), prepare_digits, out, requirements)
 
 
 @app.command
@@ -126,7 +127,7 @@ def demo(*, data_dir: DataDir = None, out: Out = Path("runs/digits")):
     if (out / "recipe.json").is_file():
         cli.note(f"{out} holds a trained model; delete the folder to train again")
     else:
-        train(DEMO, data_dir=data_dir, out=out, resume=True)
+        train(DEMO, data_dir=data_dir, out=out, resume=(out / "checkpoint.npz").exists())
     evaluate(data_dir=data_dir, out=out)
     export(out=out)
     written, sheet = compose_sample(out, data_dir)

@@ -88,6 +88,7 @@ def show(
     if as_json:
         cli.result({**total, "rows": [dataclasses.asdict(row) for row in rows]})
     else:
+        print(f"{name}: {described(name)['title']}\n")
         print_aligned(LAYER_COLUMNS, [layer_cells(row) for row in rows])
         print()
         print_totals(total)
@@ -217,7 +218,7 @@ def print_totals(total):
     cli.row("parameters", f"{total['parameters']:,} trained, {total['fixed_parameters']:,} fixed")
     cli.row("multiply-adds", f"{total['multiply_adds']:,} an image, in convolutions and dense layers")
     cli.row("activations", f"{total['activations']:,} numbers an image")
-    cli.row("largest field", f"{pair_text(total['receptive_field'])} pixels")
+    cli.row("largest field", f"{pair_text(total['receptive_field'])} pixels, before layers that look at all positions")
     cli.row("dense layers", "{:.1f} % of the parameters, {:.1f} % of the multiply-adds".format(*shares))
     if first := total["first_convolution"]:
         cli.row(first["layer"], f"{first['shared']:,} parameters")
@@ -225,10 +226,12 @@ def print_totals(total):
         cli.row("  all to all", f"{first['fully_connected']:,}, fully connected to the image")
     memory = total["memory"]
     parts = ", ".join(f"{key} {size_text(value)}" for key, value in memory["parts"].items())
-    setting = f"batch {memory['batch_size']}, {memory['precision']}, {memory['optimizer']}"
+    momentum = " with momentum" if memory["optimizer"] in ("sgd", "rmsprop") else ""
+    setting = f"batch {memory['batch_size']}, {memory['precision']}, {memory['optimizer']}{momentum}"
     cli.row("memory", f"about {size_text(memory['total'])} to train ({setting}): {parts}")
     if largest := total.get("largest_batch"):
-        cli.row("largest batch", f"{largest['batch_size']:,} in {size_text(largest['memory'])}")
+        found = f"{largest['batch_size']:,}" if largest["batch_size"] else "not even one image"
+        cli.row("largest batch", f"{found} in {size_text(largest['memory'])}")
     if "picture" in total:
         cli.row("picture", total["picture"])
 

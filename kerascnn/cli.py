@@ -3,7 +3,6 @@
 Flags come from the app's Recipe and the verbs' parameters through Cyclopts. Results go to stdout, all words to stderr.
 """
 
-import contextlib
 import json
 import os
 import sys
@@ -83,19 +82,26 @@ def row(name, value):
     print(f"{name:<14}\t{value}", flush=True)
 
 
-def require(metrics, requirements):
-    """Raise RequirementError unless every NAME=MIN of `requirements` holds in the dict `metrics`.
+def parse_requirements(texts):
+    """{metric: minimum} from texts NAME=MIN. Raises UsageError for one that is no name and number."""
+    parsed = {}
+    for text in texts:
+        name, _, minimum = text.partition("=")
+        try:
+            parsed[name] = float(minimum)
+        except ValueError:
+            raise UsageError(f"--require {text!r} has no number; write {name or 'accuracy'}=0.99") from None
+    return parsed
 
-    Raises UsageError for a requirement that cannot be read or a metric that is not there.
+
+def require(metrics, requirements):
+    """Raise RequirementError unless each metric reaches its minimum in `requirements`, as parse_requirements gives it.
+
+    metrics: dict; what is no number in it is no metric. Raises UsageError for a metric that is not there.
     """
     numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
-    for text in requirements:
-        name, _, minimum = text.partition("=")
+    for name, minimum in requirements.items():
         if name not in numbers:
-            raise UsageError(f"--require {text!r} names no metric; choose one of {', '.join(numbers)}")
-        with contextlib.suppress(ValueError):
-            minimum = float(minimum)
-        if not isinstance(minimum, float):
-            raise UsageError(f"--require {text!r} has no number; write {name}=0.99")
+            raise UsageError(f"--require names no metric {name!r}; choose one of {', '.join(numbers)}")
         if not numbers[name] >= minimum:
             raise RequirementError(f"{name} is {numbers[name]:.4f}, required {minimum:g}")

@@ -14,31 +14,45 @@ from kerascnn.pictures import figure
 COLOURS = {"image": "#d9d9d9", "maps": "#9ecae1", "numbers": "#fdd0a2"}
 ACROSS = 11.0  # inches of a row of blocks
 HIGHEST = 1.5  # inches of the image's block
-GAP = 0.6  # inches from one row to the next, words included
+GAP = 0.75  # inches from one row to the next, words included
 PLACE = 1.15  # least inches from one block to the next, for the words below it
 
 
 class Block(NamedTuple):
-    """A stage: its name and the shape, (H, W, C) or (C,), that leaves it."""
+    """A stage: its name, the shape, (H, W, C) or (C,), that leaves it, and the stages that it takes from besides."""
 
     name: str
     shape: tuple
+    joins: tuple
 
 
 def blocks(model):
     """The Blocks of a functional model on the way to its logits; auxiliary heads are left out.
 
     Layers are grouped by what stands before the first underscore in their names, with the letter of Inception-v4's
-    modules. Those without weights that only rearrange (normalize, padding, flatten, dropout) are left out, too.
+    modules. Those without weights that only rearrange (normalize, padding, flatten, dropout) are left out, too. A stage
+    joins those from which it takes maps, other than the one before it; their shape is that of the maps it takes.
     """
     logits = model.output["logits"] if isinstance(model.output, dict) else model.output
     silent = layers.ZeroPadding2D | layers.Flatten | layers.Dropout | layers.Cropping2D
-    found = {}
+    shapes, joins, makers = {}, {}, {}
     for layer in keras.Model(model.input, logits).layers:
-        if layer.name != "normalize" and not isinstance(layer, silent):
-            stage = re.match(r"[^_]+(_[a-c](?=\d*_))?", layer.name)[0]
-            found[stage] = tuple(layer.output.shape[1:])
-    return [Block(name, shape) for name, shape in found.items()]
+        taken = [] if isinstance(layer, layers.InputLayer) else keras.tree.flatten(layer.input)
+        if layer.name == "normalize" or isinstance(layer, silent):
+            makers[id(layer.output)] = makers[id(taken[0])]
+            continue
+        stage = re.match(r"[^_]+(_[a-c](?=\d*_))?", layer.name)[0]
+        if stage not in shapes:
+            previous = next(reversed(shapes), None)
+            joins[stage] = []
+        for tensor in taken:
+            source = makers[id(tensor)]
+            if source not in (stage, previous, *joins[stage]):
+                joins[stage].append(source)
+                shapes[source] = tuple(tensor.shape[1:])
+        shapes[stage] = tuple(layer.output.shape[1:])
+        makers[id(layer.output)] = stage
+    return [Block(name, shape, tuple(joins[name])) for name, shape in shapes.items()]
 
 
 def draw_network(model, path):
@@ -86,7 +100,8 @@ def draw_row(axes, row, middle, image_side, goes_on):
         colour = COLOURS["image" if block.name == "image" else "numbers" if flat else "maps"]
         corner = (centre - width / 2, middle - height / 2)
         axes.add_patch(Rectangle(corner, width, height, facecolor=colour, edgecolor="black", linewidth=0.8))
-        words = f"{block.name}\n{' × '.join(map(str, block.shape))}"
+        lines = [block.name, " × ".join(map(str, block.shape)), *(f"+ {name}" for name in block.joins)]
+        words = "\n".join(lines)
         axes.text(centre, middle - HIGHEST / 2 - 0.08, words, ha="center", va="top", fontsize=8)
         if i + 1 < len(row) or goes_on:
             following = width_of(row[i + 1]) / 2 if i + 1 < len(row) else place / 2

@@ -12,17 +12,26 @@ def test_the_blocks_of_vgg16_are_its_stages():
     sides = [("stage1", (112, 112, 64)), ("stage2", (56, 56, 128)), ("stage3", (28, 28, 256))]
     sides += [("stage4", (14, 14, 512)), ("stage5", (7, 7, 512))]
     dense = [("fc1", (4096,)), ("embedding", (4096,)), ("logits", (1000,))]
-    assert blocks(outline("vgg16")) == [("image", (224, 224, 3)), *sides, *dense]
+    expected = [("image", (224, 224, 3)), *sides, *dense]
+    assert blocks(outline("vgg16")) == [(name, shape, ()) for name, shape in expected]
 
 
 def test_the_modules_of_inception_v4_keep_their_letters():
-    found = {name: shape[0] for name, shape in blocks(outline("inception_v4"))}
+    found = {name: shape[0] for name, shape, _ in blocks(outline("inception_v4"))}
     assert list(found)[-7:-2] == ["inception_a", "reduction_a", "inception_b", "reduction_b", "inception_c"]
     assert [found[f"inception_{letter}"] for letter in "abc"] == [35, 17, 8]
 
 
 def test_auxiliary_heads_are_left_out():
-    assert [name for name, _ in blocks(outline("googlenet_aux"))] == [name for name, _ in blocks(outline("googlenet"))]
+    assert blocks(outline("googlenet_aux")) == blocks(outline("googlenet"))
+
+
+def test_a_unets_decoders_join_the_maps_of_its_encoders():
+    found = {block.name: block for block in blocks(outline("unet"))}
+    assert {name: block.joins for name, block in found.items() if block.joins} == {
+        f"decoder{level}": (f"encoder{level}",) for level in (1, 2, 3, 4)
+    }
+    assert found["encoder1"].shape == (256, 256, 64)
 
 
 @pytest.mark.parametrize("name", ["lenet5", "googlenet"])

@@ -32,7 +32,8 @@ def test_show_prints_a_table_and_the_totals_and_draws(tmp_path):
     ran = networks("show", "alexnet", "--memory", "4GiB", "--picture", tmp_path / "alexnet.svg")
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr == ""
-    table, sums = ran.stdout.split("\n\n")
+    title, table, sums = ran.stdout.split("\n\n")
+    assert title == "alexnet: AlexNet in two towers"
     (row,) = [line.split() for line in table.splitlines() if line.startswith("pool5 ")]
     assert row[:7] == ["pool5", "MaxPooling2D", "6", "x", "6", "x", "256"]
     assert row[7:13] == ["9,216", "0", "0", "195", "32", "33"]

@@ -94,7 +94,8 @@ def test_the_call_from_another_program_runs(tmp_path, monkeypatch, capsys):
     (snippet,) = [code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "saved_model.load" in code]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "saved_models").symlink_to(ROOT / "saved_models")
-    cv2.imwrite("digit.png", drawn(8, 0).images[7])
+    (tmp_path / "runs" / "digits").mkdir(parents=True)
+    cv2.imwrite("runs/digits/digit.png", drawn(8, 0).images[7])
     exec(snippet, {})
     name, score = capsys.readouterr().out.split()
     assert name in "0123456789"
