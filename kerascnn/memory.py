@@ -22,9 +22,8 @@ from kerascnn.models.layers import CeilingMaxPooling2D, LocalResponseNormalizati
 from kerascnn.models.lenet_layers import TrainableSubsampling
 from kerascnn.receptive_field import CONVOLUTIONS
 
-# Numbers per parameter: the slots (sgd and rmsprop with momentum), and the intermediate results of all updates at once.
+# Numbers per parameter, with momentum for sgd and rmsprop. Updates hold as many intermediate results, all at once.
 SLOTS = {"sgd": 1, "adam": 2, "adamw": 2, "adagrad": 1, "rmsprop": 2}
-INTERMEDIATE = {"sgd": 1, "adam": 2, "adamw": 2, "adagrad": 1, "rmsprop": 2}
 GRAPH_OF_LAYER = 2**20
 LARGEST_BATCH = 2**20
 SIZES = {"float32": 4, "bfloat16": 2, "float16": 2, "bool": 1}
@@ -54,7 +53,7 @@ def fixed_parts(model, optimizer):
         "parameters": trained + fixed,
         "gradients": trained,
         "optimizer": SLOTS[optimizer] * trained,
-        "update": INTERMEDIATE[optimizer] * trained + halves,
+        "update": SLOTS[optimizer] * trained + halves,
         "graph": GRAPH_OF_LAYER * len(model.layers),
     }
 

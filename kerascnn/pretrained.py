@@ -3,6 +3,9 @@
     model = pretrained("resnet50_v1_5", "resnet50-0676ba61.pth")    a file of torchvision, timm or keras.applications
     model = pretrained("resnet50_v1_5")                             fetched, where there is a network
 
+Which networks such weights fit stands in weight_names.py, in TORCH and KERAS. timm's legacy_seresnet18 and 34 fit
+none of ours: they have a ReLU before squeeze-and-excitation, which the paper has not.
+
 The networks keep their input in [0, 1]: the mean and deviation that the weights expect become the layer `normalize`.
 
 What is changed on the way: PyTorch's kernels (out, in, H, W) turn to (H, W, in, out), its dense kernels (out, in) to
@@ -121,8 +124,9 @@ PARTS = {
 def load_arrays(model, arrays):
     """Put {name: array} of the same network, as torchvision, timm or keras.applications name them, into `model`.
 
-    Raises InputError, before anything is changed, naming the first array that has no place or another shape, with both
-    shapes, or the first weight for which there is none; UsageError when such weights do not fit this network.
+    Raises InputError, before anything is changed, naming the first array that has no place, another shape, with both
+    shapes, or values that no weight has, or the first weight for which there is no array; UsageError when such weights
+    do not fit this network.
     """
     theirs = convention(model, arrays)
     layers = {layer.name: layer for layer in model.layers}
@@ -132,18 +136,16 @@ def load_arrays(model, arrays):
         module, _, part = name.replace("/", ".").rpartition(".")
         if part == "num_batches_tracked" or module.split(".")[0] in ("aux1", "aux2"):
             continue
+        value = checked(np.asarray(value), name, part)
         ours = our_name(module, theirs.rules)
         place = next((f"{ours}/{p}" for p in PARTS.get(part, (part,)) if f"{ours}/{p}" in weights), None)
+        mean = f"{ours}_bn/moving_mean"
         if place:
-            value = arranged(np.asarray(value), layers[ours], part, theirs)
-            if value.shape != weights[place].shape:
-                raise InputError(
-                    f"{name} of shape {value.shape} does not fit {place} of {model.name} "
-                    f"of shape {weights[place].shape}; give weights of the same network"
-                )
-            found[place] = value
-        elif part == "bias" and f"{ours}_bn/moving_mean" in weights:
-            folded[f"{ours}_bn/moving_mean"] = np.asarray(value)
+            check_shape(value, name, shape_in_file(weights[place].shape, part, theirs), place, model.name)
+            found[place] = arranged(value, layers[ours], part, theirs)
+        elif part == "bias" and mean in weights:
+            check_shape(value, name, tuple(weights[mean].shape), mean, model.name)
+            folded[mean] = value
         else:
             raise InputError(f"{name} has no place in {model.name}; give weights of the same network")
     missing = [place for place in weights if place not in found]
@@ -155,10 +157,40 @@ def load_arrays(model, arrays):
         if theirs.epsilon and place.endswith("moving_variance"):
             value = value + (theirs.epsilon - layers[place.split("/")[0]].epsilon)
         weights[place].assign(value)
-    set_statistics(model, *theirs.statistics)
+    if model.input_shape[-1] == len(theirs.statistics[0]):
+        set_statistics(model, *theirs.statistics)
     if theirs.bgr:
         first = next(layer.kernel for layer in model.layers if hasattr(layer, "kernel"))
         first.assign(np.asarray(first)[:, :, ::-1])
+
+
+def checked(value, name, part):
+    """The array as float32. Raises InputError unless all of it are finite numbers, and no variance is below 0."""
+    if value.dtype.kind not in "fiu":
+        raise InputError(f"{name} holds {value.dtype} and no numbers; give a file of weights")
+    value = value.astype(np.float32)
+    if not np.isfinite(value).all():
+        raise InputError(f"{name} holds values that are not finite; give weights of a finished training")
+    if part in ("running_var", "moving_variance") and (value < 0).any():
+        raise InputError(f"{name} holds a variance below 0; give weights of a finished training")
+    return value
+
+
+def shape_in_file(shape, part, theirs):
+    """The shape that an array of theirs has for a weight of ours of this shape."""
+    if part not in ("weight", "kernel") or not theirs.channels_first:
+        return tuple(shape)
+    return tuple(shape[axis] for axis in {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[len(shape)])
+
+
+def check_shape(value, name, shape, place, network):
+    """Raise InputError unless the array has this shape; a dense kernel may come as a convolution of the whole map."""
+    as_convolution = len(shape) == 2 and value.ndim == 4 and (len(value), value[0].size) == shape
+    if value.shape != shape and not as_convolution:
+        raise InputError(
+            f"{name} of shape {value.shape} does not fit {place} of {network}, for which the file must have {shape}; "
+            "give weights of the same network"
+        )
 
 
 def set_statistics(model, mean, deviation):
@@ -166,6 +198,8 @@ def set_statistics(model, mean, deviation):
     normalize = model.get_layer("normalize")
     normalize.scale = [1 / d for d in deviation]
     normalize.offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
+    # Traced functions have the old numbers in them.
+    model.train_function = model.test_function = model.predict_function = None
 
 
 def arranged(value, layer, part, theirs):
@@ -173,7 +207,7 @@ def arranged(value, layer, part, theirs):
     if part not in ("weight", "kernel") or not theirs.channels_first or value.ndim == 1:
         return value
     if len(layer.kernel.shape) == 4:
-        return value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
+        return value.transpose(2, 3, 1, 0)
     value = value.reshape(value.shape[0], -1)
     before = layer.input._keras_history.operation
     if type(before).__name__ == "Dropout":

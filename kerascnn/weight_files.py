@@ -5,9 +5,7 @@ executed.
 """
 
 import hashlib
-import pickle
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +27,11 @@ def read_weights(path):
     check_digits(path)
     try:
         return READERS[path.suffix](path)
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
+    except UsageError:
+        raise
+    # The readers of foreign formats fail in every way, also with exceptions that are their own.
+    except Exception as error:
+        reason = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines() or [type(error).__name__]
         raise InputError(f"{path} is damaged or holds more than weights ({reason[0]}); download it again") from None
 
 
@@ -76,8 +77,16 @@ def read_h5(path):
     def visit(name, node):
         if isinstance(node, h5py.Dataset) and not name.startswith("optimizer_weights/"):
             parts = name.removeprefix("model_weights/").split("/")
+            if parts[0] in ("layers", "_layer_checkpoint_dependencies"):
+                raise UsageError(
+                    f"{path} comes from Keras 3's save_weights and has no names of layers; give a file of "
+                    "keras.applications, or one of model.save that ends in .h5"
+                )
             weight = re.sub(r"^.*_([Wb])_\d+$", r"\1", parts[-1].split(":")[0])
-            arrays[f"{parts[0]}/{OLD_NAMES.get(weight, weight)}"] = node[()]
+            key = f"{parts[0]}/{OLD_NAMES.get(weight, weight)}"
+            if key in arrays:
+                raise ValueError(f"two arrays are {key}")
+            arrays[key] = node[()]
 
     with h5py.File(path) as file:
         file.visititems(visit)
@@ -92,7 +101,10 @@ def read_pth(path):
             f"{path} needs the package torch; install it, or convert the file to .safetensors where torch is"
         ) from None
     state = torch.load(path, map_location="cpu", weights_only=True)
-    return {name: tensor.numpy() for name, tensor in state.get("state_dict", state).items()}
+    if not isinstance(state, dict):
+        raise ValueError(f"a {type(state).__name__} and no state dict")
+    state = next((state[key] for key in ("state_dict", "model") if isinstance(state.get(key), dict)), state)
+    return {name: tensor.detach().float().numpy() for name, tensor in state.items()}
 
 
 READERS = {".safetensors": read_safetensors, ".npz": read_npz, ".h5": read_h5, ".pth": read_pth, ".pt": read_pth}

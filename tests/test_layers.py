@@ -215,3 +215,10 @@ def test_batch_renormalisation_begins_as_batch_normalisation_with_its_gradient()
 def test_a_schedule_that_ends_before_it_begins_is_refused():
     with pytest.raises(ValueError, match=r"^begin 10, r_end 5, .* are no schedule; use begin below both ends"):
         BatchRenormalization(begin=10, r_end=5)
+
+
+def test_layers_refuse_what_they_cannot_do():
+    with pytest.raises(ValueError, match="^size is 4; give an odd number of neighbouring channels$"):
+        LocalResponseNormalization(size=4)
+    with pytest.raises(ValueError, match=r"^strides \(3, 3\) are larger than the windows \(2, 2\); use smaller ones$"):
+        CeilingMaxPooling2D(2, 3)

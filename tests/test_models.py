@@ -15,6 +15,7 @@ from tests.catalogue import CATALOGUE, SMALL
 
 SEGMENTATION = {name for name, family in MODELS.items() if family == "unet"}
 GLOBALLY_POOLED = (
+    "googlenet",
     "googlenet_bn",
     "inception_v4",
     "plain18",
@@ -210,7 +211,7 @@ def test_normalize_is_fixed_and_comes_before_every_weight(row):
 @every_row
 def test_a_wrong_input_shape_is_refused_with_the_smallest_size(row):
     build = builder(row.name)
-    for shape in [(0, 0, row.input_shape[-1]), row.input_shape[:2]]:
+    for shape in [(0, 0, row.input_shape[-1]), row.input_shape[:2], (*row.input_shape[:2], 0)]:
         with pytest.raises(
             ValueError, match=rf"^input shape .* does not fit {row.name}; use .* at least \d+ x \d+ pix"
         ):
@@ -222,6 +223,7 @@ def test_a_wrong_input_shape_is_refused_with_the_smallest_size(row):
     [
         *(("simple_cnn", 10), ("lenet5", 12), ("lenet5_1998", 12), ("lenet_homework", 16), ("vgg_digits", 12)),
         *(("convnetjs", 8), ("alexnet", 67), ("alexnet_2014", 63), ("zfnet", 63), ("vgg11", 32), ("inception_v4", 75)),
+        *(("googlenet", 31), ("googlenet_bn", 15), ("se_resnet18", 3), ("senet154", 3)),
     ],
 )
 def test_the_smallest_size_that_is_named_is_the_smallest_that_works(name, size):

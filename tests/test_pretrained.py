@@ -31,7 +31,7 @@ def torch_names(model):
             part = f"bn{part[4]}" if part in ("conv1_bn", "conv2_bn") else part
             name = f"layer{stage[-1]}.{int(block[-1]) - 1}.{part}"
         for weight in layer.weights:
-            value = draw.normal(size=weight.shape).astype(np.float32)
+            value = np.abs(draw.normal(size=weight.shape)).astype(np.float32)
             if weight.name == "kernel":
                 value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
             part = {"kernel": "weight", "gamma": "weight", "bias": "bias", "beta": "bias"}.get(weight.name)
@@ -96,7 +96,7 @@ def test_the_unet_of_brain_segmentation_pytorch_fits():
         shapes |= {f"upconv{level}.weight": (2 * maps, maps, 2, 2), f"upconv{level}.bias": (maps,)}
     shapes |= {"conv.weight": (1, 32, 1, 1), "conv.bias": (1,)}
     draw = np.random.default_rng(0)
-    arrays = {name: draw.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    arrays = {name: draw.random(shape, np.float32) for name, shape in shapes.items()}
     model = builder("unet_buda")()
     load_arrays(model, arrays)
     np.testing.assert_array_equal(model.get_layer("decoder2_up").kernel, arrays["upconv2.weight"].transpose(2, 3, 1, 0))
@@ -104,16 +104,40 @@ def test_the_unet_of_brain_segmentation_pytorch_fits():
     np.testing.assert_array_equal(model.get_layer("normalize")(x), x)
 
 
-def test_the_first_mismatch_is_named_with_both_shapes_and_nothing_is_changed(resnet18):
-    arrays = torch_names(resnet18)
+def test_statistics_reach_what_was_traced_before(resnet18):
+    x = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
+    model = builder("resnet18")((32, 32, 3))
+    model.predict(x, verbose=0)
+    load_arrays(model, mild(torch_names(resnet18)))
+    np.testing.assert_allclose(model.predict(x, verbose=0), model(x).numpy(), rtol=1e-4)
+
+
+def mild(arrays):
+    """The arrays with weights so small that nothing grows without bounds."""
+    return {name: np.float32(0.02) * value for name, value in arrays.items()}
+
+
+FAULTS = [
+    (
+        "layer3.0.conv2.weight",
+        np.zeros((256, 128, 3, 3)),
+        r"of shape \(256, 128, 3, 3\) does not fit stage3_block1_conv2/kernel of resnet18, "
+        r"for which the file must have \(256, 256, 3, 3\); give weights of the same network$",
+    ),
+    ("fc.weight", np.zeros((10, 512)), r"of shape \(10, 512\) does not fit .* the file must have \(1000, 512\)"),
+    ("fc.weight", np.array(1.0), r"of shape \(\) does not fit"),
+    ("conv1.bias", np.zeros(1), r"of shape \(1,\) does not fit stem_conv_bn/moving_mean .* must have \(64,\)"),
+    ("fc.bias", np.full(1000, "a"), r"holds <U1 and no numbers"),
+    ("fc.bias", np.full(1000, np.nan), r"holds values that are not finite"),
+    ("bn1.running_var", np.full(64, -1.0), r"holds a variance below 0"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "message"), FAULTS, ids=range(len(FAULTS)))
+def test_what_does_not_fit_is_named_and_nothing_is_changed(resnet18, name, value, message):
     before = [w.numpy() for w in resnet18.weights]
-    arrays["layer3.0.conv2.weight"] = np.zeros((256, 128, 3, 3), np.float32)
-    message = (
-        r"^layer3.0.conv2.weight of shape \(3, 3, 128, 256\) does not fit stage3_block1_conv2/kernel of resnet18 "
-        r"of shape \(3, 3, 256, 256\); give weights of the same network$"
-    )
-    with pytest.raises(InputError, match=message):
-        load_arrays(resnet18, arrays)
+    with pytest.raises(InputError, match=rf"^{name} {message}"):
+        load_arrays(resnet18, {**torch_names(resnet18), name: value})
     for weight, old in zip(resnet18.weights, before, strict=True):
         np.testing.assert_array_equal(weight.numpy(), old)
 
@@ -147,6 +171,12 @@ def test_a_file_that_is_damaged_or_not_what_its_name_says_is_refused(tmp_path):
         InputError, match=r"is damaged \(SHA-256 [0-9a-f]{8}…, its name says f37072fd\); download it again$"
     ):
         read_weights(path)
+
+
+def test_a_file_of_keras_3s_save_weights_is_told_apart(tmp_path):
+    builder("lenet5")().save_weights(tmp_path / "lenet5.weights.h5")
+    with pytest.raises(UsageError, match=r"comes from Keras 3's save_weights and has no names of layers; give a file"):
+        read_weights(tmp_path / "lenet5.weights.h5")
 
 
 def test_a_pickle_is_never_executed(tmp_path):
@@ -260,9 +290,18 @@ try:
 except InputError as error:
     print(error)
 print(pathlib.Path("harm").exists())
+for number, content in enumerate(([1, 2], {"a": 3}, {"state_dict": {"b": torch.ones(2, dtype=torch.bfloat16)}})):
+    torch.save(content, f"{number}.pth")
+    try:
+        print({name: value.tolist() for name, value in read_weights(f"{number}.pth").items()})
+    except InputError as error:
+        print(error)
 """
     ran = in_bench_environment(code, tmp_path)
-    values, refusal, harmed = ran.stdout.splitlines()
+    values, refusal, harmed, of_list, of_number, nested = ran.stdout.splitlines()
     assert values == "[0.0, 1.0, 2.0]"
     assert refusal.startswith("bad.pth is damaged or holds more than weights")
     assert harmed == "False"
+    assert of_list.startswith("0.pth is damaged or holds more than weights (a list and no state dict)")
+    assert of_number.startswith("1.pth is damaged or holds more than weights (")
+    assert nested == "{'b': [1.0, 1.0]}"

@@ -74,7 +74,7 @@ MODELS = {
 def check_name(name):
     """Raise UsageError unless `name` is a key of MODELS; the message lists the near matches, or all names."""
     if name not in MODELS:
-        choices = difflib.get_close_matches(name, MODELS, n=5) or sorted(MODELS)
+        choices = difflib.get_close_matches(name.lower(), MODELS, n=5) or sorted(MODELS)
         raise UsageError(
             f"unknown model {name!r}; choose one of {', '.join(choices)} (`python -m apps.networks list` has all)"
         )

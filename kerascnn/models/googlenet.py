@@ -4,7 +4,8 @@ Paper   Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke & Rabinovi
         figures 2 and 3.
 Idea    Look at several scales at once and let the next layer choose. 1×1 convolutions first make the maps fewer, so
         that this costs a tenth of AlexNet's weights.
-Input   (B, H, W, C) float32 in [0, 1], any size; `googlenet_aux` at least 79 × 79, since its heads are dense.
+Input   (B, H, W, C) float32 in [0, 1], at least 31 × 31, `googlenet_bn` 15 × 15; `googlenet_aux` at least 79 × 79 and
+        of known size, since its heads are dense.
 Output  (B, num_classes) float32 logits; `googlenet_aux` {"logits", "aux1_logits", "aux2_logits"}, weighed 1, 0.3, 0.3.
 
 For a 224 × 224 image; all maximum pooling is 3×3 with stride 2 and rounds up:
@@ -125,7 +126,7 @@ def auxiliary_head(x, num_classes, name):
 
 def googlenet(input_shape=(224, 224, 3), num_classes=1000):
     """GoogLeNet without auxiliary heads, 6,998,552 trainable parameters."""
-    check_channels(input_shape, "googlenet")
+    check_channels(input_shape, "googlenet", 31)
     image = keras.Input(input_shape, name="image")
     logits = head(trunk(image, batch_norm=False)["inception5b"], num_classes, 0.4)
     return keras.Model(image, logits, name="googlenet")
@@ -146,7 +147,7 @@ def googlenet_aux(input_shape=(224, 224, 3), num_classes=1000):
 
 def googlenet_bn(input_shape=(224, 224, 3), num_classes=1000):
     """GoogLeNet with batch normalisation as in torchvision, 6,624,904 trainable parameters."""
-    check_channels(input_shape, "googlenet_bn")
+    check_channels(input_shape, "googlenet_bn", 15)
     image = keras.Input(input_shape, name="image")
     logits = head(trunk(image, batch_norm=True)["inception5b"], num_classes, 0.2)
     return keras.Model(image, logits, name="googlenet_bn")

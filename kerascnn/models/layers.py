@@ -34,6 +34,8 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def __init__(self, size=5, k=2.0, alpha=1e-4, beta=0.75, **kwargs):
         super().__init__(**kwargs)
+        if size < 1 or size % 2 == 0:
+            raise ValueError(f"size is {size}; give an odd number of neighbouring channels")
         self.size, self.k, self.alpha, self.beta = size, k, alpha, beta
 
     def build(self, input_shape):
@@ -53,8 +55,14 @@ class LocalResponseNormalization(keras.layers.Layer):
 class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
     """Maximum pooling without padding whose last window may hang over the edge, as Caffe rounds sizes up.
 
-    (B, H, W, C) float -> (B, ceil((H - pool_size) / strides) + 1, the same of W, C).
+    (B, H, W, C) float -> (B, ceil((H - pool_size) / strides) + 1, the same of W, C); strides at most pool_size, or a
+    window could lie outside altogether.
     """
+
+    def __init__(self, *arguments, **kwargs):
+        super().__init__(*arguments, **kwargs)
+        if any(stride > size for stride, size in zip(self.strides, self.pool_size, strict=True)):
+            raise ValueError(f"strides {self.strides} are larger than the windows {self.pool_size}; use smaller ones")
 
     def call(self, x):
         over = [(0, 0), *((0, stride - 1) for stride in self.strides), (0, 0)]
@@ -171,19 +179,20 @@ class ZeroPadShortcut(keras.layers.Layer):
 
 def check_size(input_shape, minimum, name):
     """Raise ValueError unless input_shape is (height, width, channels), all known, with at least `minimum` pixels."""
-    if len(input_shape) != 3 or None in input_shape or min(input_shape[:2]) < minimum:
+    if len(input_shape) != 3 or None in input_shape or min(input_shape[:2]) < minimum or input_shape[2] < 1:
         raise ValueError(
             f"input shape {tuple(input_shape)} does not fit {name}; "
             f"use (height, width, channels) with at least {minimum} x {minimum} pixels"
         )
 
 
-def check_channels(input_shape, name):
-    """Raise ValueError unless input_shape is (height, width, channels) with channels known; None is any size."""
-    if len(input_shape) != 3 or not input_shape[2] or 0 in input_shape:
+def check_channels(input_shape, name, minimum=1):
+    """Raise ValueError unless input_shape is (height, width, channels), each side None or at least `minimum` pixels."""
+    fits = len(input_shape) == 3 and input_shape[2] and input_shape[2] > 0
+    if not fits or any(side is not None and side < minimum for side in input_shape[:2]):
         raise ValueError(
-            f"input shape {tuple(input_shape)} does not fit {name}; "
-            f"use (height, width, channels) with at least 1 x 1 pixels, or (None, None, channels)"
+            f"input shape {tuple(input_shape)} does not fit {name}; use (height, width, channels) "
+            f"with at least {minimum} x {minimum} pixels, or (None, None, channels)"
         )
 
 

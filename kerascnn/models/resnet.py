@@ -85,9 +85,9 @@ def stem(x):
     return layers.MaxPooling2D(3, 2, name="pool")(layers.ZeroPadding2D(1, name="pool_pad")(x))
 
 
-def resnet(block, depths, input_shape, num_classes, name, stem=stem, dropout=0.0):
-    """The skeleton of every ResNet for ImageNet; senet.py passes its own block and stem, and dropout at the end."""
-    check_channels(input_shape, name)
+def resnet(block, depths, input_shape, num_classes, name, stem=stem, dropout=0.0, minimum=1):
+    """The skeleton of every ResNet for ImageNet; senet.py passes its own block, stem and dropout at the end."""
+    check_channels(input_shape, name, minimum)
     image = keras.Input(input_shape, name="image")
     x = stem(Normalize()(image))
     for stage, depth in enumerate(depths, 1):

@@ -30,7 +30,7 @@ from kerascnn.models.resnet import basic_convs, bottleneck_convs, conv_bn, relu,
 def squeeze_excitation(x, name, ratio=16):
     """Scale each channel by what all channel means together say of it: (H, W, C) → (H, W, C)."""
     s = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
-    s = layers.Dense(x.shape[-1] // ratio, activation="relu", name=f"{name}_reduce")(s)
+    s = layers.Dense(max(1, x.shape[-1] // ratio), activation="relu", name=f"{name}_reduce")(s)
     s = layers.Dense(x.shape[-1], activation="sigmoid", name=f"{name}_excite")(s)
     return layers.Multiply(name=f"{name}_scale")([x, s])
 
@@ -73,29 +73,31 @@ def grouped_bottleneck(x, filters, strides, name):
 
 def se_resnet18(input_shape=(224, 224, 3), num_classes=1000):
     """SE-ResNet-18, 11,778,592 trainable parameters."""
-    return resnet(se_basic, (2, 2, 2, 2), input_shape, num_classes, "se_resnet18", stem)
+    return resnet(se_basic, (2, 2, 2, 2), input_shape, num_classes, "se_resnet18", stem, minimum=3)
 
 
 def se_resnet34(input_shape=(224, 224, 3), num_classes=1000):
     """SE-ResNet-34, 21,958,868 trainable parameters."""
-    return resnet(se_basic, (3, 4, 6, 3), input_shape, num_classes, "se_resnet34", stem)
+    return resnet(se_basic, (3, 4, 6, 3), input_shape, num_classes, "se_resnet34", stem, minimum=3)
 
 
 def se_resnet50(input_shape=(224, 224, 3), num_classes=1000):
     """SE-ResNet-50, 28,088,024 trainable parameters."""
-    return resnet(se_bottleneck, (3, 4, 6, 3), input_shape, num_classes, "se_resnet50", stem)
+    return resnet(se_bottleneck, (3, 4, 6, 3), input_shape, num_classes, "se_resnet50", stem, minimum=3)
 
 
 def se_resnet101(input_shape=(224, 224, 3), num_classes=1000):
     """SE-ResNet-101, 49,326,872 trainable parameters."""
-    return resnet(se_bottleneck, (3, 4, 23, 3), input_shape, num_classes, "se_resnet101", stem)
+    return resnet(se_bottleneck, (3, 4, 23, 3), input_shape, num_classes, "se_resnet101", stem, minimum=3)
 
 
 def se_resnet152(input_shape=(224, 224, 3), num_classes=1000):
     """SE-ResNet-152, 66,821,848 trainable parameters."""
-    return resnet(se_bottleneck, (3, 8, 36, 3), input_shape, num_classes, "se_resnet152", stem)
+    return resnet(se_bottleneck, (3, 8, 36, 3), input_shape, num_classes, "se_resnet152", stem, minimum=3)
 
 
 def senet154(input_shape=(224, 224, 3), num_classes=1000):
     """SENet-154, 115,088,984 trainable parameters."""
-    return resnet(grouped_bottleneck, (3, 8, 36, 3), input_shape, num_classes, "senet154", deep_stem, dropout=0.2)
+    return resnet(
+        grouped_bottleneck, (3, 8, 36, 3), input_shape, num_classes, "senet154", deep_stem, dropout=0.2, minimum=3
+    )
