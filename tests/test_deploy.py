@@ -118,11 +118,12 @@ def snippet(word):
 
 @pytest.fixture
 def picture(tmp_path, monkeypatch):
-    """A picture called digit.png in the working folder, and what the shipped model says of it."""
+    """A picture where `make run` leaves one, and what the shipped model says of it."""
     monkeypatch.chdir(tmp_path)
-    cv2.imwrite("digit.png", drawn(8, 0).images[7])
+    Path("runs/digits").mkdir(parents=True)
+    cv2.imwrite("runs/digits/digit.png", drawn(8, 0).images[7])
     answer = load_signatures(latest_version(MODELS / "digits"))["predict_bytes"](
-        image_bytes=tf.constant([Path("digit.png").read_bytes()])
+        image_bytes=tf.constant([Path("runs/digits/digit.png").read_bytes()])
     )
     return answer["class_name"].numpy()[0].decode(), float(answer["score"][0])
 
