@@ -19,6 +19,7 @@ import tensorflow as tf
 from kerascnn.decoding import prepare_bytes
 from kerascnn.errors import InputError
 from kerascnn.files import write_json
+from kerascnn.folding import folded
 from kerascnn.parity import parity
 
 
@@ -42,7 +43,8 @@ def export_classifier(model, prepare, class_names, folder, card, warmup_images):
     top_scores (B, K) in falling order. Where valid is False all numbers are 0, class_id is -1 and names are empty.
 
     The version holds `assets.extra/card.json` and `assets.extra/tf_serving_warmup_requests` besides. Computation is in
-    float32 whatever the precision of training was. A failed export leaves nothing; no version is ever overwritten.
+    float32 whatever the precision of training was, and batch normalisation is folded away. A failed export leaves
+    nothing; no version is ever overwritten.
 
     Raises ValueError when the class names do not fit the logits, InputError when `folder` cannot be written to, and
     RuntimeError when a consumer cannot read what was written or its probabilities differ by more than 1e-5.
@@ -50,25 +52,39 @@ def export_classifier(model, prepare, class_names, folder, card, warmup_images):
     if len(class_names) != model.output_shape[-1]:
         raise ValueError(f"{len(class_names)} class names do not fit {model.output_shape[-1]} logits; name each once")
     network, folder = in_float32(model), Path(folder).resolve()
+    with tf.device("CPU"):
+        prepared = prepare(tf.constant(warmup_images)).numpy()
+    endpoints = signatures(folded(network), prepare, class_names, prepared.shape[1:])
+    inputs = dict.fromkeys(endpoints, prepared)
+    inputs["serving_default"] = np.asarray(warmup_images)
+    inputs["predict_bytes"] = np.array([tf.io.encode_png(image).numpy() for image in warmup_images])
+    compared = {name: inputs[name] for name in ("serving_default", "predict_bytes", "probabilities")}
+    preparation = f"{prepare.__name__}: {prepare.__doc__.splitlines()[0]}"
+    facts = {"class_names": list(class_names), "preparation": preparation}
+    return write_version(
+        endpoints, inputs, lambda *place: parity("classifier", network, *place, compared), folder, card | facts
+    )
+
+
+def write_version(endpoints, inputs, compare, folder, card):
+    """Write a SavedModel of `endpoints` as the next version in `folder`; the path of that version's folder.
+
+    endpoints: by signature name, the function that answers and the tf.TensorSpec of its input. inputs: an input for
+    each, the first of which becomes its warm-up request. compare(version folder, folder for scratch files) -> what
+    card.json says of parity; it raises where consumers disagree, and then nothing is left.
+    """
     with work_folder(folder) as work:
         version = work / "saved_model"
-        with tf.device("CPU"):
-            prepared = prepare(tf.constant(warmup_images)).numpy()
-        endpoints = signatures(network, prepare, class_names, prepared.shape[1:])
         archive = keras.export.ExportArchive()
         for name, (answer, spec) in endpoints.items():
             archive.add_endpoint(name, answer, [spec])
         archive.write_out(str(version), verbose=False)
-
-        inputs = dict.fromkeys(endpoints, prepared)
-        inputs["serving_default"] = np.asarray(warmup_images)
-        inputs["predict_bytes"] = np.array([tf.io.encode_png(image).numpy() for image in warmup_images])
-        differences = parity(network, version, work, inputs)
+        differences = compare(version, work)
         extra = version / "assets.extra"
         extra.mkdir()
         specs = {name: spec for name, (_, spec) in endpoints.items()}
         write_warmup(extra / "tf_serving_warmup_requests", folder.name, specs, inputs)
-        write_json(extra / "card.json", card | own_facts(prepare, class_names, specs, differences))
+        write_json(extra / "card.json", card | own_facts(specs, differences))
         return published(version, folder)
 
 
@@ -170,11 +186,9 @@ def write_warmup(path, model_name, specs, inputs):
             writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
 
 
-def own_facts(prepare, class_names, specs, differences):
-    """What the model card says besides the caller's part."""
+def own_facts(specs, differences):
+    """What the card of every SavedModel says besides the caller's part."""
     return {
-        "class_names": list(class_names),
-        "preparation": f"{prepare.__name__}: {prepare.__doc__.splitlines()[0]}",
         "inputs": {
             name: {"name": spec.name, "dtype": spec.dtype.name, "shape": spec.shape.as_list()}
             for name, spec in specs.items()

@@ -7,24 +7,46 @@ import sys
 import keras
 import numpy as np
 
-# Programs that answer inputs.npz in a process of their own. `keras` gives what the others are compared with; the other
-# two import TensorFlow alone. Each writes the probabilities by signature to <its name>.npz.
-CONSUMERS = {
-    "keras": """
+# Programs that answer inputs.npz in a process of their own. One of REFERENCES, which know Keras and our code, gives
+# what the others are compared with; those import TensorFlow alone. Each writes, by signature, the output whose name
+# begins with `probabilit` to <its name>.npz.
+REFERENCES = {
+    "classifier": """
 import importlib, sys, keras, numpy as np
 for module in sys.argv[2:]:
     importlib.import_module(module)
 model = keras.saving.load_model("model.keras")
-logits = model.predict(np.load("inputs.npz")["probabilities"], verbose=0)
-np.savez("keras.npz", probabilities=keras.ops.softmax(logits))
+inputs = np.load("inputs.npz")
+logits = model.predict(inputs["probabilities"], verbose=0)
+np.savez("keras.npz", **dict.fromkeys(inputs, keras.ops.softmax(logits)))
 """,
+    "segmenter": """
+import importlib, json, sys, keras, numpy as np, tensorflow as tf
+for module in sys.argv[2:]:
+    importlib.import_module(module)
+from kerascnn.segmentation import network_probabilities, probabilities
+model = keras.saving.load_model("model.keras")
+inputs = np.load("inputs.npz")
+side, mirror = model.input_shape[1], json.load(open("mirror.json"))
+def maps(volumes):
+    return np.stack([probabilities(model, tf.constant(volume), side, mirror) for volume in volumes])
+answers = {"probabilities": network_probabilities(model, inputs["probabilities"], mirror)}
+answers["serving_default"] = maps(inputs["serving_default"][:, np.newaxis])[:, 0]
+answers["predict_volume"] = maps(inputs["predict_volume"])
+if "predict_bytes" in inputs:
+    answers["predict_bytes"] = answers["serving_default"]
+np.savez("keras.npz", **answers)
+""",
+}
+CONSUMERS = {
     "saved_model": """
 import sys, numpy as np, tensorflow as tf
 signatures = tf.saved_model.load(sys.argv[1]).signatures
 answers = {}
 for name, value in np.load("inputs.npz").items():
     (key,) = signatures[name].structured_input_signature[1]
-    answers[name] = signatures[name](**{key: tf.constant(value)})["probabilities"].numpy()
+    outputs = signatures[name](**{key: tf.constant(value)})
+    answers[name] = next(value for key, value in outputs.items() if key.startswith("probabilit")).numpy()
 np.savez("saved_model.npz", **answers)
 """,
     "session": """
@@ -34,20 +56,21 @@ with tf.Graph().as_default(), tf.compat.v1.Session() as session:
     signatures = tf.compat.v1.saved_model.load(session, ["serve"], sys.argv[1]).signature_def
     for name, value in np.load("inputs.npz").items():
         (source,) = signatures[name].inputs.values()
-        answers[name] = session.run(signatures[name].outputs["probabilities"].name, {source.name: value})
+        (output,) = (value for key, value in signatures[name].outputs.items() if key.startswith("probabilit"))
+        answers[name] = session.run(output.name, {source.name: value})
 np.savez("session.npz", **answers)
 """,
 }
 
 
-def parity(network, version, work, inputs):
+def parity(reference, network, version, work, inputs):
     """How far each consumer's probabilities lie from Keras's at most, over every signature that gives them.
 
-    Raises RuntimeError when a consumer fails or differs by more than 1e-5.
+    reference: a key of REFERENCES. inputs: {signature: array} of the signatures to compare. Raises RuntimeError when a
+    consumer fails or differs by more than 1e-5.
     """
     network.save(work / "model.keras")
-    compared = ("serving_default", "predict_bytes", "probabilities")
-    np.savez(work / "inputs.npz", **{name: inputs[name] for name in compared})
+    np.savez(work / "inputs.npz", **inputs)
     config = network.to_json()
     modules = {value.__module__ for name, value in keras.saving.get_custom_objects().items() if name in config}
     environment = {
@@ -65,16 +88,16 @@ def parity(network, version, work, inputs):
             stderr=subprocess.PIPE,
             text=True,
         )
-        for name, program in CONSUMERS.items()
+        for name, program in {"keras": REFERENCES[reference], **CONSUMERS}.items()
     }
     complaints = {name: process.communicate()[1] for name, process in running.items()}
     for name, process in running.items():
         if process.returncode:
             raise RuntimeError(f"{name} cannot answer the exported model:\n{complaints[name][-2000:]}")
+    expected = np.load(work / "keras.npz")
     answers = {name: np.load(work / f"{name}.npz") for name in CONSUMERS}
-    expected = answers.pop("keras")["probabilities"]
     differences = {
-        name: max(float(np.abs(answer[signature] - expected).max()) for signature in compared)
+        name: max(float(np.abs(answer[signature] - expected[signature]).max()) for signature in inputs)
         for name, answer in answers.items()
     }
     for name, difference in differences.items():

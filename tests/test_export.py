@@ -80,6 +80,7 @@ def _quick_consumers(monkeypatch):
     program = "import numpy as np; np.savez('{}.npz', **dict.fromkeys({}, np.full((1, 10), 0.1)))"
     names = ["serving_default", "predict_bytes", "probabilities"]
     monkeypatch.setattr(parity, "CONSUMERS", {name: program.format(name, names) for name in parity.CONSUMERS})
+    monkeypatch.setitem(parity.REFERENCES, "classifier", program.format("keras", names))
 
 
 def exported(model, folder):

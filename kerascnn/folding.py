@@ -1,0 +1,62 @@
+"""Batch normalisation folded into the convolution before it, for inference.
+
+At inference, batch normalisation is one scale and one offset per channel, which a convolution can do by itself:
+conv(x, K) * s + o = conv(x, K * s) + o with s = gamma / sqrt(variance + epsilon) and o = beta + (bias - mean) * s
+(Jacob et al., 2018, arXiv:1712.05877, section 3.2). TensorFlow folds only weights that are constants, which those of a
+SavedModel are not.
+"""
+
+import keras
+import numpy as np
+
+from kerascnn.models.layers import GroupedConv2D
+
+CONVOLUTIONS = (keras.layers.Conv2D, GroupedConv2D)
+
+
+def folded(model):
+    """A model of the same outputs, up to rounding, without the batch normalisations that follow a convolution directly.
+
+    model: a Functional model whose weights are final; it is left as it is. Layers keep their names. Returns `model`
+    itself when there is nothing to fold.
+    """
+    pairs = {before.name: layer for layer in model.layers for before in convolution_before(layer)}
+    if not pairs:
+        return model
+    gone = {norm.name for norm in pairs.values()}
+
+    def copy(layer):
+        options = {"use_bias": True} if layer.name in pairs else {}
+        return type(layer).from_config({**layer.get_config(), **options})
+
+    def call(layer, x, *arguments, **options):
+        return x if layer.name in gone else layer(x, *arguments, **options)
+
+    result = keras.models.clone_model(model, clone_function=copy, call_function=call)
+    for layer in result.layers:
+        if not layer.weights:
+            continue
+        weights = model.get_layer(layer.name).get_weights()
+        layer.set_weights(absorbed(weights, pairs[layer.name]) if layer.name in pairs else weights)
+    return result
+
+
+def convolution_before(layer):
+    """[the convolution whose output goes into `layer`, a batch normalisation, and nowhere else], or []."""
+    if not isinstance(layer, keras.layers.BatchNormalization):
+        return []
+    before = layer.input._keras_history.operation
+    alone = isinstance(before, CONVOLUTIONS) and len(before._outbound_nodes) == 1
+    linear = alone and getattr(before, "activation", None) in (None, keras.activations.linear)
+    return [before] if linear else []
+
+
+def absorbed(weights, norm):
+    """[kernel, bias] of a convolution that does the work of the batch normalisation behind it, too."""
+    kernel, bias = weights if len(weights) == 2 else (weights[0], 0.0)
+    mean, variance = (value.numpy().astype(np.float64) for value in (norm.moving_mean, norm.moving_variance))
+    scale = 1 / np.sqrt(variance + norm.epsilon)
+    if norm.gamma is not None:
+        scale = scale * norm.gamma.numpy()
+    offset = (bias - mean) * scale + (0.0 if norm.beta is None else norm.beta.numpy())
+    return [(kernel * scale).astype(np.float32), offset.astype(np.float32)]
