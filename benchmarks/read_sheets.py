@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 from kerascnn import cli, datasets
 from kerascnn.datasets.digit_sheets import compose_sheet
 from kerascnn.pictures import save_picture
-from kerascnn.saved_model import latest_version, local_classifier
+from kerascnn.saved_model import latest_version, local_model
 from kerascnn.sheets import annotate, read_page
 
 
@@ -52,7 +52,7 @@ def main(
     from kerascnn.run import provenance
 
     version = latest_version(model)
-    classify = local_classifier(version)
+    classify = local_model(version)
     examples = getattr(datasets.load("mnist"), split)
     figures = {}
     for hard in (False, True):

@@ -48,6 +48,18 @@ def memory(result):
     return ", ".join(f"{name} {error:.2f}" for name, error in errors.items())
 
 
+def speed(result):
+    words = []
+    for kind, what in (("inference", "one image"), ("training", "a step of 8")):
+        each = ", ".join(f"{name} {row[kind]['ratio']:.2f}" for name, row in result["networks"].items())
+        words.append(f"{what} {result[f'median_{kind}_ratio']:.2f} ({each})")
+    return "; ".join(words)
+
+
+def differences(result):
+    return f"{result['networks']} networks, at most {result['worst']:.1e}"
+
+
 # the table's first column, the file with the figures, and what the second column says of them
 ROWS = [
     ("`lenet5`, test error on MNIST, mean ± sd over seeds", "lenet5", seeds),
@@ -71,6 +83,8 @@ ROWS = [
     ("one PNG through the REST server on loopback, median", "serving_latency", lambda r: f"{r['median']:.1f} ms"),
     ("`python -m apps.digits --help`, median", "help_latency", lambda r: f"{r['median']:.2f} s"),
     ("memory of training, measured over forecast, adam in float32", "memory_forecast", memory),
+    ("time over PyTorch's on the same two cores, medians, float32", "network_speed", speed),
+    ("logits against reference implementations with the same weights", "parity", differences),
     ("digits read on composed sheets of test digits", "read_sheets", sheets),
 ]
 

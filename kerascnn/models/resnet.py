@@ -33,7 +33,7 @@ def conv_bn(x, filters, size, strides=1, *, name):
     """Convolution with symmetric zero padding, then batch normalisation: (H, W, C) → (H/s, W/s, filters)."""
     if size > 1:
         x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
-    initial = keras.initializers.VarianceScaling(2.0, "fan_out")
+    initial = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
     x = layers.Conv2D(filters, size, strides, use_bias=False, kernel_initializer=initial, name=name)(x)
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
 
