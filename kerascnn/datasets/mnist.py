@@ -6,9 +6,8 @@ manual folder (`downloads/manual/`, for Fashion-MNIST `downloads/manual/fashion_
 a download. 5,000 training images become the validation split.
 """
 
+import functools
 import hashlib
-import logging
-import os
 import queue
 import threading
 import urllib.request
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from kerascnn.datasets import Dataset, Examples, cut
+from kerascnn.datasets.prepared import arrays, folder, prepared
 from kerascnn.errors import DataAbsent, InputError
 
 TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
@@ -25,11 +25,6 @@ CLASS_NAMES = {
     "mnist": tuple("0123456789"),
     "fashion_mnist": ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"),
 }
-
-
-def folder(data_dir=None):
-    """The folder TensorFlow Datasets works in: data_dir, else TFDS_DATA_DIR, else its own default."""
-    return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
 def check_originals(manual, url_infos):
@@ -74,50 +69,23 @@ def check_reachable(manual, url_infos):
         ) from None
 
 
-def prepared(name, data_dir):
-    """A TFDS builder whose data are prepared, preparing them first where need be."""
-    import tensorflow_datasets as tfds
-    from google.protobuf.json_format import ParseError
-
-    tfds.disable_progress_bar()
-    # TFDS warns of a folder that is merely absent.
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    root = folder(data_dir)
-    if root.exists() and not root.is_dir():
-        raise InputError(f"{root} is no folder; choose another with --data-dir")
-    try:
-        builder = tfds.builder(name, data_dir=root)
-        ready = builder.is_prepared()
-    except (ParseError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{root / name} is damaged ({reason}); delete the folder and run again") from error
-    if ready:
-        return builder
-    manual = root / "downloads" / "manual"
-    manual = manual if name == "mnist" else manual / name
-    if not check_originals(manual, builder.url_infos):
-        check_reachable(manual, builder.url_infos)
-    try:
-        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual))
-    except tfds.download.NonMatchingChecksumError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"the download of {name} is damaged ({reason}); run again, or place the files by hand"
-        ) from error
-    except OSError as error:
-        raise InputError(
-            f"cannot prepare {name} in {root}: {error}; run again, or choose another folder with --data-dir"
-        ) from error
-    return builder
-
-
 def load(name, data_dir=None):
     """MNIST or Fashion-MNIST: 55,000 training, 5,000 validation and 10,000 test examples of 28×28×1.
 
     Raises InputError naming the file and its checksum when an original is damaged, or all files and the folder they
     belong in when there are neither files nor network.
     """
-    builder = prepared(name, data_dir)
+    import tensorflow_datasets as tfds
+
+    root = folder(data_dir)
+    manual = root / "downloads" / "manual"
+    manual = manual if name == "mnist" else manual / name
+
+    def check(builder):
+        if not check_originals(manual, builder.url_infos):
+            check_reachable(manual, builder.url_infos)
+
+    builder = prepared(name, functools.partial(tfds.builder, name), root, manual, check)
     train, test = (examples(builder, split) for split in ("train", "test"))
     train, validation = cut(train, 5000)
     return Dataset(
@@ -132,14 +100,6 @@ def load(name, data_dir=None):
 
 
 def examples(builder, split):
-    """All examples of one split in file order. Raises InputError when the prepared files are damaged."""
-    import tensorflow as tf
-
-    try:
-        arrays = builder.as_dataset(split=split, batch_size=-1, shuffle_files=False)
-    except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"the prepared data in {builder.data_path} are damaged ({reason}); delete the folder and run again"
-        ) from error
-    return Examples(arrays["image"].numpy(), arrays["label"].numpy().astype(np.int32))
+    """All examples of one split in file order."""
+    found = arrays(builder, split)
+    return Examples(found["image"], found["label"].astype(np.int32))
