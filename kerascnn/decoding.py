@@ -77,19 +77,24 @@ def over_background(images):
     return tf.cast(tf.where(shows, white, black), tf.uint8)
 
 
+def decode_or_blank(image_bytes):
+    """(RGB uint8 (H, W, 3), True) of a picture, or (one black pixel, False) where decode_image raises."""
+    # Only tf.data can go on after an error. No more than decoding happens inside it, because graphs are not optimised
+    # there: the preparation took about twice as long.
+    nothing = tf.data.Dataset.from_tensors((tf.zeros([1, 1, 3], tf.uint8), False))
+    decoded = tf.data.Dataset.from_tensors(image_bytes).map(lambda data: (decode_image(data), True))
+    return decoded.ignore_errors(log_warning=False).concatenate(nothing).take(1).get_single_element()
+
+
 def prepare_bytes(image_bytes, prepare, shape):
     """Decode and prepare pictures of mixed sizes and formats: string (B,) -> float32 (B, *shape) and valid bool (B,).
 
     prepare: a preparation, uint8 (1, H, W, 3) -> float32 (1, *shape). Where decode_image raises, valid is False and
     the prepared picture is all 0; the others are as without it.
     """
-    # Only tf.data can go on after an error. No more than decoding happens inside it, because graphs are not optimised
-    # there: the preparation took about twice as long.
-    nothing = tf.data.Dataset.from_tensors((tf.zeros([1, 1, 3], tf.uint8), False))
 
     def one(item):
-        decoded = tf.data.Dataset.from_tensors(item).map(lambda data: (decode_image(data), True))
-        picture, valid = decoded.ignore_errors(log_warning=False).concatenate(nothing).take(1).get_single_element()
+        picture, valid = decode_or_blank(item)
         image = tf.ensure_shape(prepare(picture[tf.newaxis])[0], shape)
         return tf.where(valid, image, 0), valid
 

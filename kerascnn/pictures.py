@@ -106,6 +106,24 @@ def contact_sheet(panels, path, columns):
     save_picture(path, np.asarray(canvas.buffer_rgba())[..., 2::-1].copy())
 
 
+def dice_distribution(table, path):
+    """Draw the Dice coefficients of `table`, dicts with `patient`, `fold` and `dice`, to a PNG file."""
+    rows = sorted(table, key=lambda row: row["dice"])
+    sheet = figure(10, 4.5)
+    bars, counts = sheet.subplots(1, 2, width_ratios=(3, 1))
+    colours = [f"C{row['fold']}" for row in rows]
+    bars.bar(range(len(rows)), [row["dice"] for row in rows], color=colours)
+    bars.set_xticks(range(len(rows)), [row["patient"] for row in rows], rotation=90, fontsize=6)
+    bars.set(ylabel="Dice", ylim=(0, 1), title="patients, coloured by fold")
+    counts.hist([row["dice"] for row in rows], bins=np.linspace(0, 1, 21), orientation="horizontal")
+    mean, median = np.mean([row["dice"] for row in rows]), np.median([row["dice"] for row in rows])
+    counts.axhline(mean, color="black", label=f"mean {mean:.3f}")
+    counts.axhline(median, color="black", linestyle="--", label=f"median {median:.3f}")
+    counts.set(xlabel="patients", ylim=(0, 1))
+    counts.legend(fontsize=8)
+    sheet.savefig(path, format="png")
+
+
 def load_picture(path):
     """The picture in a PNG, JPEG or BMP file as uint8 (H, W, 3), blue first.
 

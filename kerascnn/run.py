@@ -8,6 +8,7 @@ import math
 import os
 import platform
 import re
+import resource
 import sys
 import time
 import zipfile
@@ -150,8 +151,8 @@ class Run(keras.callbacks.Callback):
     def put_best(self, model):
         assign(model.variables, self.best)
 
-    def finish(self, model):
-        """Write `model`, one that knows no optimiser, and, last, recipe.json."""
+    def finish(self, model, conclusions):
+        """Write `model`, one that knows no optimiser, and, last, recipe.json with `conclusions` in it."""
         write_aside(self.folder / "history.csv", self.write_history)
         write_aside(self.folder / "model.keras", model.save)
         write_aside(self.folder / "learning_curve.png", lambda aside: learning_curve(self.history, aside))
@@ -164,7 +165,9 @@ class Run(keras.callbacks.Callback):
             "best_epoch": best + 1,
             "validation": {name: value for name, value in self.history[best].items() if name.startswith("val_")},
             "training_seconds": round(sum(row["seconds"] for row in self.history), 1),
+            "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
             "images_per_second": round(float(np.median([row["images_per_second"] for row in self.history]))),
+            **conclusions,
             **provenance(),
             "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
         }

@@ -29,22 +29,23 @@ def load_signatures(version):
         raise InputError(f"the SavedModel {version} is damaged ({reason}); restore it or export again") from None
 
 
-def local_classifier(version):
-    """classify(inputs, signature name) -> dict of arrays, by the SavedModel in a version folder.
+def local_model(version):
+    """answer(inputs, signature name) -> dict of arrays, by the SavedModel in a version folder.
 
-    serving_default takes uint8 (B, H, W, C), predict_bytes a list of encoded pictures; text comes back as str.
+    inputs: an array, or for predict_bytes a list of encoded pictures; text comes back as str, but for
+    outputs named *_bytes.
     """
     import tensorflow as tf
 
     signatures = load_signatures(version)
 
-    def classify(inputs, signature):
+    def answer(inputs, signature):
         call = signatures[signature]
         ((name, spec),) = call.structured_input_signature[1].items()
-        answer = call(**{name: tf.constant(inputs, spec.dtype)})
-        return {key: text(value.numpy()) for key, value in answer.items()}
+        outputs = call(**{name: tf.constant(inputs, spec.dtype)})
+        return {key: value.numpy() if key.endswith("_bytes") else text(value.numpy()) for key, value in outputs.items()}
 
-    return classify
+    return answer
 
 
 def text(array):

@@ -25,15 +25,18 @@ from kerascnn.run import Run
 AUXILIARY_WEIGHT = 0.3  # of the loss of a head on the way; Szegedy et al., 2014, arXiv:1409.4842, section 5
 
 
-def fit(build, train, validation, recipe, folder, loss, metrics=(), augment=None, facts=None, resume=False):
+def fit(
+    build, train, validation, recipe, folder, loss, metrics=(), augment=None, facts=None, conclude=None, resume=False
+):  # fmt: skip
     """Train the model that build() returns; leaves it, with its best weights, in `folder` and returns it.
 
     build: called without arguments once seeds and precision are set. train, validation: Examples. recipe: a
     TrainingRecipe. loss: a Keras loss on logits; metrics: functions that each return a fresh Keras metric, of `logits`.
     A network with auxiliary heads trains on the sum of the losses of all heads, each auxiliary one weighed 0.3.
     augment: a batch transform as training_batches takes it. facts: what else recipe.json says and a resumed run must
-    share (app, data set, checksum …), JSON types. resume: continue after the last finished epoch of the same run; the
-    result equals the uninterrupted run's, bit for bit with recipe.deterministic.
+    share (app, data set, checksum …), JSON types. conclude(model) -> what recipe.json says besides, JSON types: what is
+    chosen for the trained model on validation examples. resume: continue after the last finished epoch of the same
+    run; the result equals the uninterrupted run's, bit for bit with recipe.deterministic.
 
     Raises UsageError when `folder` holds a finished run, or an unfinished one and resume is False, or one of another
     recipe, or another process trains into it; InputError when it cannot be written or is too full; TrainingStopped when
@@ -81,7 +84,7 @@ def fit(build, train, validation, recipe, folder, loss, metrics=(), augment=None
         trained = build()
         run.put_best(trained)
         batch_statistics.measure(trained, train, recipe.seed)
-        run.finish(trained)
+        run.finish(trained, conclude(trained) if conclude else {})
     return trained
 
 

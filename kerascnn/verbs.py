@@ -9,7 +9,7 @@ from pathlib import Path
 from kerascnn import cli
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import read_json
-from kerascnn.saved_model import latest_version, local_classifier
+from kerascnn.saved_model import latest_version, local_model
 
 
 def smoke(recipe):
@@ -162,12 +162,17 @@ def print_summary(out):
 
 def classifier(app, out, server):
     """classify(inputs, signature name) -> dict of arrays, by the SavedModel in `out` or by the server at an address."""
+    return answerer(app, out, server, {"class_name", "score", "probabilities"})
+
+
+def answerer(app, out, server, outputs):
+    """answer(inputs, signature name) -> dict of arrays with `outputs` among the names, as `classifier` has it."""
     if server:
         from kerascnn.serving.client import predict
 
         def ask(inputs, signature):
             answer = predict(server, app, inputs, signature)
-            missing = {"class_name", "score", "probabilities"} - set(answer)
+            missing = outputs - set(answer)
             if missing:
                 raise InputError(f"{server} answers for {app} without {', '.join(sorted(missing))}; serve our export")
             return answer
@@ -175,7 +180,7 @@ def classifier(app, out, server):
         return ask
     version = latest_version(out)
     cli.load_tensorflow()
-    return local_classifier(version)
+    return local_model(version)
 
 
 def read_bytes(file):

@@ -2,7 +2,15 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from kerascnn.datasets.augmentation import affine_grid, blur_matrix, distortion, elastic_field, sample
+from kerascnn.datasets.augmentation import (
+    affine_grid,
+    blur_matrix,
+    distortion,
+    elastic_field,
+    paired_distortion,
+    sample,
+)
+from kerascnn.datasets.phantoms import drawn_patient
 from kerascnn.datasets.synthetic import drawn
 
 IMAGES = tf.constant(drawn(20, 0).images / np.float32(255))
@@ -68,8 +76,41 @@ def test_elastic_field_scales_with_alpha_and_differs_between_images():
 
 def test_distortion_is_a_function_of_the_seed_alone():
     augment = distortion(shift=2, rotation=10, zoom=0.1, shear=0.1, elastic=20)
-    first, again, other = (augment(IMAGES, tf.constant(seed, tf.int64)).numpy() for seed in ([0, 5], [0, 5], [0, 6]))
+    seeds = ([0, 5], [0, 5], [0, 6])
+    first, again, other = (augment(IMAGES, None, tf.constant(seed, tf.int64))[0].numpy() for seed in seeds)
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.1
     assert first.min() >= 0
     assert first.max() <= 1 + 1e-6
+
+
+def test_images_and_masks_move_alike_and_masks_stay_binary():
+    patient = drawn_patient(0, side=48)
+    masks = tf.cast(patient.masks, tf.float32)
+    # the mask as the images' only channel: whatever moves it must move the mask to the same place
+    augment = paired_distortion(mirror=True, shift=4, rotation=15, zoom=0.1, shear=0.1, elastic=60, sigma=5)
+    images, moved = augment(masks, masks, tf.constant([0, 1]))
+    np.testing.assert_array_equal(moved, images.numpy() >= 0.5)
+    assert set(np.unique(moved)) == {0, 1}
+    assert np.abs(moved.numpy() - masks.numpy()).sum() > 10
+
+
+def test_a_mirror_turns_about_half_of_the_images():
+    images = tf.random.stateless_uniform((64, 8, 8, 1), [0, 0])
+    masks = tf.cast(images > 0.5, tf.float32)
+    turned_images, turned_masks = paired_distortion(mirror=True)(images, masks, tf.constant([0, 2]))
+    turned = [bool(np.allclose(new, old[:, ::-1], atol=1e-6)) for new, old in zip(turned_images, images, strict=True)]
+    kept = [bool(np.allclose(new, old, atol=1e-6)) for new, old in zip(turned_images, images, strict=True)]
+    assert all(a != b for a, b in zip(turned, kept, strict=True))
+    assert 20 < sum(turned) < 44
+    np.testing.assert_array_equal(turned_masks, turned_images.numpy() > 0.5)
+
+
+def test_levels_change_in_images_alone_and_stay_in_range():
+    images = tf.fill((16, 8, 8, 2), 0.5)
+    masks = tf.ones((16, 8, 8, 2)) * [1.0, 3.0]
+    levels, kept = paired_distortion(brightness=0.2, contrast=0.5)(images, masks, tf.constant([0, 3]))
+    # at most 0.5 * 1.5 + 0.2 and at least 0.5 * 0.5 - 0.2
+    assert 0.05 <= levels.numpy().min() < 0.35 < 0.65 < levels.numpy().max() <= 0.95
+    assert np.ptp(levels.numpy(), (1, 2)).max() < 1e-6
+    np.testing.assert_allclose(kept, masks, atol=1e-6)

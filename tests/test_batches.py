@@ -26,8 +26,8 @@ def test_an_epoch_repeats_no_example_and_the_next_has_another_order():
 
 
 def test_a_later_epoch_starts_where_the_uninterrupted_stream_would_be():
-    def augment(images, seed):
-        return images + tf.cast(seed[1], "float32")
+    def augment(images, labels, seed):
+        return images + tf.cast(seed[1], "float32"), labels
 
     whole = list(training_batches(EXAMPLES, 5, 2, seed=3, first_epoch=0, epochs=3, augment=augment))
     rest = list(training_batches(EXAMPLES, 5, 2, seed=3, first_epoch=1, epochs=3, augment=augment))
@@ -43,7 +43,7 @@ def test_another_seed_is_another_order():
 
 
 def test_evaluation_drops_no_example():
-    batches = labels_of(evaluation_batches(EXAMPLES, batch_size=4))
+    batches = labels_of(evaluation_batches(EXAMPLES, most=4))
     assert batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 

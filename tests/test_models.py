@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kerascnn.errors import UsageError
-from kerascnn.models import MODELS, builder
+from kerascnn.models import MODELS, builder, unet
 from kerascnn.summary import outline
 from tests.catalogue import CATALOGUE, SMALL
 
@@ -357,3 +357,22 @@ def test_squeeze_and_excitation_scales_each_channel_by_a_gate_of_all_means():
     hidden = np.maximum(x.mean((1, 2)) @ reduce.kernel.numpy() + reduce.bias.numpy(), 0)
     gate = 1 / (1 + np.exp(-(hidden @ excite.kernel.numpy() + excite.bias.numpy())))
     np.testing.assert_allclose(model(x).numpy(), x * gate[:, None, None], atol=1e-5)
+
+
+def test_a_framed_network_without_padding_labels_every_pixel():
+    def tiny(input_shape):
+        return unet.build(input_shape, 2, "tiny", width=2, padding="valid")
+
+    keras.utils.set_random_seed(0)
+    model = unet.framed(tiny, (96, 96, 3))
+    assert (model.name, model.input.name, model.output_shape) == ("tiny", "image", (None, 96, 96, 2))
+    # 96 pixels are continued to 284, of which 100 are labelled: 94 mirrored on each side, 2 cut off.
+    image = np.random.default_rng(0).random((1, 96, 96, 3), np.float32)
+    inner = model.get_layer("tiny")
+    assert inner.input_shape == (None, 284, 284, 3)
+    mirrored = np.pad(image, ((0, 0), (94, 94), (94, 94), (0, 0)), mode="reflect")
+    np.testing.assert_allclose(model(image), inner(mirrored)[:, 2:-2, 2:-2], atol=1e-5)
+
+
+def test_unet_buda_has_the_width_that_is_asked_for():
+    assert builder("unet_buda")((32, 32, 3), width=8).get_layer("encoder1_conv1").filters == 8

@@ -9,7 +9,7 @@ import pytest
 
 from kerascnn.datasets.digit_sheets import compose_sheet
 from kerascnn.datasets.synthetic import drawn
-from kerascnn.saved_model import latest_version, local_classifier
+from kerascnn.saved_model import latest_version, local_model
 from kerascnn.sheets import ReadDigit, annotate, read_page, skew, upright_lines, without_rules
 from kerascnn.touching_digits import FoundDigit
 
@@ -323,7 +323,7 @@ def test_pages_of_hardly_any_pixels_do_not_fail(shape):
 
 @pytest.mark.data
 def test_composed_sheets_are_read_by_the_shipped_model(mnist):
-    classify = local_classifier(latest_version(Path(__file__).parents[1] / "saved_models" / "digits"))
+    classify = local_model(latest_version(Path(__file__).parents[1] / "saved_models" / "digits"))
     for hard, least in ((False, 0.98), (True, 0.93)):
         page, truth = compose_sheet(mnist.validation.images, mnist.validation.labels, 1, hard)
         written = "\n".join("".join(str(digit) for digit, _ in line) for line in truth)

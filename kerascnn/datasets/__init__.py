@@ -18,12 +18,15 @@ DATASETS = {
     "fashion_mnist": "mnist",
     "sklearn_digits": "sklearn_digits",
     "synthetic": "synthetic",
+    "brain_mri": "brain_mri",
+    "phantoms": "phantoms",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """images uint8 (N, H, W, C) and labels int32 (N,), in memory."""
+    """In memory, images uint8 (N, H, W, C), or float32 in [0, 1] where they are prepared already, and labels int32 (N,)
+    or masks (N, H, W, 1)."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -74,7 +77,7 @@ def cut(examples, count):
 
 
 def load(name, data_dir=None):
-    """The Dataset called `name`, a key of DATASETS.
+    """The Dataset called `name`, a key of DATASETS; a PatientDataset where the examples are patients.
 
     data_dir: where TensorFlow Datasets keeps its files; None means TFDS_DATA_DIR or TFDS's own default.
     Raises UsageError for an unknown name, InputError when files are neither there nor to be had, or damaged.

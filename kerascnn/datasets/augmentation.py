@@ -13,7 +13,7 @@ import tensorflow as tf
 
 
 def distortion(shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0, sigma=4.0):
-    """augment(images, seed) -> images, or None when nothing is to be distorted.
+    """augment(images, labels, seed) -> (images, labels), or None when nothing is to be distorted.
 
     Each image draws its own values, uniformly from -limit to +limit: shift in pixels along both axes, rotation in
     degrees, zoom and shear as fractions (zoom 0.1: 0.9 to 1.1 times as large). elastic is Simard's alpha in pixels.
@@ -22,16 +22,48 @@ def distortion(shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0, sigma=
     if not any((shift, rotation, zoom, shear, elastic)):
         return None
 
-    def augment(images, seed):
-        height, width = images.shape[1], images.shape[2]
-        seeds = tf.random.split(tf.cast(seed, tf.int32), 2)
-        y, x = affine_grid(tf.shape(images)[0], height, width, (shift, rotation, zoom, shear), seeds[0])
-        if elastic:
-            field = elastic_field(tf.shape(images)[0], height, width, elastic, sigma, seeds[1])
-            y, x = y + field[0], x + field[1]
-        return sample(images, y, x)
+    def augment(images, labels, seed):
+        y, x = grid(images, seed, (shift, rotation, zoom, shear), elastic, sigma)
+        return sample(images, y, x), labels
 
     return augment
+
+
+def paired_distortion(
+    mirror=False, shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0, sigma=24.0, brightness=0.0, contrast=0.0
+):  # fmt: skip
+    """augment(images, masks, seed) -> (images, masks) in which both move alike, and only the images change in level.
+
+    Limits as in `distortion`. mirror: left and right changed in half of the images. brightness and contrast: to each
+    channel of each image a value of up to `brightness` is added, after it is multiplied by up to 1 ± contrast.
+    masks float32 (B, H, W, 1 or more): the first channel stays 0 or 1, further ones are sampled like an image.
+    """
+
+    def augment(images, masks, seed):
+        seeds = tf.random.split(tf.cast(seed, tf.int32), 3)
+        y, x = grid(images, seeds[0], (shift, rotation, zoom, shear), elastic, sigma)
+        if mirror:
+            turned = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1), seeds[1]) < 0.5
+            x = tf.where(turned, images.shape[2] - 1 - x, x)
+        channels = images.shape[3]
+        moved = sample(tf.concat([images, masks], -1), y, x)
+        pixels, mask, rest = moved[..., :channels], moved[..., channels : channels + 1], moved[..., channels + 1 :]
+        draw = tf.random.stateless_uniform((2, tf.shape(images)[0], 1, 1, channels), seeds[2], -1.0, 1.0)
+        levels = tf.clip_by_value(pixels * (1 + contrast * draw[0]) + brightness * draw[1], 0.0, 1.0)
+        return levels, tf.concat([tf.cast(mask >= 0.5, tf.float32), rest], -1)
+
+    return augment
+
+
+def grid(images, seed, limits, elastic, sigma):
+    """Where each pixel of the distorted images lies in the source: y and x, float32 (B, H, W)."""
+    count, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
+    seeds = tf.random.split(tf.cast(seed, tf.int32), 2)
+    y, x = affine_grid(count, height, width, limits, seeds[0])
+    if elastic:
+        field = elastic_field(count, height, width, elastic, sigma, seeds[1])
+        y, x = y + field[0], x + field[1]
+    return y, x
 
 
 def affine_grid(count, height, width, limits, seed):

@@ -177,6 +177,24 @@ class ZeroPadShortcut(keras.layers.Layer):
         return {**super().get_config(), "filters": self.filters, "strides": self.strides}
 
 
+@keras.saving.register_keras_serializable(package="kerascnn")
+class ReflectPadding2D(keras.layers.Layer):
+    """Each side continued by `margin` pixels of its mirror image, the edge not repeated.
+
+    (B, H, W, C) float -> (B, H + 2 margin, W + 2 margin, C); margin is less than H and W.
+    """
+
+    def __init__(self, margin, **kwargs):
+        super().__init__(**kwargs)
+        self.margin = margin
+
+    def call(self, x):
+        return ops.pad(x, [(0, 0), (self.margin, self.margin), (self.margin, self.margin), (0, 0)], mode="reflect")
+
+    def get_config(self):
+        return {**super().get_config(), "margin": self.margin}
+
+
 def check_size(input_shape, minimum, name):
     """Raise ValueError unless input_shape is (height, width, channels), all known, with at least `minimum` pixels."""
     if len(input_shape) != 3 or None in input_shape or min(input_shape[:2]) < minimum or input_shape[2] < 1:

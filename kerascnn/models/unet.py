@@ -33,7 +33,7 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.models.layers import Normalize, check_multiple, check_size
+from kerascnn.models.layers import Normalize, ReflectPadding2D, check_multiple, check_size
 
 
 def convs(x, filters, name, padding="same", batch_norm=False):
@@ -102,7 +102,24 @@ def unet_dong(input_shape=(240, 240, 4), num_classes=1):
     return build(input_shape, num_classes, "unet_dong", up_size=3, skip_first=False)
 
 
-def unet_buda(input_shape=(256, 256, 3), num_classes=1):
+def unet_buda(input_shape=(256, 256, 3), num_classes=1, width=32):
     """U-Net of Buda et al., 7,763,041 trainable parameters."""
     check_multiple(input_shape, 16, "unet_buda")
-    return build(input_shape, num_classes, "unet_buda", width=32, batch_norm=True, skip_first=False)
+    return build(input_shape, num_classes, "unet_buda", width=width, batch_norm=True, skip_first=False)
+
+
+def framed(build, input_shape):
+    """A network without padding, such as unet_2015, for images (H, W, C) of which it is to label every pixel.
+
+    The image is continued by its mirror image to the next size that `build` takes ("overlap-tile", figure 2), and what
+    the network labels beyond the image is cut off. H = W, 96 or more, in multiples of 16.
+    """
+    side, channels = input_shape[1:]
+    inside = 188 + 16 * -(-(side - 4) // 16)
+    network = build((inside, inside, channels))
+    image = keras.Input(input_shape, name="image")
+    logits = network(ReflectPadding2D((inside - side) // 2, name="mirrored")(image))
+    labelled = logits.shape[1]
+    return keras.Model(
+        image, layers.Cropping2D((labelled - side) // 2, dtype="float32", name="logits")(logits), name=network.name
+    )

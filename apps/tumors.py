@@ -1,0 +1,137 @@
+"""Brain tumors: from MRI slices to outlined tumors, patient by patient.
+
+Trains a U-Net on the LGG MRI segmentation data, evaluates it on patients it has never seen, exports it as a SavedModel,
+and outlines tumors on image files, folders of slices and NIfTI volumes. Research software, not a medical device.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from cyclopts import Parameter
+
+from kerascnn import cli, mask_verbs
+from kerascnn.recipe import TrainingRecipe
+
+SHIPPED = Path(__file__).resolve().parents[1] / "saved_models" / "tumors"
+
+app = cli.create_app("tumors", __doc__)
+
+Out = Annotated[Path, Parameter(help="The model folder.")]
+DataDir = Annotated[
+    Path | None,
+    Parameter(
+        help="Where TensorFlow Datasets keeps its files (default: TFDS_DATA_DIR), or the folder of --data nifti."
+    ),
+]
+Empty = Annotated[
+    Literal["one", "zero", "skip"], Parameter(help="Dice of a slice without tumor where none is predicted.")
+]
+
+
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe(TrainingRecipe):
+    model: Literal["unet", "unet_buda", "unet_dong", "unet_2015"] = "unet_buda"
+    "The network."
+    width: int | None = None
+    "Feature maps of the first level (unet, unet_buda; default: 24)."
+    depth: int | None = None
+    "How often the network halves the slice (unet; default: 4)."
+    data: Literal["brain_mri", "nifti", "phantoms"] = "brain_mri"
+    "Where the patients come from; nifti is a folder of volumes, given by --data-dir."
+    modalities: tuple[str, ...] = ("t1", "flair", "t1ce")
+    "The volumes of a NIfTI patient that become channels."
+    fold: int = 0
+    "Which of the five folds of patients is the test split."
+    side: int = 112
+    "Pixels of the window around the head that the network sees, a multiple of 16."
+    loss: Literal["dice", "dice_cross_entropy", "jaccard", "tversky", "focal", "border"] = "dice_cross_entropy"
+    "What is minimised; border is the 2015 U-Net's."
+    epochs: int = 40
+    batch_size: int = 16
+    optimizer: Literal["sgd", "adam", "adamw", "adagrad", "rmsprop"] = "adamw"
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    warmup_epochs: float = 1.0
+    ema: float = 0.99
+    tumor_draws: int = 2
+    "How often an epoch shows a slice with tumor; other slices are shown once."
+    mirror: bool = True
+    "Show half of the slices with left and right changed."
+    shift: float = 8.0
+    "Random shift in pixels."
+    rotation: float = 15.0
+    "Random rotation in degrees."
+    zoom: float = 0.1
+    "Random change of height and width, as a fraction."
+    shear: float = 0.1
+    "Random slant, as a fraction."
+    elastic: float = 360.0
+    "Elastic distortion: Simard's alpha in pixels, with a sigma of 24 pixels at a side of 240."
+    brightness: float = 0.05
+    "Random change of a sequence's level, as a part of the whole range."
+    contrast: float = 0.15
+    "Random change of a sequence's contrast, as a fraction."
+
+
+@app.command
+def train(
+    recipe: Recipe = Recipe(),
+    *,
+    data_dir: DataDir = None,
+    out: Out = SHIPPED,
+    resume: Annotated[bool, Parameter(help="Continue a stopped run; give the flags it was started with.")] = False,
+    smoke: Annotated[bool, Parameter(help="Two epochs on drawn phantoms: proves the wiring, nothing else.")] = False,
+):
+    """Train a network; --out gets model.keras, history.csv, learning_curve.png, augmentation.png and recipe.json."""
+    mask_verbs.train("tumors", mask_verbs.smoke(recipe) if smoke else recipe, data_dir, out, resume)
+
+
+@app.command
+def evaluate(
+    *,
+    data_dir: DataDir = None,
+    out: Out = SHIPPED,
+    empty: Empty = "one",
+    require: Annotated[tuple[str, ...], Parameter(help="NAME=MIN: exit code 4 unless the metric reaches it.")] = (),
+):
+    """Score the trained network on the test patients; --out gets metrics.json and pictures of them."""
+    mask_verbs.evaluate(data_dir, out, empty, cli.parse_requirements(require))
+
+
+@app.command
+def crossvalidate(
+    recipe: Recipe = Recipe(), *, data_dir: DataDir = None, out: Out = Path("runs/tumors_folds"), empty: Empty = "one"
+):
+    """Train and score all five folds; run it again to go on where it was stopped."""
+    mask_verbs.crossvalidate("tumors", recipe, data_dir, out, empty)
+
+
+@app.command
+def export(*, out: Out = SHIPPED):
+    """Write the trained network as the next version of a SavedModel in --out."""
+    mask_verbs.export(out)
+
+
+@app.command
+def predict(
+    files: Annotated[
+        list[Path],
+        Parameter(help="Images, folders of a patient's slices, NIfTI volumes.", negative="", consume_multiple=True),
+    ],
+    *,
+    out: Out = SHIPPED,
+    server: Annotated[str | None, Parameter(help="Address of a TensorFlow Serving REST server to ask instead.")] = None,
+    pictures: Annotated[Path, Parameter(help="Where masks, overlays and reports go.")] = Path("runs/tumors"),
+):
+    """Outline tumors: one JSON object a scan with its size, and where its mask, overlay and report lie."""
+    mask_verbs.predict(files, "tumors", out, server, pictures)
+
+
+if __name__ == "__main__":
+    cli.run(app)

@@ -1,0 +1,119 @@
+"""A folder of NIfTI volumes, one sub-folder per patient, as the BraTS challenge lays them out.
+
+    <folder>/<patient>/<patient>_<modality>.nii.gz    e.g. t1, t1ce, t2, flair (BraTS), or any other names
+    <folder>/<patient>/<patient>_seg.nii.gz           labels; whatever is above 0 is tumor
+
+Volumes are read through nibabel, turned to its closest canonical axes, and cut into axial slices.
+"""
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+from kerascnn.datasets.patients import Patient, PatientDataset
+from kerascnn.errors import DataAbsent, InputError
+
+LABEL = "seg"
+
+
+def read_volume(path):
+    """(the nibabel image in a file as stored, its data float32 (X, Y, Z)).
+
+    The data's axes are turned to right, anterior and superior. Raises InputError when the file cannot be read or holds
+    no volume.
+    """
+    try:
+        image = nibabel.load(path)
+        data = np.asarray(nibabel.as_closest_canonical(image).dataobj, np.float32)
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; restore it or remove the patient's folder") from None
+    except (OSError, ValueError, EOFError, nibabel.filebasedimages.ImageFileError) as error:
+        raise InputError(f"{path} is no NIfTI volume ({str(error).splitlines()[0]}); restore the original") from None
+    if data.ndim != 3:
+        raise InputError(f"{path} has the shape {data.shape}; give a volume of three axes")
+    return image, data
+
+
+def write_mask(path, mask, image):
+    """Write a mask (S, H, W, 1) of as_slices' slices on the grid, and with the header, of the nibabel `image`."""
+    to_image = nibabel.orientations.ornt_transform(
+        nibabel.orientations.axcodes2ornt("RAS"), nibabel.io_orientation(image.affine)
+    )
+    data = nibabel.orientations.apply_orientation(from_slices(mask[..., 0]), to_image)
+    stored = nibabel.Nifti1Image(np.ascontiguousarray(data, np.uint8), image.affine, image.header, dtype=np.uint8)
+    stored.header.set_slope_inter(1, 0)
+    nibabel.save(stored, path)
+
+
+def as_slices(data):
+    """(X, Y, Z) of a canonical volume -> (Z, Y, X): axial slices from below, front at the top, left on the left."""
+    return data[:, ::-1].transpose(2, 1, 0)
+
+
+def from_slices(slices):
+    """The inverse of as_slices."""
+    return slices.transpose(2, 1, 0)[:, ::-1]
+
+
+def to_levels(data):
+    """Any range to whole levels: float32 -> uint8, from 0 to 255 over 0 (or the least, if negative) to the highest."""
+    low = min(0.0, float(data.min()))
+    span = float(data.max()) - low or 1.0
+    return np.round((data - low) * (255 / span)).astype(np.uint8)
+
+
+def spacing_of(image):
+    """Millimetres from slice to slice, row to row and column to column of as_slices' slices of an image."""
+    x, y, z = (float(step) for step in nibabel.as_closest_canonical(image).header.get_zooms()[:3])
+    return z, y, x
+
+
+def read_modalities(folder, modalities):
+    """(slices uint8 (S, H, W, C), spacing, the first image as stored) of the modalities of a patient's folder."""
+    read = [read_volume(file_of(folder, modality)) for modality in modalities]
+    shapes = {data.shape for _, data in read}
+    if len(shapes) > 1:
+        raise InputError(f"{folder} has volumes of the sizes {sorted(shapes)}; give modalities of one grid")
+    return np.stack([as_slices(to_levels(data)) for _, data in read], -1), spacing_of(read[0][0]), read[0][0]
+
+
+def file_of(folder, modality):
+    """The patient's file of a modality, compressed or not; the compressed one's name when neither is there."""
+    plain = folder / f"{folder.name}_{modality}.nii"
+    return plain if plain.is_file() else plain.with_suffix(".nii.gz")
+
+
+def read_patient(folder, modalities):
+    """The Patient in a folder. Raises InputError naming the first file that is missing, damaged or does not fit."""
+    images, spacing, _ = read_modalities(folder, modalities)
+    label_file = file_of(folder, LABEL)
+    labels = as_slices(read_volume(label_file)[1])
+    if labels.shape != images.shape[:3]:
+        sizes = f"{labels.shape}, its images {images.shape[:3]}"
+        raise InputError(f"{label_file} has the size {sizes}; restore the original")
+    if (labels < 0).any() or (labels != np.round(labels)).any():
+        raise InputError(f"{label_file} has values that are no labels; give whole numbers from 0")
+    return Patient(folder.name, images, (labels > 0).astype(np.uint8)[..., np.newaxis], "", spacing)
+
+
+def load(folder, modalities=("t1", "flair", "t1ce")):
+    """All patients in `folder` whose sub-folders hold volumes; three modalities take the place of the LGG channels.
+
+    Raises DataAbsent when the folder is not there, InputError when it holds no patient, or one that is incomplete.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataAbsent(f"no folder {folder}; give one with a sub-folder of NIfTI volumes per patient")
+    found = sorted(child for child in folder.iterdir() if child.is_dir())
+    if not found:
+        raise InputError(f"{folder} holds no patient's folder; give one sub-folder of NIfTI volumes per patient")
+    patients = tuple(read_patient(child, modalities) for child in found)
+    slices = sum(len(patient) for patient in patients)
+    return PatientDataset(
+        name="nifti",
+        patients=patients,
+        channel_names=tuple(modalities),
+        licence="not stated",
+        description=f"{folder.name}, {len(patients)} patients, {slices:,} slices, {', '.join(modalities)}",
+    )

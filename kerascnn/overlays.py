@@ -1,0 +1,83 @@
+"""Masks drawn over the slices they belong to."""
+
+import cv2
+import numpy as np
+
+from kerascnn.pictures import contact_sheet
+
+TRUTH, PREDICTION = (0.2, 1.0, 0.3), (1.0, 0.35, 0.1)  # red, green, blue
+HIT, FALSE, MISSED = (0.2, 0.9, 0.3), (1.0, 0.2, 0.1), (0.2, 0.5, 1.0)
+SCALE = 2  # pixels of a picture per pixel of a slice, so that an outline hides little
+
+
+def grey(image):
+    """A slice uint8 (H, W, C) as float (H, W) in [0, 1]: its middle channel, which is FLAIR in the LGG data."""
+    level = image[..., image.shape[-1] // 2] / 255
+    return level / max(level.max(), 0.25)
+
+
+def outlined(image, masks):
+    """A slice in grey, twice as large, with an outline for each of [(mask (H, W, 1), colour)]: float (2H, 2W, 3)."""
+    level = np.repeat(grey(image)[..., np.newaxis], 3, -1).astype(np.float32)
+    large = cv2.resize(level, None, fx=SCALE, fy=SCALE)
+    for mask, colour in masks:
+        shape = cv2.resize(
+            np.ascontiguousarray(mask[..., 0], np.uint8), None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_NEAREST
+        )
+        contours, _ = cv2.findContours(shape, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(large, contours, -1, colour, 1)
+    return large
+
+
+def error_map(image, truth, mask):
+    """A slice in dim grey with right, false and missed pixels coloured: float (2H, 2W, 3)."""
+    picture = np.repeat(0.5 * grey(image)[..., np.newaxis], 3, -1)
+    truth, mask = truth[..., 0] > 0, mask[..., 0] > 0
+    for where, colour in ((truth & mask, HIT), (mask & ~truth, FALSE), (truth & ~mask, MISSED)):
+        picture[where] = 0.35 * picture[where] + 0.65 * np.array(colour)
+    return cv2.resize(picture, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_NEAREST)
+
+
+def overlay_sheet(cases, path):
+    """Draw a row for each of `cases`, (title, Patient, masks), to a PNG file: its slice with the most tumor.
+
+    Slice, outline of the truth (green), of the mask (orange), and the errors (green right, red false, blue missed).
+    """
+    panels = []
+    for title, patient, masks in cases:
+        i = int(patient.masks.sum((1, 2, 3)).argmax())
+        image, truth, mask = patient.images[i], patient.masks[i], masks[i]
+        panels += [
+            (f"{title}\n{patient.name}", outlined(image, [])),
+            (f"slice {i + 1}: truth", outlined(image, [(truth, TRUTH)])),
+            ("prediction", outlined(image, [(mask, PREDICTION)])),
+            ("right, false, missed", error_map(image, truth, mask)),
+        ]
+    contact_sheet(panels, path, 4)
+
+
+def patient_strip(patient, masks, path, columns=8):
+    """Draw every slice of a patient with the outlines of truth (green) and mask (orange) to a PNG file."""
+    panels = [
+        (f"{i}", outlined(image, [(truth, TRUTH), (mask, PREDICTION)]))
+        for i, (image, truth, mask) in enumerate(zip(patient.images, patient.masks, masks, strict=True), 1)
+    ]
+    contact_sheet(panels, path, columns)
+
+
+def mask_sheet(images, masks, path):
+    """Draw slices uint8 (S, H, W, C) with the outlines of their masks (S, H, W, 1), orange, to a PNG file."""
+    panels = [
+        (f"{i}", outlined(image, [(mask, PREDICTION)]))
+        for i, (image, mask) in enumerate(zip(images, masks, strict=True), 1)
+    ]
+    contact_sheet(panels, path, min(8, len(panels)))
+
+
+def pair_sheet(images, masks, path):
+    """Draw prepared slices float (N, H, W, C) in [0, 1] with the outlines of their masks (N, H, W, 1) to a PNG file."""
+    panels = [
+        ("", outlined((image * 255).astype(np.uint8), [(mask[..., :1].astype(np.uint8), TRUTH)]))
+        for image, mask in zip(images, masks, strict=True)
+    ]
+    contact_sheet(panels, path, 6)

@@ -1,0 +1,142 @@
+"""What a trained segmentation network is worth on whole patients, through the very way to a mask that is served.
+
+A patient's figures are those of all slices together, and a figure of the data set is the mean over patients (Buda,
+Saha & Mazurowski, 2019, arXiv:1906.03720, section 2.4).
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from kerascnn.mask_metrics import overlap_metrics, summary, surface_metrics
+from kerascnn.segmentation import MaskSettings, mask_of, probabilities
+
+THRESHOLDS = tuple(round(0.2 + 0.05 * i, 2) for i in range(13))
+SMALLEST = (20, 50, 100, 200)  # voxels
+
+
+class Segmenter:
+    """A network compiled once for volumes of any size: probabilities and masks of uint8 (S, H, W, C)."""
+
+    def __init__(self, network, side):
+        channels = network.input_shape[-1]
+
+        @tf.function(
+            input_signature=[tf.TensorSpec([None, None, None, channels], tf.uint8), tf.TensorSpec([], tf.bool)]
+        )
+        def both(volume, mirror):
+            return tf.cond(
+                mirror,
+                lambda: probabilities(network, volume, side, True),
+                lambda: probabilities(network, volume, side, False),
+            )
+
+        self.both = both
+
+    def probability(self, images, mirror):
+        """float32 (S, H, W, 1) in [0, 1]."""
+        return self.both(images, mirror).numpy()
+
+    def mask(self, images, settings):
+        """uint8 (S, H, W, 1) of 0 and 1."""
+        return mask_of(tf.constant(self.probability(images, settings.mirror)), settings).numpy()
+
+
+def choose_settings(segmenter, patients):
+    """(the MaskSettings with the highest mean patient Dice on `patients`, what was tried: a list of dicts for JSON).
+
+    One thing after the other, each kept only where it raises the mean: mirroring, threshold, largest component,
+    smallest component, holes. `patients` are validation patients.
+    """
+    maps = {
+        mirror: [tf.constant(segmenter.probability(patient.images, mirror)) for patient in patients]
+        for mirror in (False, True)
+    }
+
+    def mean_dice(settings):
+        masks = (mask_of(probability, settings).numpy() for probability in maps[settings.mirror])
+        pairs = zip(patients, masks, strict=True)
+        return float(np.mean([overlap_metrics(patient.masks, mask)["dice"] for patient, mask in pairs]))
+
+    best = MaskSettings()
+    tried = [{**dataclasses.asdict(best), "dice": mean_dice(best)}]
+    for changes in (
+        [{"mirror": True}],
+        [{"threshold": threshold} for threshold in THRESHOLDS],
+        [{"largest": True}],
+        [{"minimum": minimum} for minimum in SMALLEST],
+        [{"fill": True}],
+    ):
+        candidates = [dataclasses.replace(best, **change) for change in changes]
+        scores = [mean_dice(candidate) for candidate in candidates]
+        highest = max(attempt["dice"] for attempt in tried)
+        tried += [
+            {**dataclasses.asdict(candidate), "dice": score}
+            for candidate, score in zip(candidates, scores, strict=True)
+        ]
+        if max(scores) > highest:
+            best = candidates[int(np.argmax(scores))]
+    return best, tried
+
+
+def evaluate_patients(segmenter, settings, patients, empty="one"):
+    """(metrics for metrics.json, the masks by patient's name) of `patients`, which no choice has seen.
+
+    patient_dice: mean over patients of the Dice coefficient of all voxels; patient and slice: summaries of every figure
+    of overlap_metrics and surface_metrics; single_image: the same patients' Dice when each slice is a volume of its
+    own. empty: the rule for slices where truth and mask are empty, as overlap_metrics takes it. Distances are in
+    millimetres where all patients' spacing is known, else in pixels with slices one pixel apart.
+    """
+    known = all(patient.spacing for patient in patients)
+    masks, rows, slice_rows, singles = {}, [], [], []
+    for patient in patients:
+        mask = masks[patient.name] = segmenter.mask(patient.images, settings)
+        spacing = patient.spacing if known else None
+        rows.append(
+            {
+                "patient": patient.name,
+                "slices": len(patient),
+                "tumor_voxels": int(patient.masks.sum()),
+                "predicted_voxels": int(mask.sum()),
+                **figures(patient.masks, mask, spacing, empty),
+            }
+        )
+        slice_rows += [
+            figures(truth, found, spacing and spacing[1:], empty)
+            for truth, found in zip(patient.masks, mask, strict=True)
+        ]
+        alone = np.concatenate([segmenter.mask(image[np.newaxis], settings) for image in patient.images])
+        singles.append(overlap_metrics(patient.masks, alone)["dice"])
+    names = [name for name in rows[0] if name not in ("patient", "slices", "tumor_voxels", "predicted_voxels")]
+    by_patient, by_slice = (
+        {name: summary([row[name] for row in table]) for name in names} for table in (rows, slice_rows)
+    )
+    metrics = {
+        "patient_dice": by_patient["dice"]["mean"],
+        "patient_dice_median": by_patient["dice"]["median"],
+        "single_image_patient_dice": float(np.mean(singles)),
+        "slice_dice": by_slice["dice"]["mean"],
+        "patients": len(patients),
+        "empty_masks": empty,
+        "distances_in": "mm" if known else "pixels",
+        "settings": dataclasses.asdict(settings),
+        "by_patient": by_patient,
+        "by_slice": by_slice,
+        "worst": [row["patient"] for row in sorted(rows, key=lambda row: row["dice"])[:3]],
+        "table": [{name: none_for_nan(value) for name, value in row.items()} for row in rows],
+    }
+    return metrics, masks
+
+
+def figures(truth, mask, spacing, empty):
+    """All figures of one volume (S, H, W, 1) or slice (H, W, 1)."""
+    return {
+        **overlap_metrics(truth, mask, empty),
+        **surface_metrics(truth[..., 0], mask[..., 0], spacing),
+    }
+
+
+def none_for_nan(value):
+    """JSON has no nan."""
+    return None if isinstance(value, float) and np.isnan(value) else value

@@ -1,0 +1,71 @@
+"""What is made of a thresholded mask: its largest component, its holes filled, specks removed; in TensorFlow ops.
+
+They travel inside the exported model, so a served mask is the very mask that was evaluated; TensorFlow has no op for
+connected components. Masks are bool (S, H, W), the slices of one volume.
+"""
+
+import tensorflow as tf
+
+
+def largest_component(mask):
+    """The largest part that is connected over faces, edges or corners; all of those that are as large."""
+    return inside_box(mask, lambda part: part & keep_by_size(part, tf.reduce_max))
+
+
+def without_small_components(mask, voxels):
+    """The parts, connected over faces, edges or corners, of at least `voxels` voxels."""
+    return inside_box(mask, lambda part: part & keep_by_size(part, lambda _: voxels))
+
+
+def keep_by_size(mask, least):
+    """Where the component is as large as least(sizes of all) at least."""
+    labels = components(mask)
+    flat = tf.reshape(labels, [-1])
+    sizes = tf.tensor_scatter_nd_update(tf.math.bincount(flat, minlength=tf.size(flat) + 1), [[0]], [0])
+    return tf.gather(sizes, labels) >= tf.maximum(least(sizes), 1)
+
+
+def components(mask):
+    """Every voxel's component as a number from 1, 0 outside: int32 (S, H, W); numbers are not consecutive.
+
+    Each voxel begins with a number of its own, and takes the highest of its neighbours until nothing changes.
+    """
+    inside = tf.cast(mask, tf.float32)[tf.newaxis, ..., tf.newaxis]
+    # float32 tells whole numbers apart up to 2^24, a volume of 256 × 256 × 256
+    numbers = tf.reshape(tf.range(1.0, tf.cast(tf.size(mask), tf.float32) + 1), tf.shape(inside)) * inside
+
+    def spread(now, _):
+        return tf.nn.max_pool3d(now, 3, 1, "SAME") * inside, now
+
+    last, _ = tf.while_loop(
+        lambda now, before: tf.reduce_any(now != before), spread, (numbers, numbers - 1), maximum_iterations=10_000
+    )
+    return tf.cast(last[0, ..., 0], tf.int32)
+
+
+def without_holes(mask):
+    """The mask and, slice by slice, what it encloses; outside is what an edge of the slice reaches over pixel sides."""
+    free = tf.cast(~tf.pad(mask, [[0, 0], [1, 1], [1, 1]]), tf.float32)[..., tf.newaxis]
+    edge = tf.pad(tf.zeros_like(free[:, 1:-1, 1:-1]), [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=1.0)
+
+    def flood(now, _):
+        sides = (tf.nn.max_pool2d(now, window, 1, "SAME") for window in ((1, 3), (3, 1)))
+        return tf.maximum(*sides) * free, now
+
+    outside, _ = tf.while_loop(
+        lambda now, before: tf.reduce_any(now != before), flood, (edge, edge - 1), maximum_iterations=10_000
+    )
+    return outside[:, 1:-1, 1:-1, 0] == 0
+
+
+def inside_box(mask, change):
+    """change(mask) where `change` needs to see the mask's bounding box only."""
+    places = tf.cast(tf.where(mask), tf.int32)
+
+    def changed():
+        first, size = tf.reduce_min(places, 0), tf.reduce_max(places, 0) - tf.reduce_min(places, 0) + 1
+        part = change(tf.slice(mask, first, size))
+        behind = tf.shape(mask) - first - size
+        return tf.pad(part, tf.stack([first, behind], 1))
+
+    return tf.ensure_shape(tf.cond(tf.shape(places)[0] > 0, changed, lambda: mask), mask.shape)

@@ -1,0 +1,99 @@
+"""What a user wants outlined: an image file, a folder of one patient's slices, or NIfTI volumes."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from kerascnn.errors import InputError
+from kerascnn.limits import FORMATS, MOST_PIXELS
+
+SLICE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+NIFTI_SUFFIXES = (".nii", ".nii.gz")
+
+
+@dataclasses.dataclass(frozen=True)
+class Scan:
+    """Slices uint8 (S, H, W, C) of one patient, with the millimetres of a step along S, H and W where known.
+
+    nifti: the nibabel image whose grid they lie on, else None.
+    """
+
+    name: str
+    images: np.ndarray
+    spacing: tuple[float, float, float] | None = None
+    nifti: object = None
+
+
+def read_scan(path, channels, modalities):
+    """The Scan at `path`, with `channels` channels.
+
+    A folder holds either slices, in the order of the numbers in their names (masks, `*_mask.*`, are left out), or a
+    volume for each of `modalities`, named as datasets/nifti.py has it. A single volume stands for all channels, as
+    FLAIR does in the LGG data where a sequence was not taken. Raises InputError.
+    """
+    if path.is_dir():
+        if any(is_nifti(child) for child in path.iterdir()):
+            from kerascnn.datasets.nifti import read_modalities
+
+            images, spacing, nifti = read_modalities(path, modalities)
+            return checked(Scan(path.name, images, spacing, nifti), path, channels)
+        return checked(read_slices(path), path, channels)
+    if is_nifti(path):
+        from kerascnn.datasets.nifti import as_slices, read_volume, spacing_of, to_levels
+
+        nifti, data = read_volume(path)
+        images = np.repeat(as_slices(to_levels(data))[..., np.newaxis], channels, -1)
+        return Scan(path.name.split(".nii")[0], images, spacing_of(nifti), nifti)
+    return checked(Scan(path.stem, read_image(path)[np.newaxis]), path, channels)
+
+
+def is_nifti(path):
+    return path.name.lower().endswith(NIFTI_SUFFIXES)
+
+
+def read_slices(folder):
+    """The Scan of a folder of slices. Raises InputError where there are none, or of different sizes."""
+    files = [
+        child
+        for child in folder.iterdir()
+        if child.suffix.lower() in SLICE_SUFFIXES and not child.stem.lower().endswith("_mask")
+    ]
+    if not files:
+        raise InputError(f"{folder} holds no slices and no NIfTI volumes; give PNG, JPEG, BMP or TIFF slices")
+    files.sort(key=numbers_in)
+    images = [read_image(file) for file in files]
+    for file, image in zip(files, images, strict=True):
+        if image.shape != images[0].shape:
+            sizes = f"{image.shape[1]} x {image.shape[0]}, {files[0].name} {images[0].shape[1]} x {images[0].shape[0]}"
+            raise InputError(f"{file} is {sizes}; give slices of one size")
+    return Scan(folder.name, np.stack(images))
+
+
+def numbers_in(path):
+    """The name with its numbers as numbers, so that slice 10 comes behind slice 9."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.stem)]
+
+
+def read_image(path):
+    """The pixels of an image file as uint8 (H, W, 3). Raises InputError."""
+    try:
+        with Image.open(Path(path), formats=(*FORMATS, "TIFF")) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError("too large")
+            return np.asarray(image.convert("RGB"))
+    except FileNotFoundError:
+        raise InputError(f"cannot read {path} (no such file or folder); check the path") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise InputError(
+            f"cannot decode {path}; give a PNG, JPEG, BMP or TIFF file of at most 25 million pixels, or a NIfTI volume"
+        ) from None
+
+
+def checked(scan, path, channels):
+    """The scan itself. Raises InputError when it has another number of channels."""
+    if scan.images.shape[-1] != channels:
+        raise InputError(f"{path} has {scan.images.shape[-1]} channels, the model takes {channels}; give NIfTI volumes")
+    return scan

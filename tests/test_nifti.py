@@ -1,0 +1,72 @@
+import nibabel
+import numpy as np
+import pytest
+
+from kerascnn.datasets import nifti
+from kerascnn.errors import DataAbsent, InputError
+
+# axes left, posterior, superior, 2 × 1.5 × 4 mm
+AFFINE = np.array([[-2.0, 0, 0, 90], [0, -1.5, 0, 60], [0, 0, 4.0, -20], [0, 0, 0, 1]])
+SHAPE = (6, 5, 4)
+
+
+def write(path, data, affine=AFFINE):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(np.asarray(data, np.float32), affine), path)
+
+
+def place(root, name="patient_1"):
+    draw = np.random.default_rng(0)
+    for modality in ("t1", "flair", "t1ce"):
+        write(root / name / f"{name}_{modality}.nii.gz", draw.integers(0, 3000, SHAPE))
+    labels = np.zeros(SHAPE)
+    labels[1, 2, 3] = 4
+    write(root / name / f"{name}_seg.nii.gz", labels)
+    return root / name
+
+
+def test_volumes_become_slices_with_the_front_at_the_top(tmp_path):
+    place(tmp_path)
+    (patient,) = nifti.load(tmp_path).patients
+    assert (patient.images.shape, patient.masks.shape) == ((4, 5, 6, 3), (4, 5, 6, 1))
+    assert patient.spacing == (4.0, 1.5, 2.0)
+    # The first axis goes to the left and is turned; the second goes to the back, as rows do: voxel (1, 2, 3)
+    # is slice 3, row 2, column 6 - 1 - 1.
+    assert np.argwhere(patient.masks).tolist() == [[3, 2, 4, 0]]
+    assert patient.images.max() == 255
+
+
+def test_a_mask_is_written_onto_the_grid_it_came_from(tmp_path):
+    folder = place(tmp_path)
+    image, data = nifti.read_volume(folder / "patient_1_seg.nii.gz")
+    mask = (nifti.as_slices(data) > 0).astype(np.uint8)[..., np.newaxis]
+    nifti.write_mask(tmp_path / "mask.nii.gz", mask, image)
+    back = nibabel.load(tmp_path / "mask.nii.gz")
+    np.testing.assert_array_equal(back.affine, AFFINE)
+    assert back.get_data_dtype() == np.uint8
+    np.testing.assert_array_equal(np.argwhere(np.asarray(back.dataobj)), [[1, 2, 3]])
+    assert back.header.get_zooms() == image.header.get_zooms()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda folder: (folder / "patient_1_seg.nii.gz").unlink(), "patient_1_seg.nii.gz is missing; restore it"),
+        (lambda folder: (folder / "patient_1_t1.nii.gz").write_bytes(b"x" * 400), "_t1.nii.gz is no NIfTI volume"),
+        (lambda folder: write(folder / "patient_1_t1.nii.gz", np.zeros((3, 3, 3))), "volumes of the sizes"),
+        (lambda folder: write(folder / "patient_1_seg.nii.gz", np.zeros((3, 3, 3))), "has the size"),
+        (lambda folder: write(folder / "patient_1_seg.nii.gz", np.full(SHAPE, 0.5)), "values that are no labels"),
+        (lambda folder: write(folder / "patient_1_t1.nii.gz", np.zeros((*SHAPE, 2))), "give a volume of three axes"),
+    ],
+)
+def test_spoiled_volumes_are_named(tmp_path, spoil, words):
+    spoil(place(tmp_path))
+    with pytest.raises(InputError, match=words):
+        nifti.load(tmp_path)
+
+
+def test_a_folder_that_is_not_there_or_empty_is_named(tmp_path):
+    with pytest.raises(DataAbsent, match="no folder"):
+        nifti.load(tmp_path / "absent")
+    with pytest.raises(InputError, match="holds no patient's folder"):
+        nifti.load(tmp_path)

@@ -1,0 +1,118 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerascnn.datasets.phantoms import drawn_patient
+from kerascnn.models import builder
+from kerascnn.patient_evaluation import Segmenter, choose_settings, evaluate_patients
+from kerascnn.segmentation import MaskSettings, mask_of, network_probabilities, probabilities, segment
+
+
+@pytest.fixture(scope="module")
+def network():
+    keras.utils.set_random_seed(0)
+    return builder("unet_buda")((32, 32, 3), width=2)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Bright(keras.layers.Layer):
+    """Logits 50 (x - 0.75) of the middle channel x, the brightest 1: a phantom's blob is brighter than its head."""
+
+    def call(self, x):
+        return 50 * (x[..., 1:2] - 0.75)
+
+
+@pytest.fixture(scope="module")
+def finder():
+    """A network that finds the phantoms' tumors by their level."""
+    image = keras.Input((64, 64, 3), name="image")
+    return keras.Model(image, Bright(name="logits")(image))
+
+
+def test_probabilities_lie_where_the_slices_do(network):
+    volume = drawn_patient(0).images
+    probability = probabilities(network, volume, 32, mirror=False).numpy()
+    assert probability.shape == (*volume.shape[:3], 1)
+    assert 0 <= probability.min() < probability.max() <= 1
+    # 64 pixels have a window of 56, and beyond it there is nothing
+    assert not probability[:, 0].any()
+
+
+@pytest.mark.parametrize("slices", [1, 5, 8, 13])
+def test_every_slice_is_seen_whatever_their_number(network, slices):
+    volume = np.concatenate([drawn_patient(0).images] * 2)[:slices]
+    together = probabilities(network, volume, 32, mirror=False).numpy()
+    graph = tf.function(
+        lambda x: probabilities(network, x, 32, False), input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)]
+    )
+    np.testing.assert_allclose(graph(volume), together, atol=1e-6)
+
+
+def test_mirroring_is_the_mean_of_both_views(network):
+    images = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
+    seen, turned = (network_probabilities(network, view, False).numpy() for view in (images, images[:, :, ::-1]))
+    expected = (seen + turned[:, :, ::-1]) / 2
+    np.testing.assert_allclose(network_probabilities(network, images, True), expected, atol=1e-6)
+
+
+def test_settings_change_the_mask_as_they_say():
+    probability = np.zeros((1, 20, 20, 1), np.float32)
+    probability[0, 2:9, 2:9] = 0.9
+    probability[0, 5, 5] = 0.1  # a hole
+    probability[0, 15:18, 15:18] = 0.6
+    probability[0, 0, 19] = 0.9  # a speck
+
+    def size(**settings):
+        return int(mask_of(tf.constant(probability), MaskSettings(**settings)).numpy().sum())
+
+    assert size() == 48 + 9 + 1
+    assert size(threshold=0.7) == 48 + 1
+    assert size(largest=True) == 48
+    assert size(largest=True, fill=True) == 49
+    assert size(minimum=5) == 48 + 9
+    assert size(threshold=0.95, largest=True, fill=True, minimum=5) == 0
+
+
+def test_a_volume_comes_with_its_mask(finder):
+    patient = drawn_patient(1)
+    probability, mask = segment(finder, patient.images, 64, MaskSettings())
+    np.testing.assert_array_equal(mask, probability.numpy() >= 0.5)
+    assert mask.dtype == tf.uint8
+
+
+def test_settings_are_chosen_for_what_helps(finder):
+    patients = [drawn_patient(number) for number in range(3)]
+    segmenter = Segmenter(finder, 64)
+    settings, tried = choose_settings(segmenter, patients)
+    chosen = max(tried, key=lambda attempt: attempt["dice"])
+    assert {name: value for name, value in chosen.items() if name != "dice"} == vars(settings)
+    assert len(tried) == 1 + 1 + 13 + 1 + 4 + 1
+    assert tried[0]["dice"] <= chosen["dice"]
+    # a mirror changes nothing for a network that looks at single pixels, so it is not kept
+    assert settings.mirror is False
+
+
+def test_patients_are_scored_as_wholes(finder):
+    patients = [drawn_patient(number) for number in (4, 5)]
+    segmenter, settings = Segmenter(finder, 64), MaskSettings(threshold=0.5)
+    metrics, masks = evaluate_patients(segmenter, settings, patients)
+    dices = []
+    for patient in patients:
+        truth, mask = patient.masks > 0, masks[patient.name] > 0
+        dices.append(2 * (truth & mask).sum() / (truth.sum() + mask.sum()))
+    assert metrics["patient_dice"] == pytest.approx(np.mean(dices))
+    assert metrics["patient_dice"] > 0.8
+    assert [row["dice"] for row in metrics["table"]] == pytest.approx(dices)
+    assert metrics["by_slice"]["dice"]["values"] == sum(len(patient) for patient in patients)
+    assert metrics["distances_in"] == "pixels"
+    assert metrics["settings"]["threshold"] == 0.5
+
+
+def test_the_rule_for_empty_slices_is_followed(finder):
+    patients, segmenter = [drawn_patient(4)], Segmenter(finder, 64)
+    counted, skipped = (evaluate_patients(segmenter, MaskSettings(), patients, rule)[0] for rule in ("one", "skip"))
+    empty = sum(not mask.any() for mask in patients[0].masks)
+    assert empty
+    assert skipped["by_slice"]["dice"]["values"] < counted["by_slice"]["dice"]["values"] == len(patients[0])
+    assert skipped["patient_dice"] == counted["patient_dice"]

@@ -1,0 +1,140 @@
+"""The tumors app end to end, each verb a process as a user starts it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerascnn.datasets.phantoms import drawn_patient
+from kerascnn.scans import read_image
+from tests.test_nifti import place
+
+ROOT = Path(__file__).parents[1]
+
+
+def tumors(*arguments, **options):
+    """The finished process of `python -m apps.tumors` with these arguments."""
+    command = [sys.executable, "-m", "apps.tumors", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **options)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model folder after train, evaluate and export on phantoms."""
+    folder = tmp_path_factory.mktemp("tumors") / "model"
+    ran = tumors("train", "--smoke", "--out", folder)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == ""
+    assert ran.stderr.startswith("note: --smoke trains two epochs on drawn phantoms")
+    ran = tumors("evaluate", "--out", folder)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["patients"] == 3
+    ran = tumors("export", "--out", folder)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout) == {"saved_model": str(folder / "1")}
+    return folder
+
+
+def test_the_run_says_who_was_where_and_what_was_chosen(folder):
+    record = json.loads((folder / "recipe.json").read_text())
+    parts = record["split"]
+    assert [len(parts[part]) for part in ("train", "validation", "test")] == [10, 2, 3]
+    assert not set(parts["train"]) & set(parts["validation"]) | set(parts["train"] + parts["validation"]) & set(
+        parts["test"]
+    )
+    assert record["settings"] in [
+        {name: value for name, value in tried.items() if name != "dice"} for tried in record["settings_tried"]
+    ]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert [row["patient"] for row in metrics["table"]] == parts["test"]
+    assert {"overlays.png", "strip_best.png", "strip_median.png", "strip_worst.png", "augmentation.png"} <= {
+        path.name for path in folder.iterdir()
+    }
+
+
+def test_predict_outlines_a_folder_of_slices_and_a_picture(folder, tmp_path):
+    patient = tmp_path / "patient"
+    patient.mkdir()
+    for i, image in enumerate(drawn_patient(30).images, 1):
+        Image.fromarray(image).save(patient / f"patient_{i}.tif")
+    picture = tmp_path / "slice.png"
+    Image.fromarray(drawn_patient(30).images[4]).save(picture)
+    ran = tumors("predict", patient, picture, tmp_path / "absent.png", "--out", folder, "--pictures", tmp_path / "out")
+    assert ran.returncode == 3
+    assert "not a medical device" in ran.stderr
+    assert ran.stderr.splitlines()[-1].startswith(f"error: cannot read {tmp_path / 'absent.png'} (no such file")
+    whole, single = map(json.loads, ran.stdout.splitlines())
+    assert (whole["slices"], single["slices"], whole["millilitres"]) == (8, 1, None)
+    masks = sorted(Path(whole["mask"]).iterdir())
+    assert len(masks) == 8
+    assert sum(int((read_image(mask)[..., 0] == 255).sum()) for mask in masks) == whole["tumor_voxels"]
+    assert read_image(single["mask"]).shape == (64, 64, 3)
+    page = Path(whole["report"]).read_text()
+    assert "not a medical device" in page
+    assert "8 slices" in page
+    assert read_image(whole["overlay"]).shape[1] > 64
+
+
+def test_predict_answers_a_volume_in_its_own_grid(folder, tmp_path):
+    scan = place(tmp_path)
+    ran = tumors("predict", scan, "--out", folder, "--pictures", tmp_path / "out")
+    assert ran.returncode == 0, ran.stderr
+    answer = json.loads(ran.stdout)
+    mask, image = nibabel.load(answer["mask"]), nibabel.load(scan / "patient_1_flair.nii.gz")
+    assert mask.shape == image.shape
+    np.testing.assert_array_equal(mask.affine, image.affine)
+    assert answer["millilitres"] == pytest.approx(answer["tumor_voxels"] * 0.012)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (
+            ["train", "--model", "unet_dong", "--width", "8"],
+            2,
+            "unet_dong has no --width; leave it out, or choose unet",
+        ),
+        (["train", "--side", "100"], 2, "--side is 100; give a multiple of 16 from 32"),
+        (["train", "--fold", "5"], 2, "--fold is 5; choose one of 0, 1, 2, 3, 4"),
+        (["train", "--label-smoothing", "0.1"], 2, "--label-smoothing is for classes, not for masks; leave it out"),
+        (["train", "--model", "unet_2015", "--side", "64"], 2, "--side is 64; unet_2015 mirrors 94 pixels"),
+        (["train", "--data", "nifti"], 2, "--data nifti needs --data-dir"),
+        (["train", "--data-dir", "{tmp}"], 3, "no kaggle_3m/ in {tmp}/downloads/manual; unpack https://"),
+        (["evaluate", "--out", "{tmp}"], 3, "no trained model at {tmp}/model.keras; run `train` first"),
+        (["predict", "x.png", "--out", "{tmp}"], 3, "cannot read x.png"),
+    ],
+)
+def test_bad_usage_is_one_line(tmp_path, arguments, code, words):
+    named = [text.replace("{tmp}", str(tmp_path)) for text in arguments]
+    ran = tumors(*named, *([] if "--out" in named else ["--out", tmp_path / "new"]))
+    assert ran.returncode == code
+    (line,) = [line for line in ran.stderr.splitlines() if not line.startswith("note: ")]
+    assert line.startswith("error: " + words.replace("{tmp}", str(tmp_path)))
+    assert not (tmp_path / "new").exists()
+
+
+def test_requirements_that_are_not_met_end_with_4(folder):
+    ran = tumors("evaluate", "--out", folder, "--require", "patient_dice=1.01")
+    assert ran.returncode == 4
+    assert ran.stderr.splitlines()[-1].endswith("required 1.01")
+
+
+def test_crossvalidation_goes_on_where_it_stood_and_tests_every_patient_once(folder, tmp_path):
+    flags = ("--data", "phantoms", "--side", 32, "--width", 2, "--epochs", 1, "--batch-size", 8, "--out", tmp_path)
+    ran = tumors("crossvalidate", *flags)
+    assert ran.returncode == 0, ran.stderr
+    summary = json.loads((tmp_path / "crossvalidation.json").read_text())
+    assert len(summary["table"]) == len({row["patient"] for row in summary["table"]}) == 15
+    assert summary["patient_dice"] == pytest.approx(np.mean([row["dice"] for row in summary["table"]]))
+    assert (tmp_path / "crossvalidation.png").is_file()
+    before = (tmp_path / "fold3" / "recipe.json").stat().st_mtime_ns
+    (tmp_path / "fold4" / "metrics.json").unlink()
+    ran = tumors("crossvalidate", *flags)
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "fold3" / "recipe.json").stat().st_mtime_ns == before
+    assert json.loads((tmp_path / "crossvalidation.json").read_text()) == summary
