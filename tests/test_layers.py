@@ -24,7 +24,7 @@ LAYERS = [
     (LocalResponseNormalization(size=3, k=1.0), (5, 6, 4)),
     (CeilingMaxPooling2D(3, 2), (6, 7, 4)),
     (MinPooling2D(3, 2, padding="same"), (6, 7, 4)),
-    (GroupedConv2D(6, 3, 2, 2), (5, 6, 4)),
+    (GroupedConv2D(6, 3, 2, 2, "same"), (5, 6, 4)),
     (ZeroPadShortcut(6, 2), (5, 6, 4)),
     (FullConv2D(3, (2, 3), strides=2), (5, 6, 4)),
     (BatchRenormalization(begin=0, r_end=4, d_end=2), (5, 6, 4)),
@@ -126,11 +126,12 @@ def test_minimum_pooling_takes_the_least_of_each_window_and_nothing_from_outside
 
 
 @pytest.mark.parametrize("strides", [1, 2])
-def test_a_grouped_convolution_is_that_of_tensorflow(strides):
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_a_grouped_convolution_is_that_of_tensorflow(strides, padding):
     x = np.random.default_rng(0).random((2, 7, 9, 6), dtype=np.float32)
-    layer = GroupedConv2D(9, 3, 3, strides, bias_initializer="ones")
+    layer = GroupedConv2D(9, 3, 3, strides, padding, bias_initializer="ones")
     ours = layer(x)
-    theirs = tf.nn.conv2d(x, layer.kernel, strides, "VALID") + 1
+    theirs = tf.nn.conv2d(x, layer.kernel, strides, padding.upper()) + 1
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
     spec = layer.compute_output_spec(keras.KerasTensor(x.shape))
     assert spec.shape == ours.shape

@@ -57,11 +57,11 @@ MODULES = {
 
 def conv(x, filters, size, name, strides=1, batch_norm=False):
     """Convolution with symmetric zero padding, batch normalisation if asked for, ReLU: → (H/s, W/s, filters)."""
-    if size > 1:
+    # Only with a stride does "same" pad unevenly.
+    if size > 1 and strides > 1:
         x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
-    x = layers.Conv2D(
-        filters, size, strides, use_bias=not batch_norm, kernel_initializer="he_normal", name=name
-    )(x)  # fmt: skip
+    start = {"padding": "same" if strides == 1 else "valid", "kernel_initializer": "he_normal"}
+    x = layers.Conv2D(filters, size, strides, use_bias=not batch_norm, **start, name=name)(x)
     if batch_norm:
         x = layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)

@@ -112,18 +112,19 @@ class FullConv2D(keras.layers.Conv2D):
 class GroupedConv2D(keras.layers.Layer):
     """A convolution in which each of `groups` equal parts of the output maps sees its part of the input maps only.
 
-    No padding. One kernel of the usual grouped shape (size, size, C / groups, filters), split, convolved and
+    One kernel of the usual grouped shape (size, size, C / groups, filters), split, convolved and
     concatenated: Keras's own runs through XLA on the CPU, 12 to 430 times slower.
-    (B, H, W, C) float -> (B, (H - kernel_size) // strides + 1, the same of W, filters).
+    (B, H, W, C) float -> (B, (H - kernel_size) // strides + 1, the same of W, filters), or ceil(H / strides) under
+    "same".
     """
 
     def __init__(
-        self, filters, kernel_size, groups, strides=1, use_bias=True,
+        self, filters, kernel_size, groups, strides=1, padding="valid", use_bias=True,
         kernel_initializer="glorot_uniform", bias_initializer="zeros", **kwargs,
     ):  # fmt: skip
         super().__init__(**kwargs)
         self.filters, self.kernel_size, self.groups, self.strides = filters, kernel_size, groups, strides
-        self.use_bias = use_bias
+        self.padding, self.use_bias = padding, use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
 
@@ -140,17 +141,19 @@ class GroupedConv2D(keras.layers.Layer):
     def call(self, x):
         parts = zip(ops.split(x, self.groups, -1), ops.split(self.kernel, self.groups, -1), strict=True)
         y = ops.concatenate(
-            [ops.conv(part, kernel, self.strides, "valid", "channels_last") for part, kernel in parts], -1
+            [ops.conv(part, kernel, self.strides, self.padding, "channels_last") for part, kernel in parts], -1
         )
         return y + self.bias if self.use_bias else y
 
     def compute_output_spec(self, x):
         # Keras would trace all groups to find the shape; SENet-154 has 3,200 of them.
-        sides = [side and ((side - self.kernel_size) // self.strides + 1) for side in x.shape[1:3]]
+        lost = 1 if self.padding == "same" else self.kernel_size
+        sides = [side and ((side - lost) // self.strides + 1) for side in x.shape[1:3]]
         return keras.KerasTensor((x.shape[0], *sides, self.filters), self.compute_dtype)
 
     def get_config(self):
-        own = {name: getattr(self, name) for name in ("filters", "kernel_size", "groups", "strides", "use_bias")}
+        names = ("filters", "kernel_size", "groups", "strides", "padding", "use_bias")
+        own = {name: getattr(self, name) for name in names}
         own["kernel_initializer"] = keras.initializers.serialize(self.kernel_initializer)
         own["bias_initializer"] = keras.initializers.serialize(self.bias_initializer)
         return {**super().get_config(), **own}

@@ -31,10 +31,12 @@ from kerascnn.models.layers import Normalize, check_channels
 
 def conv_bn(x, filters, size, strides=1, *, name):
     """Convolution with symmetric zero padding, then batch normalisation: (H, W, C) → (H/s, W/s, filters)."""
-    if size > 1:
+    # Only with a stride does "same" pad unevenly.
+    if size > 1 and strides > 1:
         x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
     initial = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
-    x = layers.Conv2D(filters, size, strides, use_bias=False, kernel_initializer=initial, name=name)(x)
+    start = {"padding": "same" if strides == 1 else "valid", "use_bias": False, "kernel_initializer": initial}
+    x = layers.Conv2D(filters, size, strides, **start, name=name)(x)
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
 
 
