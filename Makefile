@@ -40,7 +40,7 @@ format: install
 .venv-bench/installed:
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 torchvision==0.28.0 \
-	    timm==1.0.31 numpy
+	    timm==1.0.31 monai==1.6.1 scipy numpy
 	@touch $@
 
 # half an hour: every network or one of its family

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from kerascnn.mask_metrics import PooledDice, overlap_metrics, summary, surface_metrics
+from tests.test_weight_files import in_bench_environment
 
 
 def square(top, left, size, side=16):
@@ -73,3 +75,32 @@ def test_pooled_dice_counts_all_pixels_of_all_batches():
     assert float(metric.result()) == 0.5
     metric.update_state(square(2, 4, 4)[np.newaxis, ..., np.newaxis], logits)
     assert float(metric.result()) == 0.75
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(
+    ("shape", "spacing"), [((48, 40), None), ((12, 32, 30), None), ((12, 32, 30), (5.0, 1.0, 0.8))]
+)
+def test_distances_and_dice_are_those_of_monai(tmp_path, shape, spacing):
+    noise = [ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), 2.0) for seed in (0, 1)]
+    inner = tuple(slice(3, -3) for _ in shape)
+    masks = [np.zeros(shape, np.uint8) for _ in range(2)]
+    for mask, levels in zip(masks, (noise[0], noise[0] + 0.3 * noise[1]), strict=True):
+        mask[inner] = levels[inner] > np.quantile(levels, 0.85)
+    np.savez(tmp_path / "masks.npz", truth=masks[0], prediction=masks[1])
+    code = f"""
+import numpy as np, torch
+from monai import metrics
+
+stored = np.load("masks.npz")
+masks = [torch.from_numpy(stored[name])[None, None].float() for name in ("prediction", "truth")]
+options = {{"include_background": True, "spacing": {spacing}}}
+print(float(metrics.compute_hausdorff_distance(*masks, percentile=95, **options)))
+print(float(metrics.compute_average_surface_distance(*masks, symmetric=True, **options)))
+print(float(metrics.compute_dice(*masks)))
+"""
+    ran = in_bench_environment(code, tmp_path)
+    theirs = [float(line) for line in ran.stdout.splitlines()]
+    distances = surface_metrics(*masks, spacing)
+    ours = [distances["hausdorff95"], distances["surface_distance"], overlap_metrics(*masks)["dice"]]
+    assert ours == pytest.approx(theirs, rel=1e-4), ran.stderr
