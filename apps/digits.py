@@ -90,7 +90,7 @@ def evaluate(
     cli.load_tensorflow()
     from kerascnn.preparation import prepare_digits
 
-    verbs.evaluate(lambda name: load_data(name, data_dir), prepare_digits, out, requirements)
+    verbs.evaluate("digits", lambda name: load_data(name, data_dir), prepare_digits, out, requirements)
 
 
 @app.command
@@ -100,7 +100,7 @@ def export(*, out: Out = SHIPPED):
     from kerascnn.datasets.synthetic import drawn
     from kerascnn.preparation import prepare_digits
 
-    verbs.export(prepare_digits, out, drawn(10, 0).images)
+    verbs.export("digits", prepare_digits, out, drawn(10, 0).images)
 
 
 @app.command

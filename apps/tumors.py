@@ -14,7 +14,7 @@ if __name__ == "__main__":
 
 from cyclopts import Parameter
 
-from kerascnn import cli, mask_verbs
+from kerascnn import cli, crossvalidation, mask_verbs, outlines
 from kerascnn.recipe import TrainingRecipe
 
 SHIPPED = Path(__file__).resolve().parents[1] / "saved_models" / "tumors"
@@ -44,7 +44,7 @@ class Recipe(TrainingRecipe):
     "How often the network halves the slice (unet; default: 4)."
     data: Literal["brain_mri", "nifti", "phantoms"] = "brain_mri"
     "Where the patients come from; nifti is a folder of volumes, given by --data-dir."
-    modalities: tuple[str, ...] = ("t1", "flair", "t1ce")
+    modalities: Annotated[tuple[str, ...], Parameter(negative="")] = ("t1", "flair", "t1ce")
     "The volumes of a NIfTI patient that become channels."
     fold: int = 0
     "Which of the five folds of patients is the test split."
@@ -63,20 +63,24 @@ class Recipe(TrainingRecipe):
     "How often an epoch shows a slice with tumor; other slices are shown once."
     mirror: bool = True
     "Show half of the slices with left and right changed."
-    shift: float = 8.0
-    "Random shift in pixels."
+    shift: float = 0.07
+    "Random shift as a part of the side."
     rotation: float = 15.0
     "Random rotation in degrees."
     zoom: float = 0.1
     "Random change of height and width, as a fraction."
     shear: float = 0.1
     "Random slant, as a fraction."
-    elastic: float = 360.0
-    "Elastic distortion: Simard's alpha in pixels, with a sigma of 24 pixels at a side of 240."
+    elastic: float = 720.0
+    "Elastic distortion: alpha in pixels, with a sigma of 24 pixels, of slices of 240 pixels (Dong et al., 2017)."
     brightness: float = 0.05
-    "Random change of a sequence's level, as a part of the whole range."
+    "Random change of a sequence's level, as a part of its range."
     contrast: float = 0.15
     "Random change of a sequence's contrast, as a fraction."
+    gamma: float = 0.0
+    "Random exponent of a sequence's levels, between 1 / (1 + gamma) and 1 + gamma."
+    copy: float = 0.0
+    "Share of slices whose sequences are all FLAIR, as for patients where the others were not taken."
 
 
 @app.command
@@ -101,7 +105,7 @@ def evaluate(
     require: Annotated[tuple[str, ...], Parameter(help="NAME=MIN: exit code 4 unless the metric reaches it.")] = (),
 ):
     """Score the trained network on the test patients; --out gets metrics.json and pictures of them."""
-    mask_verbs.evaluate(data_dir, out, empty, cli.parse_requirements(require))
+    mask_verbs.evaluate("tumors", data_dir, out, empty, cli.parse_requirements(require))
 
 
 @app.command
@@ -109,13 +113,19 @@ def crossvalidate(
     recipe: Recipe = Recipe(), *, data_dir: DataDir = None, out: Out = Path("runs/tumors_folds"), empty: Empty = "one"
 ):
     """Train and score all five folds; run it again to go on where it was stopped."""
-    mask_verbs.crossvalidate("tumors", recipe, data_dir, out, empty)
+    crossvalidation.crossvalidate(
+        recipe,
+        lambda asked, folder, resume: mask_verbs.train("tumors", asked, data_dir, folder, resume),
+        lambda folder: mask_verbs.evaluate("tumors", data_dir, folder, empty, {}),
+        out,
+        empty,
+    )
 
 
 @app.command
 def export(*, out: Out = SHIPPED):
     """Write the trained network as the next version of a SavedModel in --out."""
-    mask_verbs.export(out)
+    mask_verbs.export("tumors", out)
 
 
 @app.command
@@ -130,7 +140,7 @@ def predict(
     pictures: Annotated[Path, Parameter(help="Where masks, overlays and reports go.")] = Path("runs/tumors"),
 ):
     """Outline tumors: one JSON object a scan with its size, and where its mask, overlay and report lie."""
-    mask_verbs.predict(files, "tumors", out, server, pictures)
+    outlines.predict(files, "tumors", out, server, pictures, Recipe().modalities)
 
 
 if __name__ == "__main__":

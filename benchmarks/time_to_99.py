@@ -65,7 +65,7 @@ def one_run(seed):
         start = time.perf_counter()
         verbs.train("benchmark", replace(RECIPE, seed=seed), data, shifted, out, resume=False)
         seconds = time.perf_counter() - start
-        model, _ = load_trained(out)
+        model, _ = load_trained(out, "benchmark")
         metrics = evaluate_classifier(model, prepare_digits, data.test, data.class_names, out, {})
     return {"seconds": round(seconds, 2), "accuracy": metrics["accuracy"]}
 

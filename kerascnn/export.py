@@ -19,7 +19,7 @@ import tensorflow as tf
 from kerascnn.decoding import prepare_bytes
 from kerascnn.errors import InputError
 from kerascnn.files import write_json
-from kerascnn.folding import folded
+from kerascnn.folding import folded, in_float32
 from kerascnn.parity import parity
 
 
@@ -105,17 +105,6 @@ def work_folder(folder):
     finally:
         with contextlib.suppress(OSError):
             folder.rmdir()
-
-
-def in_float32(model):
-    """The model itself, or a copy that computes in float32: runtimes round half precision differently."""
-    if all(layer.compute_dtype == "float32" for layer in model.layers):
-        return model
-    network = keras.models.clone_model(
-        model, clone_function=lambda layer: type(layer).from_config({**layer.get_config(), "dtype": "float32"})
-    )
-    network.set_weights(model.get_weights())
-    return network
 
 
 def signatures(network, prepare, class_names, shape):

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from kerascnn.decoding import decode_or_blank
-from kerascnn.export import in_float32, write_version
+from kerascnn.export import write_version
 from kerascnn.files import write_json
-from kerascnn.folding import folded
+from kerascnn.folding import folded, in_float32
 from kerascnn.parity import parity
 from kerascnn.segmentation import network_probabilities, segment
 from kerascnn.volume_preparation import prepare_volume
@@ -54,7 +54,10 @@ def export_segmenter(model, settings, folder, card, warmup_volume):
         write_json(work / "mirror.json", settings.mirror)
         return parity("segmenter", network, version, work, inputs)
 
-    facts = {"settings": dataclasses.asdict(settings), "preparation": prepare_volume.__doc__}
+    facts = {
+        "settings": dataclasses.asdict(settings),
+        "preparation": f"prepare_volume: {prepare_volume.__doc__.splitlines()[0]}",
+    }
     return write_version(endpoints, inputs, compare, folder, card | facts)
 
 

@@ -41,6 +41,17 @@ def runs(process):
 
 
 @contextlib.contextmanager
+def writing_to(place):
+    """Turn what the system says of a place that cannot be written to into InputError."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {place} ({error.strerror}: {error.filename}); mend that and run again"
+        ) from None
+
+
+@contextlib.contextmanager
 def one_writer(folder):
     """Keep `folder` to this process; the lock ends with the process, however that ends.
 

@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it, for inference.
+"""What is done to a network before it is only used: float32, and batch normalisation folded into convolutions.
 
 At inference, batch normalisation is one scale and one offset per channel, which a convolution can do by itself:
 conv(x, K) * s + o = conv(x, K * s) + o with s = gamma / sqrt(variance + epsilon) and o = beta + (bias - mean) * s
@@ -60,3 +60,14 @@ def absorbed(weights, norm):
         scale = scale * norm.gamma.numpy()
     offset = (bias - mean) * scale + (0.0 if norm.beta is None else norm.beta.numpy())
     return [(kernel * scale).astype(np.float32), offset.astype(np.float32)]
+
+
+def in_float32(model):
+    """The model itself, or a copy that computes in float32: runtimes round half precision differently."""
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+    network = keras.models.clone_model(
+        model, clone_function=lambda layer: type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+    )
+    network.set_weights(model.get_weights())
+    return network

@@ -119,7 +119,7 @@ class WeightedCrossEntropy(keras.losses.Loss):
 
 def pixel_cross_entropy(t, z):
     """-t log sigmoid(z) - (1 - t) log(1 - sigmoid(z)), finite for every finite z; float32 of any shape."""
-    return ops.maximum(z, 0) - z * t + ops.log1p(ops.exp(-ops.abs(z)))
+    return ops.softplus(z) - z * t
 
 
 MASK_LOSSES = {

@@ -63,27 +63,40 @@ def surface_metrics(truth, prediction, spacing=None):
 
 
 def summary(values):
-    """Mean, median, standard deviation, extremes and the bootstrap interval of the mean, nan left out, as a dict.
+    """Mean, median, standard deviation and extremes of values, nan and None left out, as a dict.
 
-    The interval covers 95 %, bias-corrected and accelerated (Efron, 1987), of 9,999 resamples with a fixed seed; it is
-    None for fewer than two values or where all are equal.
+    `values` counts what is left; where nothing is, all else is None, and so is the deviation of a single value.
     """
-    known = np.asarray([value for value in values if not np.isnan(value)], float)
+    known = defined(values)
     if not len(known):
-        return {"values": 0}
-    interval = None
-    if len(known) > 1 and np.ptp(known):
-        found = stats.bootstrap((known,), np.mean, rng=np.random.default_rng(0)).confidence_interval
-        interval = [float(found.low), float(found.high)]
+        return {"values": 0, **dict.fromkeys(("mean", "median", "deviation", "lowest", "highest"))}
     return {
         "values": len(known),
         "mean": float(known.mean()),
         "median": float(np.median(known)),
-        "deviation": float(known.std(ddof=1)) if len(known) > 1 else 0.0,
+        "deviation": float(known.std(ddof=1)) if len(known) > 1 else None,
         "lowest": float(known.min()),
         "highest": float(known.max()),
-        "mean_95": interval,
     }
+
+
+def mean_interval(values):
+    """The 95 % interval of the mean of independent values, [low, high], nan and None left out.
+
+    Bootstrap, bias-corrected and accelerated (Efron, 1987), of 9,999 resamples with a fixed seed; None where there are
+    fewer than two values or nearly no spread.
+    """
+    known = defined(values)
+    if len(known) < 2 or np.ptp(known) < 1e-9:
+        return None
+    found = stats.bootstrap((known,), np.mean, rng=np.random.default_rng(0), batch=1000).confidence_interval
+    return [float(found.low), float(found.high)] if np.isfinite([found.low, found.high]).all() else None
+
+
+def defined(values):
+    """The values that are neither None nor nan, float64."""
+    floats = np.array([np.nan if value is None else value for value in values], float)
+    return floats[~np.isnan(floats)]
 
 
 @keras.saving.register_keras_serializable(package="kerascnn")

@@ -9,7 +9,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from kerascnn.mask_metrics import overlap_metrics, summary, surface_metrics
+from kerascnn.folding import folded, in_float32
+from kerascnn.mask_metrics import mean_interval, overlap_metrics, summary, surface_metrics
 from kerascnn.segmentation import MaskSettings, mask_of, probabilities
 
 THRESHOLDS = tuple(round(0.2 + 0.05 * i, 2) for i in range(13))
@@ -17,10 +18,11 @@ SMALLEST = (20, 50, 100, 200)  # voxels
 
 
 class Segmenter:
-    """A network compiled once for volumes of any size: probabilities and masks of uint8 (S, H, W, C)."""
+    """A network as it is exported, compiled once for volumes of any size: probabilities and masks of (S, H, W, C)."""
 
-    def __init__(self, network, side):
-        channels = network.input_shape[-1]
+    def __init__(self, model):
+        network = folded(in_float32(model))
+        side, channels = network.input_shape[1], network.input_shape[-1]
 
         @tf.function(
             input_signature=[tf.TensorSpec([None, None, None, channels], tf.uint8), tf.TensorSpec([], tf.bool)]
@@ -83,39 +85,31 @@ def choose_settings(segmenter, patients):
 def evaluate_patients(segmenter, settings, patients, empty="one"):
     """(metrics for metrics.json, the masks by patient's name) of `patients`, which no choice has seen.
 
-    patient_dice: mean over patients of the Dice coefficient of all voxels; patient and slice: summaries of every figure
-    of overlap_metrics and surface_metrics; single_image: the same patients' Dice when each slice is a volume of its
-    own. empty: the rule for slices where truth and mask are empty, as overlap_metrics takes it. Distances are in
-    millimetres where all patients' spacing is known, else in pixels with slices one pixel apart.
+    patient_dice: mean over patients of the Dice coefficient of all voxels, with its bootstrap interval; by_patient and
+    by_slice: summaries of every figure of overlap_metrics and surface_metrics, in which `values` counts those that are
+    defined (no distance is where a mask is empty); single_image_patient_dice: the patients' Dice when each slice is a
+    volume of its own. empty: what Dice and IoU are where truth and mask are empty, a key of EMPTY_RULES. Distances are
+    in millimetres where all patients' spacing is known, else in pixels with slices one pixel apart.
     """
     known = all(patient.spacing for patient in patients)
     masks, rows, slice_rows, singles = {}, [], [], []
     for patient in patients:
         mask = masks[patient.name] = segmenter.mask(patient.images, settings)
         spacing = patient.spacing if known else None
-        rows.append(
-            {
-                "patient": patient.name,
-                "slices": len(patient),
-                "tumor_voxels": int(patient.masks.sum()),
-                "predicted_voxels": int(mask.sum()),
-                **figures(patient.masks, mask, spacing, empty),
-            }
-        )
-        slice_rows += [
-            figures(truth, found, spacing and spacing[1:], empty)
-            for truth, found in zip(patient.masks, mask, strict=True)
-        ]
+        size = {"slices": len(patient), "tumor_voxels": int(patient.masks.sum()), "predicted_voxels": int(mask.sum())}
+        rows.append({"patient": patient.name, **size, **figures(patient.masks, mask, spacing, empty)})
+        pairs = zip(patient.masks[:, np.newaxis], mask[:, np.newaxis], strict=True)
+        slice_rows += [figures(truth, found, spacing, empty) for truth, found in pairs]
         alone = np.concatenate([segmenter.mask(image[np.newaxis], settings) for image in patient.images])
-        singles.append(overlap_metrics(patient.masks, alone)["dice"])
-    names = [name for name in rows[0] if name not in ("patient", "slices", "tumor_voxels", "predicted_voxels")]
+        singles.append(overlap_metrics(patient.masks, alone, empty)["dice"])
     by_patient, by_slice = (
-        {name: summary([row[name] for row in table]) for name in names} for table in (rows, slice_rows)
+        {name: summary([row[name] for row in table]) for name in slice_rows[0]} for table in (rows, slice_rows)
     )
     metrics = {
         "patient_dice": by_patient["dice"]["mean"],
+        "patient_dice_95": mean_interval([row["dice"] for row in rows]),
         "patient_dice_median": by_patient["dice"]["median"],
-        "single_image_patient_dice": float(np.mean(singles)),
+        "single_image_patient_dice": summary(singles)["mean"],
         "slice_dice": by_slice["dice"]["mean"],
         "patients": len(patients),
         "empty_masks": empty,
@@ -123,18 +117,23 @@ def evaluate_patients(segmenter, settings, patients, empty="one"):
         "settings": dataclasses.asdict(settings),
         "by_patient": by_patient,
         "by_slice": by_slice,
-        "worst": [row["patient"] for row in sorted(rows, key=lambda row: row["dice"])[:3]],
+        "worst": [row["patient"] for row in ranked(rows)[-3:]],
         "table": [{name: none_for_nan(value) for name, value in row.items()} for row in rows],
     }
     return metrics, masks
 
 
 def figures(truth, mask, spacing, empty):
-    """All figures of one volume (S, H, W, 1) or slice (H, W, 1)."""
-    return {
-        **overlap_metrics(truth, mask, empty),
-        **surface_metrics(truth[..., 0], mask[..., 0], spacing),
-    }
+    """All figures of one volume (S, H, W, 1); distances of a single slice are those in its plane."""
+    surfaces = truth[..., 0], mask[..., 0]
+    if len(truth) == 1:
+        surfaces, spacing = (truth[0, ..., 0], mask[0, ..., 0]), spacing and spacing[1:]
+    return {**overlap_metrics(truth, mask, empty), **surface_metrics(*surfaces, spacing)}
+
+
+def ranked(rows):
+    """Those of `rows` that have a Dice coefficient, the best first."""
+    return sorted((row for row in rows if none_for_nan(row["dice"]) is not None), key=lambda row: -row["dice"])
 
 
 def none_for_nan(value):

@@ -17,7 +17,7 @@ table {{ border-collapse: collapse }} td, th {{ border: 1px solid #bbb; padding:
 <p class="notice">{notice}</p>
 <p>{slices} slices, tumor found in {found}; {size}.</p>
 <img alt="slices with outlines" src="data:image/png;base64,{picture}">
-<table><tr><th>slice</th><th>tumor pixels</th><th>{unit}</th><th>highest probability</th></tr>
+<table><tr><th>slice</th><th>tumor pixels</th>{unit}<th>highest probability</th></tr>
 {rows}
 </table>
 <p>Model: {model}</p>
@@ -42,7 +42,7 @@ def write_report(path, name, probability, mask, spacing, picture, model):
     size = tumor_size(int(voxels.sum()), spacing)
     millilitres = size["millilitres"]
     rows = "\n".join(
-        f"<tr><td>{i}</td><td>{count}</td><td>{'' if area is None else f'{count * area:.0f}'}</td>"
+        f"<tr><td>{i}</td><td>{count}</td>{'' if area is None else f'<td>{count * area:.0f}</td>'}"
         f"<td>{highest:.2f}</td></tr>"
         for i, (count, highest) in enumerate(zip(voxels, probability.max((1, 2, 3)), strict=True), 1)
     )
@@ -53,7 +53,7 @@ def write_report(path, name, probability, mask, spacing, picture, model):
             slices=len(mask),
             found=int((voxels > 0).sum()),
             size=f"{size['tumor_voxels']:,} voxels" + ("" if millilitres is None else f", {millilitres:.1f} ml"),
-            unit="mm²" if area else "mm² (spacing unknown)",
+            unit="" if area is None else "<th>mm²</th>",
             picture=base64.b64encode(Path(picture).read_bytes()).decode(),
             rows=rows,
             model=html.escape(model),

@@ -107,8 +107,8 @@ def contact_sheet(panels, path, columns):
 
 
 def dice_distribution(table, path):
-    """Draw the Dice coefficients of `table`, dicts with `patient`, `fold` and `dice`, to a PNG file."""
-    rows = sorted(table, key=lambda row: row["dice"])
+    """Draw the Dice coefficients of `table`, dicts with `patient`, `fold` and `dice` or None, to a PNG file."""
+    rows = sorted((row for row in table if row["dice"] is not None), key=lambda row: row["dice"])
     sheet = figure(10, 4.5)
     bars, counts = sheet.subplots(1, 2, width_ratios=(3, 1))
     colours = [f"C{row['fold']}" for row in rows]

@@ -30,8 +30,10 @@ def components(mask):
 
     Each voxel begins with a number of its own, and takes the highest of its neighbours until nothing changes.
     """
-    inside = tf.cast(mask, tf.float32)[tf.newaxis, ..., tf.newaxis]
     # float32 tells whole numbers apart up to 2^24, a volume of 256 × 256 × 256
+    fits = tf.debugging.Assert(tf.size(mask) < 2**24, ["a mask of this shape is too large:", tf.shape(mask)])
+    with tf.control_dependencies([fits] if fits is not None else []):
+        inside = tf.cast(mask, tf.float32)[tf.newaxis, ..., tf.newaxis]
     numbers = tf.reshape(tf.range(1.0, tf.cast(tf.size(mask), tf.float32) + 1), tf.shape(inside)) * inside
 
     def spread(now, _):

@@ -215,22 +215,30 @@ def hardware():
     return ", ".join([*devices, f"{processor}, {cores} cores"])
 
 
-def load_trained(folder):
+def load_trained(folder, app):
     """(model, recipe record) of a finished run in `folder`; the model is not compiled and ends in `logits` alone.
 
-    Raises InputError when there is no finished run, or its files are damaged.
+    Raises InputError when there is no finished run, or one of another app, or its files are damaged.
     """
     if not (folder / "recipe.json").is_file() or not (folder / "model.keras").is_file():
         raise InputError(
             f"no trained model at {folder / 'model.keras'}; run `train` first or name another folder with --out"
         )
     record = read_json(folder / "recipe.json")
+    check_app(record, folder, app)
     try:
         builder(record["recipe"]["model"])
         return main_head(keras.saving.load_model(folder / "model.keras", compile=False)), record
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, UsageError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder / 'model.keras'} is damaged ({reason}); restore it or train again") from None
+
+
+def check_app(record, folder, app):
+    """Raise InputError unless the run recorded in `folder` is one of the app `app`."""
+    found = record.get("app") if isinstance(record, dict) else None
+    if found != app:
+        raise InputError(f"{folder} holds a model of {found or 'no app'}, not of {app}; name another folder with --out")
 
 
 def main_head(model):

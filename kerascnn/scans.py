@@ -9,9 +9,11 @@ from PIL import Image
 
 from kerascnn.errors import InputError
 from kerascnn.limits import FORMATS, MOST_PIXELS
+from kerascnn.pictures import load_picture
 
 SLICE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
+EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +41,7 @@ def read_scan(path, channels, modalities):
             from kerascnn.datasets.nifti import read_modalities
 
             images, spacing, nifti = read_modalities(path, modalities)
-            return checked(Scan(path.name, images, spacing, nifti), path, channels)
+            return checked(Scan(path.resolve().name, images, spacing, nifti), path, channels)
         return checked(read_slices(path), path, channels)
     if is_nifti(path):
         from kerascnn.datasets.nifti import as_slices, read_volume, spacing_of, to_levels
@@ -69,7 +71,7 @@ def read_slices(folder):
         if image.shape != images[0].shape:
             sizes = f"{image.shape[1]} x {image.shape[0]}, {files[0].name} {images[0].shape[1]} x {images[0].shape[0]}"
             raise InputError(f"{file} is {sizes}; give slices of one size")
-    return Scan(folder.name, np.stack(images))
+    return Scan(folder.resolve().name, np.stack(images))
 
 
 def numbers_in(path):
@@ -78,18 +80,23 @@ def numbers_in(path):
 
 
 def read_image(path):
-    """The pixels of an image file as uint8 (H, W, 3). Raises InputError."""
+    """The pixels of an image file as uint8 (H, W, 3), what is transparent over white or black. Raises InputError."""
+    path = Path(path)
     try:
-        with Image.open(Path(path), formats=(*FORMATS, "TIFF")) as image:
+        with Image.open(path, formats=(*FORMATS, "TIFF")) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError("too large")
-            return np.asarray(image.convert("RGB"))
+            if image.mode not in EIGHT_BITS or getattr(image, "n_frames", 1) > 1:
+                raise InputError(f"{path} is no picture of 8 bits a channel; give one, or a NIfTI volume")
+            if image.format == "TIFF":
+                return np.asarray(image.convert("RGB"))
     except FileNotFoundError:
         raise InputError(f"cannot read {path} (no such file or folder); check the path") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise InputError(
             f"cannot decode {path}; give a PNG, JPEG, BMP or TIFF file of at most 25 million pixels, or a NIfTI volume"
         ) from None
+    return load_picture(path)[..., ::-1]
 
 
 def checked(scan, path, channels):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kerascnn import cli
 from kerascnn.errors import InputError, UsageError
-from kerascnn.files import read_json
+from kerascnn.files import read_json, writing_to
 from kerascnn.saved_model import latest_version, local_model
 
 
@@ -40,7 +40,7 @@ def train(app, recipe, data, augment, out, resume):
     )
 
 
-def evaluate(load_data, prepare, out, requirements):
+def evaluate(app, load_data, prepare, out, requirements):
     """Score the model in `out` on the test split of the data it was trained on; print and check the metrics.
 
     load_data(name) -> Dataset. prepare: the app's function of preparation.py.
@@ -48,27 +48,23 @@ def evaluate(load_data, prepare, out, requirements):
     from kerascnn.evaluation import evaluate_classifier
     from kerascnn.run import load_trained
 
-    model, record = load_trained(out)
+    model, record = load_trained(out, app)
     data = load_data(record["data"]["name"])
     if data.checksum() != record["data"]["sha256"]:
         cli.note(f"note: the data are not those the model in {out} was trained on")
     facts = {"data": data.name, "split": "test", "model": model.name}
-    try:
+    with writing_to(out):
         metrics = evaluate_classifier(model, prepare, data.test, data.class_names, out, facts)
-    except OSError as error:
-        raise InputError(
-            f"cannot write to {out} ({error.strerror}: {error.filename}); mend that and run again"
-        ) from None
     cli.result({name: value for name, value in metrics.items() if name != "per_class"})
     cli.require(metrics, requirements)
 
 
-def export(prepare, out, warmup_images):
+def export(app, prepare, out, warmup_images):
     """Write the model in `out` as its next SavedModel version and print where that lies."""
     from kerascnn.export import export_classifier
     from kerascnn.run import load_trained
 
-    model, record = load_trained(out)
+    model, record = load_trained(out, app)
     metrics = read_json(out / "metrics.json") if (out / "metrics.json").is_file() else None
     card = {"model": model.name, "recipe": record["recipe"], "data": record["data"], "metrics": metrics}
     version = export_classifier(model, prepare, record["class_names"], out, card, warmup_images)

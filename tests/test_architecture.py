@@ -68,6 +68,8 @@ ORDER = (
         "serving",
         "verbs",
         "mask_verbs",
+        "crossvalidation",
+        "outlines",
     ),
 )
 

@@ -114,3 +114,19 @@ def test_levels_change_in_images_alone_and_stay_in_range():
     assert 0.05 <= levels.numpy().min() < 0.35 < 0.65 < levels.numpy().max() <= 0.95
     assert np.ptp(levels.numpy(), (1, 2)).max() < 1e-6
     np.testing.assert_allclose(kept, masks, atol=1e-6)
+
+
+def test_powers_of_levels_lie_within_their_limits():
+    images = tf.fill((64, 2, 2, 3), 0.25)
+    levels = paired_distortion(gamma=1.0)(images, tf.zeros((64, 2, 2, 1)), tf.constant([0, 4]))[0].numpy()
+    # exponents from 1/2 to 2
+    assert 0.0625 <= levels.min() < 0.08 < 0.4 < levels.max() <= 0.5
+
+
+def test_sequences_are_copies_of_the_middle_one_in_their_share_of_the_slices():
+    images = tf.random.stateless_uniform((200, 2, 2, 3), [0, 0])
+    copied = paired_distortion(copy=0.25)(images, tf.zeros((200, 2, 2, 1)), tf.constant([0, 5]))[0].numpy()
+    alike = (copied == copied[..., 1:2]).all((1, 2, 3))
+    assert 30 < alike.sum() < 70
+    np.testing.assert_allclose(copied[..., 1], images[..., 1], atol=1e-6)
+    np.testing.assert_allclose(copied[~alike], images.numpy()[~alike], atol=1e-6)

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,10 @@ def empty(folder, name):
         (change_values, r"_2_mask.tif has the value 7, a mask has 0 and 255 only; restore the original"),
         (empty, r"TCGA_DU_2222_20000202 has no slices; restore its files or remove the folder"),
         (lambda folder, name: (folder / name / f"{name}_2.tif").write_bytes(b"II*"), r"_2.tif is damaged \("),
+        (
+            lambda folder, name: (folder / name / f"{name}_0.tif").write_bytes(b""),
+            "has a slice 0; number its slices from 1",
+        ),
         (lambda folder, name: (folder / name / "x.tif").write_bytes(b""), r"x.tif is no slice of TCGA_DU_2222"),
     ],
 )
@@ -79,6 +84,20 @@ def test_spoiled_originals_are_named(tmp_path, spoil, words):
     with pytest.raises(InputError, match=words):
         load("brain_mri", tmp_path)
     assert not (tmp_path / "brain_mri" / "1.0.0").exists()
+
+
+def test_patients_that_come_later_are_not_passed_over(tmp_path):
+    folder = place(tmp_path)
+    load("brain_mri", tmp_path)
+    shutil.copytree(folder / NAMES[0], folder / "TCGA_HT_3333_20000303")
+    with pytest.raises(InputError, match=r"1.0.0 was prepared from other patients than those in .*kaggle_3m; delete"):
+        load("brain_mri", tmp_path)
+
+
+def test_the_work_of_tfds_is_not_told_where_results_belong(tmp_path, capfd):
+    place(tmp_path)
+    load("brain_mri", tmp_path)
+    assert capfd.readouterr().out == ""
 
 
 def test_a_folder_without_patients_is_an_error(tmp_path):

@@ -45,6 +45,18 @@ def picture(path, text="4"):
     return path
 
 
+def test_a_model_of_another_app_is_refused(folder, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    record = json.loads((other / "recipe.json").read_text())
+    (other / "recipe.json").write_text(json.dumps({**record, "app": "tumors"}))
+    ran = digits("evaluate", "--out", other)
+    assert ran.returncode == 3
+    assert ran.stderr.splitlines()[-1] == (
+        f"error: {other} holds a model of tumors, not of digits; name another folder with --out"
+    )
+
+
 def test_predict_prints_file_digit_and_probability(folder, tmp_path):
     files = [picture(tmp_path / f"{text}.png", text) for text in "47"]
     ran = digits("predict", *files, "--out", folder)

@@ -16,7 +16,8 @@ from PIL import Image
 
 from kerascnn import parity
 from kerascnn.errors import InputError
-from kerascnn.export import classification, export_classifier, in_float32, published
+from kerascnn.export import classification, export_classifier, published
+from kerascnn.folding import in_float32
 from kerascnn.models import builder
 from kerascnn.preparation import prepare_digits
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from kerascnn.mask_metrics import PooledDice, overlap_metrics, summary, surface_metrics
+from kerascnn.mask_metrics import PooledDice, mean_interval, overlap_metrics, summary, surface_metrics
 from tests.test_weight_files import in_bench_environment
 
 
@@ -53,19 +53,19 @@ def test_a_distance_to_nothing_is_not_a_number():
 
 
 def test_a_summary_leaves_out_what_is_undefined():
-    found = summary([0.5, np.nan, 1.0, 0.75])
-    assert (found["values"], found["mean"], found["median"], found["lowest"], found["highest"]) == (
-        3,
-        0.75,
-        0.75,
-        0.5,
-        1,
-    )
-    assert found["deviation"] == pytest.approx(0.25)
-    low, high = found["mean_95"]
-    assert 0.5 <= low < 0.75 < high <= 1.0
-    assert summary([1.0, 1.0])["mean_95"] is None
-    assert summary([np.nan]) == {"values": 0}
+    found = summary([0.5, np.nan, 1.0, None, 0.75])
+    assert found == {"values": 3, "mean": 0.75, "median": 0.75, "deviation": 0.25, "lowest": 0.5, "highest": 1.0}
+    assert summary([0.5])["deviation"] is None
+    assert summary([np.nan])["mean"] is None
+
+
+def test_the_interval_of_a_mean_is_about_two_standard_errors_wide():
+    values = np.random.default_rng(0).normal(0.8, 0.1, 100)
+    low, high = mean_interval(values)
+    assert low < values.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 * values.std(ddof=1) / 10, rel=0.15)
+    assert mean_interval([0.5]) is None
+    assert mean_interval([1.0, 1.0, 1.0, 1.0 - 1e-16]) is None
 
 
 def test_pooled_dice_counts_all_pixels_of_all_batches():

@@ -360,18 +360,21 @@ def test_squeeze_and_excitation_scales_each_channel_by_a_gate_of_all_means():
 
 
 def test_a_framed_network_without_padding_labels_every_pixel():
-    def tiny(input_shape):
-        return unet.build(input_shape, 2, "tiny", width=2, padding="valid")
-
     keras.utils.set_random_seed(0)
-    model = unet.framed(tiny, (96, 96, 3))
-    assert (model.name, model.input.name, model.output_shape) == ("tiny", "image", (None, 96, 96, 2))
-    # 96 pixels are continued to 284, of which 100 are labelled: 94 mirrored on each side, 2 cut off.
+    model = unet.framed((96, 96, 3), width=2)
+    assert (model.name, model.input.name, model.output_shape) == ("unet_2015", "image", (None, 96, 96, 2))
+    # 96 pixels are continued to 284, of which 100 are labelled: 94 mirrored on each side, 2 cut off on each.
+    inner = unet.build((284, 284, 3), 2, "inner", width=2, padding="valid", dropout=0.5)
+    inner.set_weights(model.get_weights())
     image = np.random.default_rng(0).random((1, 96, 96, 3), np.float32)
-    inner = model.get_layer("tiny")
-    assert inner.input_shape == (None, 284, 284, 3)
     mirrored = np.pad(image, ((0, 0), (94, 94), (94, 94), (0, 0)), mode="reflect")
     np.testing.assert_allclose(model(image), inner(mirrored)[:, 2:-2, 2:-2], atol=1e-5)
+
+
+def test_a_slice_of_256_pixels_is_framed_as_the_paper_frames_its_tiles():
+    model = unet.framed((256, 256, 1), width=1)
+    assert model.get_layer("mirrored").output.shape[1:3] == (444, 444)
+    assert model.get_layer("labels_beyond").output.shape[1:3] == (260, 260)
 
 
 def test_unet_buda_has_the_width_that_is_asked_for():

@@ -8,11 +8,18 @@ from kerascnn.errors import DataAbsent, InputError
 # axes left, posterior, superior, 2 × 1.5 × 4 mm
 AFFINE = np.array([[-2.0, 0, 0, 90], [0, -1.5, 0, 60], [0, 0, 4.0, -20], [0, 0, 0, 1]])
 SHAPE = (6, 5, 4)
+MODALITIES = ("t1", "flair", "t1ce")
 
 
 def write(path, data, affine=AFFINE):
     path.parent.mkdir(parents=True, exist_ok=True)
     nibabel.save(nibabel.Nifti1Image(np.asarray(data, np.float32), affine), path)
+
+
+def damage(path):
+    content = bytearray(path.read_bytes())
+    content[60:90] = bytes(30)
+    path.write_bytes(content)
 
 
 def place(root, name="patient_1"):
@@ -27,13 +34,21 @@ def place(root, name="patient_1"):
 
 def test_volumes_become_slices_with_the_front_at_the_top(tmp_path):
     place(tmp_path)
-    (patient,) = nifti.load(tmp_path).patients
+    (patient,) = nifti.load(tmp_path, MODALITIES).patients
     assert (patient.images.shape, patient.masks.shape) == ((4, 5, 6, 3), (4, 5, 6, 1))
     assert patient.spacing == (4.0, 1.5, 2.0)
     # The first axis goes to the left and is turned; the second goes to the back, as rows do: voxel (1, 2, 3)
     # is slice 3, row 2, column 6 - 1 - 1.
     assert np.argwhere(patient.masks).tolist() == [[3, 2, 4, 0]]
     assert patient.images.max() == 255
+
+
+def test_hot_and_absent_voxels_leave_the_levels_of_the_rest():
+    data = np.full((20, 20, 20), 100.0, np.float32)
+    data[:10] = 50
+    data[0, 0, 0] = 5000
+    levels = nifti.to_levels(data)
+    assert set(np.unique(levels)) == {128, 255}
 
 
 def test_a_mask_is_written_onto_the_grid_it_came_from(tmp_path):
@@ -51,22 +66,26 @@ def test_a_mask_is_written_onto_the_grid_it_came_from(tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda folder: (folder / "patient_1_seg.nii.gz").unlink(), "patient_1_seg.nii.gz is missing; restore it"),
+        (lambda folder: (folder / "patient_1_seg.nii.gz").unlink(), "patient_1_seg.nii.gz is missing; add it"),
         (lambda folder: (folder / "patient_1_t1.nii.gz").write_bytes(b"x" * 400), "_t1.nii.gz is no NIfTI volume"),
         (lambda folder: write(folder / "patient_1_t1.nii.gz", np.zeros((3, 3, 3))), "volumes of the sizes"),
         (lambda folder: write(folder / "patient_1_seg.nii.gz", np.zeros((3, 3, 3))), "has the size"),
         (lambda folder: write(folder / "patient_1_seg.nii.gz", np.full(SHAPE, 0.5)), "values that are no labels"),
         (lambda folder: write(folder / "patient_1_t1.nii.gz", np.zeros((*SHAPE, 2))), "give a volume of three axes"),
+        (lambda folder: write(folder / "patient_1_t1.nii.gz", np.zeros((0, 5, 4))), "_t1.nii.gz is no NIfTI volume"),
+        (lambda folder: write(folder / "patient_1_t1.nii.gz", np.zeros(SHAPE), np.eye(4)), "on different grids"),
+        (lambda folder: write(folder / "patient_1_seg.nii.gz", np.zeros(SHAPE), np.eye(4)), "on different grids"),
+        (lambda folder: damage(folder / "patient_1_t1.nii.gz"), "_t1.nii.gz is no NIfTI volume"),
     ],
 )
 def test_spoiled_volumes_are_named(tmp_path, spoil, words):
     spoil(place(tmp_path))
     with pytest.raises(InputError, match=words):
-        nifti.load(tmp_path)
+        nifti.load(tmp_path, MODALITIES)
 
 
 def test_a_folder_that_is_not_there_or_empty_is_named(tmp_path):
     with pytest.raises(DataAbsent, match="no folder"):
-        nifti.load(tmp_path / "absent")
+        nifti.load(tmp_path / "absent", MODALITIES)
     with pytest.raises(InputError, match="holds no patient's folder"):
-        nifti.load(tmp_path)
+        nifti.load(tmp_path, MODALITIES)

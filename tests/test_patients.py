@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kerascnn.datasets.patients import FOLDS, Patient, split
+from kerascnn.errors import InputError
 
 SLICES = np.zeros((2, 4, 4, 3), np.uint8), np.zeros((2, 4, 4, 1), np.uint8)
 # The institutions of the LGG data set's 44 patients.
@@ -44,3 +45,8 @@ def test_institutions_are_spread_over_the_folds():
 def test_a_split_depends_on_the_seed_and_not_on_the_order_of_the_patients():
     first, again, other = split(PATIENTS, 1), split(PATIENTS[::-1], 1), split(PATIENTS, 1, seed=1)
     assert first.facts() == again.facts() != other.facts()
+
+
+def test_too_few_patients_are_refused():
+    with pytest.raises(InputError, match="^9 patients are too few for 5 folds; give at least 10$"):
+        split(PATIENTS[:9], 0)

@@ -3,10 +3,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerascnn.datasets.patients import Patient
 from kerascnn.datasets.phantoms import drawn_patient
+from kerascnn.export_masks import export_segmenter
 from kerascnn.models import builder
 from kerascnn.patient_evaluation import Segmenter, choose_settings, evaluate_patients
+from kerascnn.saved_model import local_model
 from kerascnn.segmentation import MaskSettings, mask_of, network_probabilities, probabilities, segment
+from kerascnn.volume_preparation import prepare_volume, restore_maps
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +45,12 @@ def test_probabilities_lie_where_the_slices_do(network):
 
 @pytest.mark.parametrize("slices", [1, 5, 8, 13])
 def test_every_slice_is_seen_whatever_their_number(network, slices):
-    volume = np.concatenate([drawn_patient(0).images] * 2)[:slices]
-    together = probabilities(network, volume, 32, mirror=False).numpy()
+    volume = np.concatenate([drawn_patient(0).images, drawn_patient(1).images])[:slices]
+    at_once = network_probabilities(network, prepare_volume(volume, 32), False)
     graph = tf.function(
         lambda x: probabilities(network, x, 32, False), input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)]
     )
-    np.testing.assert_allclose(graph(volume), together, atol=1e-6)
+    np.testing.assert_allclose(graph(volume), restore_maps(at_once, volume), atol=1e-5)
 
 
 def test_mirroring_is_the_mean_of_both_views(network):
@@ -83,7 +87,7 @@ def test_a_volume_comes_with_its_mask(finder):
 
 def test_settings_are_chosen_for_what_helps(finder):
     patients = [drawn_patient(number) for number in range(3)]
-    segmenter = Segmenter(finder, 64)
+    segmenter = Segmenter(finder)
     settings, tried = choose_settings(segmenter, patients)
     chosen = max(tried, key=lambda attempt: attempt["dice"])
     assert {name: value for name, value in chosen.items() if name != "dice"} == vars(settings)
@@ -95,7 +99,7 @@ def test_settings_are_chosen_for_what_helps(finder):
 
 def test_patients_are_scored_as_wholes(finder):
     patients = [drawn_patient(number) for number in (4, 5)]
-    segmenter, settings = Segmenter(finder, 64), MaskSettings(threshold=0.5)
+    segmenter, settings = Segmenter(finder), MaskSettings(threshold=0.5)
     metrics, masks = evaluate_patients(segmenter, settings, patients)
     dices = []
     for patient in patients:
@@ -107,10 +111,53 @@ def test_patients_are_scored_as_wholes(finder):
     assert metrics["by_slice"]["dice"]["values"] == sum(len(patient) for patient in patients)
     assert metrics["distances_in"] == "pixels"
     assert metrics["settings"]["threshold"] == 0.5
+    alone = []
+    for patient in patients:
+        found = np.stack([segmenter.mask(image[np.newaxis], settings)[0] for image in patient.images]) > 0
+        alone.append(2 * (found & (patient.masks > 0)).sum() / (found.sum() + patient.masks.sum()))
+    assert metrics["single_image_patient_dice"] == pytest.approx(np.mean(alone))
+    assert metrics["worst"][-1] == patients[int(np.argmin(dices))].name
+
+
+def test_post_processing_that_hurts_is_dropped(finder):
+    # two tumors of nearly one size: the largest component alone would be little more than half of the truth
+    patient = drawn_patient(2)
+    apart = np.zeros_like(patient.masks)
+    images = patient.images.copy()
+    for left in (18, 40):
+        apart[2:6, 28 : 36 + (left == 40), left : left + 8] = 1
+    images[..., 1] = np.where(apart[..., 0], 250, images[..., 1] // 2)
+    settings, tried = choose_settings(Segmenter(finder), [Patient("two", images, apart)])
+    assert not settings.largest
+    assert [attempt["dice"] for attempt in tried if attempt["largest"]][0] < 0.75
+    assert max(attempt["dice"] for attempt in tried) > 0.9
+
+
+def test_a_network_in_half_precision_is_scored_as_it_is_served(tmp_path):
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = builder("unet_buda")((32, 32, 3), width=2)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    volume = drawn_patient(0).images
+    version = export_segmenter(model, MaskSettings(), tmp_path / "tumors", {}, volume)
+    served = local_model(version)(volume[np.newaxis], "predict_volume")["probability"][0]
+    np.testing.assert_allclose(Segmenter(model).probability(volume, mirror=False), served, atol=1e-5)
+
+
+def test_a_patient_without_tumor_or_dice_spoils_nothing(finder):
+    empty = Patient("empty", np.zeros((3, 20, 20, 3), np.uint8), np.zeros((3, 20, 20, 1), np.uint8))
+    metrics, _ = evaluate_patients(Segmenter(finder), MaskSettings(), [empty, drawn_patient(4)], "skip")
+    assert metrics["by_patient"]["dice"]["values"] == 1
+    assert metrics["table"][0]["dice"] is None
+    assert metrics["worst"] == ["phantom_04"]
+    alone, _ = evaluate_patients(Segmenter(finder), MaskSettings(), [empty], "skip")
+    assert alone["patient_dice"] is None
 
 
 def test_the_rule_for_empty_slices_is_followed(finder):
-    patients, segmenter = [drawn_patient(4)], Segmenter(finder, 64)
+    patients, segmenter = [drawn_patient(4)], Segmenter(finder)
     counted, skipped = (evaluate_patients(segmenter, MaskSettings(), patients, rule)[0] for rule in ("one", "skip"))
     empty = sum(not mask.any() for mask in patients[0].masks)
     assert empty

@@ -266,14 +266,14 @@ def test_accumulated_gradients_equal_one_large_batch(tmp_path):
 
 def test_no_trained_model_says_what_to_do(tmp_path):
     with pytest.raises(InputError, match=r"no trained model at .*model.keras; run `train` first"):
-        load_trained(tmp_path)
+        load_trained(tmp_path, "test")
 
 
 def test_a_damaged_model_is_named(tmp_path):
-    train(tmp_path, replace(RECIPE, epochs=1), facts={"recipe": {"model": "lenet5"}})
+    train(tmp_path, replace(RECIPE, epochs=1), facts={"app": "test", "recipe": {"model": "lenet5"}})
     (tmp_path / "model.keras").write_bytes(b"PK\3\4 not a model")
     with pytest.raises(InputError, match=r"model.keras is damaged"):
-        load_trained(tmp_path)
+        load_trained(tmp_path, "test")
 
 
 def test_a_validation_loss_that_is_not_finite_stops_with_its_epoch(tmp_path):

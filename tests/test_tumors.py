@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from apps.tumors import app
+from kerascnn import cli
 from kerascnn.datasets.phantoms import drawn_patient
 from kerascnn.scans import read_image
 from tests.test_nifti import place
@@ -21,6 +23,18 @@ def tumors(*arguments, **options):
     """The finished process of `python -m apps.tumors` with these arguments."""
     command = [sys.executable, "-m", "apps.tumors", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **options)
+
+
+@pytest.fixture
+def verb(capfd):
+    """verb(*arguments) -> (exit code, stdout, stderr) of the app, in this process."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            cli.run(app, [str(argument) for argument in arguments])
+        return ended.value.code, *capfd.readouterr()
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +66,8 @@ def test_the_run_says_who_was_where_and_what_was_chosen(folder):
     ]
     metrics = json.loads((folder / "metrics.json").read_text())
     assert [row["patient"] for row in metrics["table"]] == parts["test"]
-    assert {"overlays.png", "strip_best.png", "strip_median.png", "strip_worst.png", "augmentation.png"} <= {
-        path.name for path in folder.iterdir()
-    }
+    assert {"overlays.png", "augmentation.png"} <= {path.name for path in folder.iterdir()}
+    assert sorted(path.stem for path in (folder / "strips").iterdir()) == parts["test"]
 
 
 def test_predict_outlines_a_folder_of_slices_and_a_picture(folder, tmp_path):
@@ -80,11 +93,11 @@ def test_predict_outlines_a_folder_of_slices_and_a_picture(folder, tmp_path):
     assert read_image(whole["overlay"]).shape[1] > 64
 
 
-def test_predict_answers_a_volume_in_its_own_grid(folder, tmp_path):
+def test_predict_answers_a_volume_in_its_own_grid(folder, tmp_path, verb):
     scan = place(tmp_path)
-    ran = tumors("predict", scan, "--out", folder, "--pictures", tmp_path / "out")
-    assert ran.returncode == 0, ran.stderr
-    answer = json.loads(ran.stdout)
+    code, out, words = verb("predict", scan, "--out", folder, "--pictures", tmp_path / "out")
+    assert code == 0, words
+    answer = json.loads(out)
     mask, image = nibabel.load(answer["mask"]), nibabel.load(scan / "patient_1_flair.nii.gz")
     assert mask.shape == image.shape
     np.testing.assert_array_equal(mask.affine, image.affine)
@@ -101,40 +114,63 @@ def test_predict_answers_a_volume_in_its_own_grid(folder, tmp_path):
         ),
         (["train", "--side", "100"], 2, "--side is 100; give a multiple of 16 from 32"),
         (["train", "--fold", "5"], 2, "--fold is 5; choose one of 0, 1, 2, 3, 4"),
-        (["train", "--label-smoothing", "0.1"], 2, "--label-smoothing is for classes, not for masks; leave it out"),
+        (["train", "--label-smoothing", "0.1"], 2, "--label-smoothing is 0.1; it is for classes, not for masks"),
+        (["train", "--model", "unet", "--depth", "5"], 2, "--side is 112; give a multiple of 32 from 32"),
+        (["train", "--width", "0"], 2, "--width is 0; give at least 1"),
+        (["train", "--zoom", "1"], 2, "--zoom is 1.0; give a fraction below 1"),
+        (["evaluate", "--out", "saved_models/digits"], 3, "saved_models/digits holds a model of digits, not of tumors"),
+        (["export", "--out", "saved_models/digits"], 3, "saved_models/digits holds a model of digits, not of tumors"),
+        (["predict", "x.png", "--out", "saved_models/digits"], 3, "saved_models/digits holds a model of digits, not"),
+        (["crossvalidate", "--fold", "2"], 2, "--fold is 2; leave it out, all folds are trained"),
         (["train", "--model", "unet_2015", "--side", "64"], 2, "--side is 64; unet_2015 mirrors 94 pixels"),
-        (["train", "--data", "nifti"], 2, "--data nifti needs --data-dir"),
+        (["train", "--data", "nifti"], 2, "--data nifti has no folder; name one of volumes"),
         (["train", "--data-dir", "{tmp}"], 3, "no kaggle_3m/ in {tmp}/downloads/manual; unpack https://"),
         (["evaluate", "--out", "{tmp}"], 3, "no trained model at {tmp}/model.keras; run `train` first"),
         (["predict", "x.png", "--out", "{tmp}"], 3, "cannot read x.png"),
     ],
 )
-def test_bad_usage_is_one_line(tmp_path, arguments, code, words):
+def test_bad_usage_is_one_line(tmp_path, verb, arguments, code, words):
     named = [text.replace("{tmp}", str(tmp_path)) for text in arguments]
-    ran = tumors(*named, *([] if "--out" in named else ["--out", tmp_path / "new"]))
-    assert ran.returncode == code
-    (line,) = [line for line in ran.stderr.splitlines() if not line.startswith("note: ")]
+    ended, out, words_said = verb(*named, *([] if "--out" in named else ["--out", tmp_path / "new"]))
+    (line,) = [line for line in words_said.splitlines() if not line.startswith("note: ")]
     assert line.startswith("error: " + words.replace("{tmp}", str(tmp_path)))
+    assert (ended, out) == (code, "")
     assert not (tmp_path / "new").exists()
 
 
-def test_requirements_that_are_not_met_end_with_4(folder):
-    ran = tumors("evaluate", "--out", folder, "--require", "patient_dice=1.01")
-    assert ran.returncode == 4
-    assert ran.stderr.splitlines()[-1].endswith("required 1.01")
+def test_requirements_that_are_not_met_end_with_4(folder, verb):
+    code, _, words = verb("evaluate", "--out", folder, "--require", "patient_dice=1.01")
+    assert code == 4
+    assert words.splitlines()[-1].endswith("required 1.01")
 
 
-def test_crossvalidation_goes_on_where_it_stood_and_tests_every_patient_once(folder, tmp_path):
+def test_a_place_that_cannot_be_written_to_is_named(folder, tmp_path, verb):
+    Image.fromarray(drawn_patient(30).images[4]).save(tmp_path / "slice.png")
+    code, _, words = verb("predict", tmp_path / "slice.png", "--out", folder, "--pictures", tmp_path / "slice.png")
+    assert code == 3
+    assert words.splitlines()[-1].startswith(f"error: cannot write to {tmp_path / 'slice.png'}/slice (Not a directory")
+
+
+def test_the_outlined_scan_is_never_overwritten(folder, tmp_path, verb):
+    code, _, words = verb("predict", place(tmp_path), "--out", folder, "--pictures", tmp_path)
+    assert code == 2
+    assert words.splitlines()[-1].endswith("choose another folder with --pictures")
+
+
+def test_crossvalidation_goes_on_where_it_stood_and_tests_every_patient_once(tmp_path, verb):
     flags = ("--data", "phantoms", "--side", 32, "--width", 2, "--epochs", 1, "--batch-size", 8, "--out", tmp_path)
-    ran = tumors("crossvalidate", *flags)
-    assert ran.returncode == 0, ran.stderr
+    code, _, words = verb("crossvalidate", *flags)
+    assert code == 0, words
     summary = json.loads((tmp_path / "crossvalidation.json").read_text())
     assert len(summary["table"]) == len({row["patient"] for row in summary["table"]}) == 15
     assert summary["patient_dice"] == pytest.approx(np.mean([row["dice"] for row in summary["table"]]))
     assert (tmp_path / "crossvalidation.png").is_file()
     before = (tmp_path / "fold3" / "recipe.json").stat().st_mtime_ns
     (tmp_path / "fold4" / "metrics.json").unlink()
-    ran = tumors("crossvalidate", *flags)
-    assert ran.returncode == 0, ran.stderr
+    code, _, words = verb("crossvalidate", *flags)
+    assert code == 0, words
     assert (tmp_path / "fold3" / "recipe.json").stat().st_mtime_ns == before
     assert json.loads((tmp_path / "crossvalidation.json").read_text()) == summary
+    code, _, words = verb("crossvalidate", *flags, "--epochs", 2)
+    assert code == 2
+    assert f"{tmp_path / 'fold0'} was trained with epochs 1 (now 2); give the same flags" in words

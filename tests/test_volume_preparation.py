@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from kerascnn.datasets.phantoms import drawn_patient
-from kerascnn.volume_preparation import percentile, prepare_masks, prepare_volume, restore_maps, window
+from kerascnn.volume_preparation import foreground, percentile, prepare_masks, prepare_volume, restore_maps, window
 
 
 def head(side=64, top=10, left=20, height=40, width=30, level=100):
@@ -37,6 +37,12 @@ def test_levels_are_stretched_to_the_head_of_the_whole_volume():
     np.testing.assert_allclose(prepared[1].max(), 0.5, atol=1e-5)
     # alone, the second slice is a volume of its own
     np.testing.assert_allclose(prepare_volume(volume[1:], 48).numpy().max(), 1.0, atol=1e-5)
+
+
+def test_a_hot_pixel_does_not_hide_the_head():
+    volume = head(level=20)
+    volume[0, 0, 63] = 255
+    assert [int(v) for v in window(foreground(tf.cast(volume, tf.float32)))] == [2, 7, 56]
 
 
 def test_the_percentile_is_numpys_up_to_a_level():

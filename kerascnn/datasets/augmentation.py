@@ -30,17 +30,20 @@ def distortion(shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0, sigma=
 
 
 def paired_distortion(
-    mirror=False, shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0, sigma=24.0, brightness=0.0, contrast=0.0
+    mirror=False, shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0, sigma=24.0, brightness=0.0, contrast=0.0,
+    gamma=0.0, copy=0.0,
 ):  # fmt: skip
     """augment(images, masks, seed) -> (images, masks) in which both move alike, and only the images change in level.
 
     Limits as in `distortion`. mirror: left and right changed in half of the images. brightness and contrast: to each
-    channel of each image a value of up to `brightness` is added, after it is multiplied by up to 1 ± contrast.
+    channel of each image a value of up to `brightness` is added, after it is raised to a power between 1 / (1 + gamma)
+    and 1 + gamma and multiplied by up to 1 ± contrast. copy: the share of images in which all channels are the middle
+    one.
     masks float32 (B, H, W, 1 or more): the first channel stays 0 or 1, further ones are sampled like an image.
     """
 
     def augment(images, masks, seed):
-        seeds = tf.random.split(tf.cast(seed, tf.int32), 3)
+        seeds = tf.random.split(tf.cast(seed, tf.int32), 4)
         y, x = grid(images, seeds[0], (shift, rotation, zoom, shear), elastic, sigma)
         if mirror:
             turned = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1), seeds[1]) < 0.5
@@ -48,8 +51,13 @@ def paired_distortion(
         channels = images.shape[3]
         moved = sample(tf.concat([images, masks], -1), y, x)
         pixels, mask, rest = moved[..., :channels], moved[..., channels : channels + 1], moved[..., channels + 1 :]
-        draw = tf.random.stateless_uniform((2, tf.shape(images)[0], 1, 1, channels), seeds[2], -1.0, 1.0)
-        levels = tf.clip_by_value(pixels * (1 + contrast * draw[0]) + brightness * draw[1], 0.0, 1.0)
+        if copy:
+            alike = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seeds[3]) < copy
+            middle = pixels[..., channels // 2 : channels // 2 + 1]
+            pixels = tf.where(alike, tf.repeat(middle, channels, -1), pixels)
+        draw = tf.random.stateless_uniform((3, tf.shape(images)[0], 1, 1, channels), seeds[2], -1.0, 1.0)
+        powers = tf.pow(tf.maximum(pixels, 1e-6), tf.pow(1 + gamma, draw[2])) if gamma else pixels
+        levels = tf.clip_by_value(powers * (1 + contrast * draw[0]) + brightness * draw[1], 0.0, 1.0)
         return levels, tf.concat([tf.cast(mask >= 0.5, tf.float32), rest], -1)
 
     return augment

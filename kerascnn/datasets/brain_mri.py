@@ -65,12 +65,14 @@ def slices(patient):
 
     Raises InputError naming the first file that is missing, unreadable, of another size or has other mask values.
     """
-    numbers = {}
+    numbers = set()
     for path in patient.glob("*.tif"):
         number = re.fullmatch(rf"{re.escape(patient.name)}_(\d+)(_mask)?\.tif", path.name)
         if not number:
             raise InputError(f"{path} is no slice of {patient.name}; name it {patient.name}_<number>.tif or remove it")
-        numbers[int(number[1])] = True
+        numbers.add(int(number[1]))
+    if 0 in numbers:
+        raise InputError(f"{patient} has a slice 0; number its slices from 1")
     if not numbers:
         raise InputError(f"{patient} has no slices; restore its files or remove the folder")
     for number in range(1, max(numbers) + 1):
@@ -100,6 +102,12 @@ def binary(mask, path):
     return mask // 255
 
 
+def institution(patient):
+    """The part of TCGA_<institution>_<id>_<date> that says where the pictures were taken, "" of other names."""
+    parts = patient.split("_")
+    return parts[1] if len(parts) > 1 else ""
+
+
 def load(name="brain_mri", data_dir=None):
     """All patients whose folders are there: slices of 256×256, channels pre-contrast, FLAIR, post-contrast.
 
@@ -113,14 +121,22 @@ def load(name="brain_mri", data_dir=None):
         if not (manual / "kaggle_3m").is_dir():
             raise DataAbsent(f"no kaggle_3m/ in {manual}; unpack {SOURCE} there")
 
-    found = arrays(prepared("brain_mri", BrainMri, root, manual, check_originals), "slices")
+    builder = prepared("brain_mri", BrainMri, root, manual, check_originals)
+    found = arrays(builder, "slices")
     names = found["patient"].astype(str)
+    if (manual / "kaggle_3m").is_dir():
+        there = {child.name for child in patient_folders(manual / "kaggle_3m")}
+        if there != set(names):
+            raise InputError(
+                f"{builder.data_path} was prepared from other patients than those in {manual / 'kaggle_3m'}; "
+                "delete the former and run again"
+            )
     patients = tuple(
         Patient(
             name=patient,
             images=found["image"][names == patient],
             masks=found["mask"][names == patient],
-            institution=patient.split("_")[1],
+            institution=institution(patient),
         )
         for patient in dict.fromkeys(names)
     )

@@ -6,6 +6,7 @@
 Volumes are read through nibabel, turned to its closest canonical axes, and cut into axial slices.
 """
 
+import zlib
 from pathlib import Path
 
 import nibabel
@@ -15,24 +16,25 @@ from kerascnn.datasets.patients import Patient, PatientDataset
 from kerascnn.errors import DataAbsent, InputError
 
 LABEL = "seg"
+NIBABEL_ERRORS = nibabel.filebasedimages.ImageFileError, nibabel.orientations.OrientationError
 
 
 def read_volume(path):
     """(the nibabel image in a file as stored, its data float32 (X, Y, Z)).
 
-    The data's axes are turned to right, anterior and superior. Raises InputError when the file cannot be read or holds
-    no volume.
+    The data's axes are turned to right, anterior and superior, and what is no number is 0, as outside the head. Raises
+    InputError when the file cannot be read or holds no volume.
     """
     try:
         image = nibabel.load(path)
         data = np.asarray(nibabel.as_closest_canonical(image).dataobj, np.float32)
     except FileNotFoundError:
-        raise InputError(f"{path} is missing; restore it or remove the patient's folder") from None
-    except (OSError, ValueError, EOFError, nibabel.filebasedimages.ImageFileError) as error:
+        raise InputError(f"{path} is missing; add it or name another folder") from None
+    except (OSError, ValueError, TypeError, EOFError, zlib.error, *NIBABEL_ERRORS) as error:
         raise InputError(f"{path} is no NIfTI volume ({str(error).splitlines()[0]}); restore the original") from None
-    if data.ndim != 3:
+    if data.ndim != 3 or not data.size:
         raise InputError(f"{path} has the shape {data.shape}; give a volume of three axes")
-    return image, data
+    return image, np.nan_to_num(data, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def write_mask(path, mask, image):
@@ -57,10 +59,15 @@ def from_slices(slices):
 
 
 def to_levels(data):
-    """Any range to whole levels: float32 -> uint8, from 0 to 255 over 0 (or the least, if negative) to the highest."""
+    """Any range to whole levels: float32 -> uint8, 0 to 255 from 0 (or the least, if negative) to nearly the highest.
+
+    One voxel in a thousand of those above the lowest may be brighter than 255 and is cut: a few hot voxels would leave
+    the head dark.
+    """
     low = min(0.0, float(data.min()))
-    span = float(data.max()) - low or 1.0
-    return np.round((data - low) * (255 / span)).astype(np.uint8)
+    above = data[data > low]
+    span = float(np.quantile(above, 0.999)) - low if len(above) else 1.0
+    return np.round(np.clip((data - low) * (255 / span), 0, 255)).astype(np.uint8)
 
 
 def spacing_of(image):
@@ -75,7 +82,14 @@ def read_modalities(folder, modalities):
     shapes = {data.shape for _, data in read}
     if len(shapes) > 1:
         raise InputError(f"{folder} has volumes of the sizes {sorted(shapes)}; give modalities of one grid")
+    check_grid(folder, [image for image, _ in read])
     return np.stack([as_slices(to_levels(data)) for _, data in read], -1), spacing_of(read[0][0]), read[0][0]
+
+
+def check_grid(folder, images):
+    """Raise InputError unless the nibabel images lie in the same place."""
+    if not all(np.allclose(image.affine, images[0].affine, atol=1e-3) for image in images):
+        raise InputError(f"{folder} has volumes on different grids; give volumes that are registered and resampled")
 
 
 def file_of(folder, modality):
@@ -86,18 +100,20 @@ def file_of(folder, modality):
 
 def read_patient(folder, modalities):
     """The Patient in a folder. Raises InputError naming the first file that is missing, damaged or does not fit."""
-    images, spacing, _ = read_modalities(folder, modalities)
+    images, spacing, image = read_modalities(folder, modalities)
     label_file = file_of(folder, LABEL)
-    labels = as_slices(read_volume(label_file)[1])
+    label_image, data = read_volume(label_file)
+    labels = as_slices(data)
     if labels.shape != images.shape[:3]:
         sizes = f"{labels.shape}, its images {images.shape[:3]}"
         raise InputError(f"{label_file} has the size {sizes}; restore the original")
+    check_grid(folder, [image, label_image])
     if (labels < 0).any() or (labels != np.round(labels)).any():
         raise InputError(f"{label_file} has values that are no labels; give whole numbers from 0")
     return Patient(folder.name, images, (labels > 0).astype(np.uint8)[..., np.newaxis], "", spacing)
 
 
-def load(folder, modalities=("t1", "flair", "t1ce")):
+def load(folder, modalities):
     """All patients in `folder` whose sub-folders hold volumes; three modalities take the place of the LGG channels.
 
     Raises DataAbsent when the folder is not there, InputError when it holds no patient, or one that is incomplete.

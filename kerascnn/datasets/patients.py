@@ -9,6 +9,8 @@ import hashlib
 
 import numpy as np
 
+from kerascnn.errors import InputError
+
 FOLDS = 5
 
 
@@ -80,7 +82,10 @@ def split(patients, fold, seed=0):
 
     Each institution's patients are shuffled with `seed` and dealt to the folds in turn, so the institutions are spread
     over all folds, every patient is tested in exactly one fold, and folds differ by one patient at most.
+    Raises InputError when there are too few patients.
     """
+    if len(patients) < 2 * FOLDS:
+        raise InputError(f"{len(patients)} patients are too few for {FOLDS} folds; give at least {2 * FOLDS}")
     by_name = sorted(patients, key=lambda patient: patient.name)
     shuffled = [by_name[i] for i in np.random.default_rng(seed).permutation(len(by_name))]
     dealt = sorted(shuffled, key=lambda patient: patient.institution)

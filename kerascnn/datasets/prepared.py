@@ -1,7 +1,9 @@
 """Data sets that TensorFlow Datasets prepares from their original files, and how they are read back."""
 
+import contextlib
 import logging
 import os
+import sys
 from pathlib import Path
 
 from kerascnn.errors import InputError
@@ -36,7 +38,9 @@ def prepared(name, create, root, manual, check_originals):
         return builder
     check_originals(builder)
     try:
-        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual))
+        # TFDS tells of its work on stdout, where results belong.
+        with contextlib.redirect_stdout(sys.stderr):
+            builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual))
     except tfds.core.download.download_manager.NonMatchingChecksumError as error:
         reason = str(error).splitlines()[0]
         raise InputError(

@@ -53,13 +53,14 @@ def cropped(x, like, name):
     return layers.Cropping2D(margins, name=f"{name}_crop")(x)
 
 
-def build(
-    input_shape, num_classes, name, width=64, depth=4, up_size=2, batch_norm=False, padding="same", dropout=0.0,
-    skip_first=True,
+def maps(
+    x, num_classes, width=64, depth=4, up_size=2, batch_norm=False, padding="same", dropout=0.0, skip_first=True,
+    last="logits",
 ):  # fmt: skip
-    """The skeleton of all of them; skip_first: whether the maps from before come first where maps are joined."""
-    image = keras.Input(input_shape, name="image")
-    x = Normalize()(image)
+    """The skeleton of all of them: (H, W, C) → (H, W, num_classes), 184 pixels less each way if padding is "valid".
+
+    skip_first: whether the maps from before come first where maps are joined. last: the last layer's name.
+    """
     skips = []
     for level in range(1, depth + 1):
         x = convs(x, width * 2 ** (level - 1), f"encoder{level}", padding, batch_norm)
@@ -77,14 +78,18 @@ def build(
         skip = skip if padding == "same" else cropped(skip, x, f"decoder{level}")
         x = layers.Concatenate(name=f"decoder{level}_join")([skip, x] if skip_first else [x, skip])
         x = convs(x, filters, f"decoder{level}", padding, batch_norm)
-    logits = layers.Conv2D(num_classes, 1, dtype="float32", name="logits")(x)
-    return keras.Model(image, logits, name=name)
+    return layers.Conv2D(num_classes, 1, dtype="float32", name=last)(x)
+
+
+def build(input_shape, num_classes, name, **variant):
+    image = keras.Input(input_shape, name="image")
+    return keras.Model(image, maps(Normalize()(image), num_classes, **variant), name=name)
 
 
 def unet(input_shape=(256, 256, 3), num_classes=1, width=64, depth=4):
     """U-Net with padding, 31,031,745 trainable parameters."""
     check_multiple(input_shape, 2**depth, "unet")
-    return build(input_shape, num_classes, "unet", width, depth)
+    return build(input_shape, num_classes, "unet", width=width, depth=depth)
 
 
 def unet_2015(input_shape=(572, 572, 1), num_classes=2):
@@ -92,7 +97,8 @@ def unet_2015(input_shape=(572, 572, 1), num_classes=2):
     check_size(input_shape, 188, "unet_2015")
     for side in input_shape[:2]:
         if (side - 188) % 16:
-            raise ValueError(f"input side {side} does not fit unet_2015; use 188 + 16 n: {side - (side - 188) % 16}")
+            smaller = side - (side - 188) % 16
+            raise ValueError(f"input side {side} does not fit unet_2015; use {smaller} or {smaller + 16}")
     return build(input_shape, num_classes, "unet_2015", padding="valid", dropout=0.5)
 
 
@@ -108,18 +114,16 @@ def unet_buda(input_shape=(256, 256, 3), num_classes=1, width=32):
     return build(input_shape, num_classes, "unet_buda", width=width, batch_norm=True, skip_first=False)
 
 
-def framed(build, input_shape):
-    """A network without padding, such as unet_2015, for images (H, W, C) of which it is to label every pixel.
+def framed(input_shape, num_classes=2, width=64):
+    """`unet_2015` for images (H, W, C) of which every pixel is to be labelled, H = W, 96 or more, in multiples of 16.
 
-    The image is continued by its mirror image to the next size that `build` takes ("overlap-tile", figure 2), and what
-    the network labels beyond the image is cut off. H = W, 96 or more, in multiples of 16.
+    The image is continued by its mirror image to the next size that the network takes ("overlap-tile", figure 2), and
+    what it labels beyond the image is cut off.
     """
-    side, channels = input_shape[1:]
-    inside = 188 + 16 * -(-(side - 4) // 16)
-    network = build((inside, inside, channels))
+    side = input_shape[0]
+    margin = (188 + 16 * -(-(side - 4) // 16) - side) // 2
     image = keras.Input(input_shape, name="image")
-    logits = network(ReflectPadding2D((inside - side) // 2, name="mirrored")(image))
-    labelled = logits.shape[1]
-    return keras.Model(
-        image, layers.Cropping2D((labelled - side) // 2, dtype="float32", name="logits")(logits), name=network.name
-    )
+    x = ReflectPadding2D(margin, name="mirrored")(Normalize()(image))
+    x = maps(x, num_classes, width, padding="valid", dropout=0.5, last="labels_beyond")
+    logits = layers.Cropping2D((x.shape[1] - side) // 2, dtype="float32", name="logits")(x)
+    return keras.Model(image, logits, name="unet_2015")

@@ -1,0 +1,74 @@
+"""Five folds of patients, each trained and scored in a folder of its own, and what they say together."""
+
+import dataclasses
+import json
+
+from kerascnn import cli
+from kerascnn.errors import UsageError
+from kerascnn.files import read_json, write_aside, write_json, writing_to
+
+
+def crossvalidate(recipe, train, evaluate, out, empty):
+    """Train and evaluate the five folds in `out`/fold0 …, each from where it stands, and sum them up.
+
+    train(recipe, folder, resume) and evaluate(folder) do what the verbs do. `out` gets crossvalidation.json, with a row
+    for every patient, and crossvalidation.png. Raises UsageError where a finished fold is one of another recipe.
+    """
+    from kerascnn.datasets.patients import FOLDS
+
+    if recipe.fold:
+        raise UsageError(f"--fold is {recipe.fold}; leave it out, all folds are trained")
+    records, metrics = [], []
+    for fold in range(FOLDS):
+        folder, asked = out / f"fold{fold}", dataclasses.replace(recipe, fold=fold)
+        if (folder / "recipe.json").is_file():
+            refuse_other_recipe(folder, asked)
+        else:
+            cli.note(f"fold {fold}")
+            train(asked, folder, (folder / "checkpoint.npz").exists())
+        scored = read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {}
+        if scored.get("empty_masks") != empty:
+            evaluate(folder)
+        records.append(read_json(folder / "recipe.json"))
+        metrics.append(read_json(folder / "metrics.json"))
+    from kerascnn.pictures import dice_distribution
+
+    figures = together(records, metrics)
+    with writing_to(out):
+        write_json(out / "crossvalidation.json", figures)
+        write_aside(out / "crossvalidation.png", lambda path: dice_distribution(figures["table"], path))
+    cli.result({name: value for name, value in figures.items() if name not in ("table", "by_patient", "recipe")})
+
+
+def together(records, metrics):
+    """What crossvalidation.json says of the folds' recipe.json and metrics.json, JSON types."""
+    from kerascnn.mask_metrics import mean_interval, summary
+
+    table = [{"fold": fold, **row} for fold, scored in enumerate(metrics) for row in scored["table"]]
+    by_patient = {name: summary([row[name] for row in table]) for name in metrics[0]["by_patient"]}
+    known = [row for row in table if row["dice"] is not None]
+    singles = [scored["single_image_patient_dice"] for scored in metrics for _ in range(scored["patients"])]
+    return {
+        "patient_dice": by_patient["dice"]["mean"],
+        "patient_dice_95": mean_interval([row["dice"] for row in table]),
+        "patient_dice_median": by_patient["dice"]["median"],
+        "single_image_patient_dice": summary(singles)["mean"],
+        "patients": len(table),
+        "by_fold": [scored["patient_dice"] for scored in metrics],
+        "worst": [row["patient"] for row in sorted(known, key=lambda row: row["dice"])[:5]],
+        "settings": [record["settings"] for record in records],
+        "training_seconds": round(sum(record["training_seconds"] for record in records), 1),
+        **{name: metrics[0][name] for name in ("empty_masks", "distances_in")},
+        **{name: records[0][name] for name in ("recipe", "data", "hardware", "date", "versions")},
+        "by_patient": by_patient,
+        "table": table,
+    }
+
+
+def refuse_other_recipe(folder, recipe):
+    """Raise UsageError where the finished run in `folder` is one of another recipe."""
+    recorded, asked = read_json(folder / "recipe.json")["recipe"], json.loads(json.dumps(dataclasses.asdict(recipe)))
+    differing = [name for name in asked if recorded.get(name) != asked[name]]
+    if differing:
+        was = ", ".join(f"{name} {recorded.get(name)!r} (now {asked[name]!r})" for name in differing)
+        raise UsageError(f"{folder} was trained with {was}; give the same flags or choose another --out")

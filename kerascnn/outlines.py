@@ -1,0 +1,80 @@
+"""Outlining what a segmentation model finds in a user's scans: masks, overlays and a report for each."""
+
+import numpy as np
+
+from kerascnn import cli, verbs
+from kerascnn.errors import InputError, UsageError
+from kerascnn.files import read_json, write_aside, writing_to
+from kerascnn.patient_report import NOTICE, tumor_size, write_report
+
+
+def predict(paths, app, out, server, pictures, modalities):
+    """Outline the tumor in each scan: a JSON object a scan on stdout, its files in a folder of its own in `pictures`.
+
+    modalities: the volumes of a NIfTI patient for a server's model; a model in `out` says itself. Raises InputError,
+    after all others are outlined, naming the scans that cannot be read.
+    """
+    from kerascnn.run import check_app
+    from kerascnn.scans import read_scan
+
+    channels = 3
+    if (out / "recipe.json").is_file():
+        record = read_json(out / "recipe.json")
+        check_app(record, out, app)
+        channels, modalities = len(record["data"]["channels"]), record["recipe"]["modalities"]
+    scans, faults = verbs.usable(paths, lambda path: read_scan(path, channels, modalities))
+    places = folders([(path, scan.name) for path, scan in scans], pictures)
+    answer = verbs.answerer(app, out, server, {"probability", "mask"}) if scans else None
+    for (path, scan), place in zip(scans, places, strict=True):
+        with writing_to(place):
+            cli.result({"file": str(path), **outline(scan, answer, place, f"{app} in {server or out}")})
+    cli.note(f"note: {NOTICE}")
+    if faults:
+        raise InputError("; ".join(faults))
+
+
+def folders(named, pictures):
+    """A folder in `pictures` for each (path, name), numbered where names are the same.
+
+    Raises UsageError when one is a scan itself.
+    """
+    places = []
+    for path, name in named:
+        same = sum(other == name for _, other in named[: len(places)])
+        places.append(pictures / (f"{name}-{same + 1}" if same else name))
+        if places[-1].resolve() in {other.resolve() for other, _ in named}:
+            raise UsageError(f"{places[-1]} is a scan to read ({path}); choose another folder with --pictures")
+    return places
+
+
+def outline(scan, answer, place, model):
+    """What `predict` prints of a scan; writes mask, overlay and report into the folder `place`."""
+    from kerascnn.overlays import mask_sheet
+    from kerascnn.pictures import save_picture
+
+    answers = answer(scan.images[np.newaxis], "predict_volume")
+    probability, mask = answers["probability"][0], answers["mask"][0].astype(np.uint8)
+    place.mkdir(parents=True, exist_ok=True)
+    overlay, report = place / "overlay.png", place / "report.html"
+    if scan.nifti is not None:
+        from kerascnn.datasets.nifti import write_mask
+
+        written = place / "mask.nii.gz"
+        write_aside(written, lambda path: write_mask(path, mask, scan.nifti))
+    elif len(mask) == 1:
+        written = place / "mask.png"
+        save_picture(written, mask[0] * 255)
+    else:
+        written = place / "masks"
+        for i, each in enumerate(mask, 1):
+            save_picture(written / f"{scan.name}_{i}_mask.png", each * 255)
+    write_aside(overlay, lambda path: mask_sheet(scan.images, mask, path))
+    write_aside(report, lambda path: write_report(path, scan.name, probability, mask, scan.spacing, overlay, model))
+    return {
+        "slices": len(mask),
+        "slices_with_tumor": int(mask.any((1, 2, 3)).sum()),
+        **tumor_size(int(mask.sum()), scan.spacing),
+        "mask": str(written),
+        "overlay": str(overlay),
+        "report": str(report),
+    }
