@@ -10,18 +10,21 @@ import tensorflow as tf
 # The smallest window, as a part of the slice's longer side: heads of the LGG data fill 0.75 to 1 of it, and a window of
 # nearly one size keeps scale what it is in training even where a slice shows little of the head.
 LEAST_WINDOW = 0.875
+# Most of a head is healthy tissue, whose level in FLAIR lies within 5 % of the median over the head (standard deviation
+# over 30 patients; 16 % of the 99.5th percentile, which is the skin's fat); tumors reach 1.1 to 2 times the median.
+BRIGHTEST = 3.0
 
 
 def prepare_volume(volume, side):
     """One volume: uint8 (S, H, W, C) -> float32 (S, side, side, C) in [0, 1], any S, H and W of at least 1.
 
     A square window around the head (see `window`), reduced or enlarged to `side` pixels; what lies outside the slice is
-    0. Each channel is stretched from black, level 0, to its volume's 99.5th percentile over the head, and clipped.
+    0. Each channel is divided by BRIGHTEST times its volume's median over the head, and clipped at 1.
     """
     levels = tf.cast(tf.ensure_shape(volume, [None, None, None, None]), tf.float32)
     head = foreground(levels)
     top, left, size = window(head)
-    bright = levels / tf.maximum(percentile(volume, head, 0.995), 1.0)
+    bright = levels / (BRIGHTEST * tf.maximum(percentile(volume, head, 0.5), 1.0))
     cut = crop(tf.minimum(bright, 1.0), top, left, size)
     # rounding in the mean over an area may reach over 1
     return tf.minimum(tf.image.resize(cut, (side, side), method="area"), 1.0)
@@ -51,11 +54,12 @@ def restore_maps(maps, volume):
 def foreground(levels):
     """Where the head is: float32 (S, H, W, C) in 0 to 255 -> bool (S, H, W).
 
-    The mean channel is above a tenth of its 99.5th percentile; a few bright pixels make no difference.
+    The mean channel is above a quarter of its 99.5th percentile, which noise beside the head is not and a few bright
+    pixels do not change.
     """
     mean = tf.reduce_mean(levels, -1)
     whole = tf.cast(tf.round(mean), tf.uint8)[..., tf.newaxis]
-    return mean > 0.1 * percentile(whole, tf.ones_like(mean, tf.bool), 0.995)[0]
+    return mean > 0.25 * percentile(whole, tf.ones_like(mean, tf.bool), 0.995)[0]
 
 
 def window(head):

@@ -30,13 +30,21 @@ def test_an_empty_slice_is_prepared_to_nothing():
     assert not prepared.any()
 
 
+def test_what_is_brighter_than_three_times_the_median_is_cut():
+    volume = head(level=50)
+    volume[0, 20:24, 30:34] = 250
+    prepared = prepare_volume(volume, 56).numpy()
+    np.testing.assert_allclose(prepared.max(), 1.0, atol=1e-5)
+
+
 def test_levels_are_stretched_to_the_head_of_the_whole_volume():
     volume = np.concatenate([head(level=100), head(level=50)])
     prepared = prepare_volume(volume, 48).numpy()
-    np.testing.assert_allclose(prepared[0].max(), 1.0, atol=1e-5)
-    np.testing.assert_allclose(prepared[1].max(), 0.5, atol=1e-5)
-    # alone, the second slice is a volume of its own
-    np.testing.assert_allclose(prepare_volume(volume[1:], 48).numpy().max(), 1.0, atol=1e-5)
+    # Half of the head has level 50, and the median is the lower of the two middle ones.
+    np.testing.assert_allclose(prepared[0].max(), 100 / 150, atol=1e-5)
+    np.testing.assert_allclose(prepared[1].max(), 50 / 150, atol=1e-5)
+    # alone, the first slice is a volume of its own
+    np.testing.assert_allclose(prepare_volume(volume[:1], 48).numpy().max(), 100 / 300, atol=1e-5)
 
 
 def test_a_hot_pixel_does_not_hide_the_head():
