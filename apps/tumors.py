@@ -39,7 +39,7 @@ class Recipe(TrainingRecipe):
     model: Literal["unet", "unet_buda", "unet_dong", "unet_2015"] = "unet_buda"
     "The network."
     width: int | None = None
-    "Feature maps of the first level (unet, unet_buda; default: 24)."
+    "Feature maps of the first level (unet, unet_buda; default: 16)."
     depth: int | None = None
     "How often the network halves the slice (unet; default: 4)."
     data: Literal["brain_mri", "nifti", "phantoms"] = "brain_mri"
@@ -48,7 +48,7 @@ class Recipe(TrainingRecipe):
     "The volumes of a NIfTI patient that become channels."
     fold: int = 0
     "Which of the five folds of patients is the test split."
-    side: int = 112
+    side: int = 128
     "Pixels of the window around the head that the network sees, a multiple of 16."
     loss: Literal["dice", "dice_cross_entropy", "jaccard", "tversky", "focal", "border"] = "dice_cross_entropy"
     "What is minimised; border is the 2015 U-Net's."
@@ -56,7 +56,7 @@ class Recipe(TrainingRecipe):
     batch_size: int = 16
     optimizer: Literal["sgd", "adam", "adamw", "adagrad", "rmsprop"] = "adamw"
     learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
+    weight_decay: float = 5e-2
     warmup_epochs: float = 1.0
     ema: float = 0.99
     tumor_draws: int = 2
@@ -65,9 +65,9 @@ class Recipe(TrainingRecipe):
     "Show half of the slices with left and right changed."
     shift: float = 0.07
     "Random shift as a part of the side."
-    rotation: float = 15.0
+    rotation: float = 20.0
     "Random rotation in degrees."
-    zoom: float = 0.1
+    zoom: float = 0.2
     "Random change of height and width, as a fraction."
     shear: float = 0.1
     "Random slant, as a fraction."
@@ -75,11 +75,11 @@ class Recipe(TrainingRecipe):
     "Elastic distortion: alpha in pixels, with a sigma of 24 pixels, of slices of 240 pixels (Dong et al., 2017)."
     brightness: float = 0.05
     "Random change of a sequence's level, as a part of its range."
-    contrast: float = 0.15
+    contrast: float = 0.25
     "Random change of a sequence's contrast, as a fraction."
-    gamma: float = 0.0
+    gamma: float = 0.3
     "Random exponent of a sequence's levels, between 1 / (1 + gamma) and 1 + gamma."
-    copy: float = 0.0
+    copy: float = 0.1
     "Share of slices whose sequences are all FLAIR, as for patients where the others were not taken."
 
 

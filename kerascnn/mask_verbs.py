@@ -12,7 +12,7 @@ from kerascnn.patient_report import NOTICE
 
 # The networks whose width or depth can be chosen, and what this app takes for the width unless it is told.
 VARIED = {"width": ("unet", "unet_buda"), "depth": ("unet",)}
-WIDTH = 24
+WIDTH = 16
 NON_COMMERCIAL = (
     "The weights were trained on non-commercial data: do not use them commercially, name the source of the data, and "
     "share what you derive from them under the same licence."

@@ -115,7 +115,11 @@ def test_predict_answers_a_volume_in_its_own_grid(folder, tmp_path, verb):
         (["train", "--side", "100"], 2, "--side is 100; give a multiple of 16 from 32"),
         (["train", "--fold", "5"], 2, "--fold is 5; choose one of 0, 1, 2, 3, 4"),
         (["train", "--label-smoothing", "0.1"], 2, "--label-smoothing is 0.1; it is for classes, not for masks"),
-        (["train", "--model", "unet", "--depth", "5"], 2, "--side is 112; give a multiple of 32 from 32"),
+        (
+            ["train", "--model", "unet", "--depth", "5", "--side", "112"],
+            2,
+            "--side is 112; give a multiple of 32 from 32",
+        ),
         (["train", "--width", "0"], 2, "--width is 0; give at least 1"),
         (["train", "--zoom", "1"], 2, "--zoom is 1.0; give a fraction below 1"),
         (["evaluate", "--out", "saved_models/digits"], 3, "saved_models/digits holds a model of digits, not of tumors"),
