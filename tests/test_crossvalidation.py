@@ -1,0 +1,80 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from apps.tumors import Recipe
+from kerascnn.crossvalidation import crossvalidate
+from kerascnn.errors import UsageError
+from kerascnn.mask_metrics import summary
+
+# Two patients a fold; one has no Dice.
+DICE = {0: [0.9, 0.8], 1: [0.7, 0.6], 2: [0.95, None], 3: [0.5, 0.85], 4: [0.9, 0.9]}
+
+
+class Verbs:
+    """Training and scoring as crossvalidate calls them: they leave the files of a run, with the figures of DICE."""
+
+    def __init__(self):
+        self.trained, self.scored = [], []
+
+    def train(self, recipe, folder, resume):
+        self.trained.append((recipe.fold, resume))
+        folder.mkdir(parents=True, exist_ok=True)
+        record = {"recipe": dataclasses.asdict(recipe), "settings": {"threshold": 0.5}, "training_seconds": 10.0}
+        rest = {"data": {"name": "phantoms"}, "hardware": "h", "date": "d", "versions": {}}
+        (folder / "recipe.json").write_text(json.dumps(record | rest))
+
+    def evaluate(self, folder):
+        fold = int(folder.name[-1])
+        self.scored.append(fold)
+        table = [{"patient": f"p{fold}{i}", "dice": dice, "hausdorff95": 2.0} for i, dice in enumerate(DICE[fold])]
+        metrics = {
+            "patient_dice": summary(DICE[fold])["mean"],
+            "single_image_patient_dice": 0.5,
+            "patients": 2,
+            "empty_masks": "one",
+            "distances_in": "pixels",
+            "by_patient": {"dice": {}, "hausdorff95": {}},
+            "table": table,
+        }
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+
+    def run(self, out, recipe=None):
+        crossvalidate(recipe or Recipe(), self.train, self.evaluate, out, "one")
+        return json.loads((out / "crossvalidation.json").read_text())
+
+
+def test_all_patients_count_the_same(tmp_path):
+    figures = Verbs().run(tmp_path)
+    known = [dice for fold in DICE.values() for dice in fold if dice is not None]
+    assert figures["patient_dice"] == pytest.approx(np.mean(known))
+    assert figures["patient_dice_median"] == pytest.approx(np.median(known))
+    assert (figures["patients"], figures["by_patient"]["dice"]["values"]) == (10, 9)
+    assert figures["worst"] == ["p30", "p11", "p10", "p01", "p31"]
+    assert figures["training_seconds"] == 50
+    assert figures["by_fold"][1] == pytest.approx(0.65)
+    assert [row["fold"] for row in figures["table"]] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert (tmp_path / "crossvalidation.png").is_file()
+
+
+def test_finished_folds_are_left_alone_and_a_stopped_one_goes_on(tmp_path):
+    first = Verbs().run(tmp_path)
+    (tmp_path / "fold4" / "metrics.json").unlink()
+    (tmp_path / "fold3" / "recipe.json").unlink()
+    (tmp_path / "fold3" / "checkpoint.npz").write_bytes(b"")
+    again = Verbs()
+    assert again.run(tmp_path) == first
+    assert (again.trained, again.scored) == ([(3, True)], [4])
+
+
+def test_folds_of_another_recipe_are_refused(tmp_path):
+    Verbs().run(tmp_path)
+    with pytest.raises(UsageError, match=r"fold0 was trained with epochs 40 \(now 2\); give the same flags or choose"):
+        Verbs().run(tmp_path, Recipe(epochs=2))
+
+
+def test_a_fold_is_not_asked_for(tmp_path):
+    with pytest.raises(UsageError, match="^--fold is 2; leave it out, all folds are trained$"):
+        Verbs().run(tmp_path, Recipe(fold=2))
