@@ -150,7 +150,7 @@ def unfinished(folder, monkeypatch, recipe=RECIPE):
     from kerascnn.run import Run
 
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "finish", lambda self, model: None)
+        patch.setattr(Run, "finish", lambda self, model, conclusions: None)
         train(folder, recipe)
 
 
