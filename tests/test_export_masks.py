@@ -11,8 +11,10 @@ from PIL import Image
 
 from kerascnn.datasets.phantoms import drawn_patient
 from kerascnn.export_masks import export_segmenter
+from kerascnn.export_masks import signatures as signatures_of
 from kerascnn.models import builder
-from kerascnn.segmentation import MaskSettings, segment
+from kerascnn.patient_evaluation import Segmenter
+from kerascnn.segmentation import MaskSettings
 
 SETTINGS = MaskSettings(threshold=0.4, mirror=True, largest=True)
 VOLUMES = np.stack([drawn_patient(number).images for number in range(2)])
@@ -26,8 +28,13 @@ def png(image):
 
 @pytest.fixture(scope="module")
 def network():
+    """A network as --precision mixed_bfloat16 trains it."""
     keras.utils.set_random_seed(0)
-    model = builder("unet_buda")((32, 32, 3), width=2)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = builder("unet_buda")((32, 32, 3), width=2)
+    finally:
+        keras.config.set_dtype_policy("float32")
     model.get_layer("logits").kernel.assign(model.get_layer("logits").kernel * 5)
     return model
 
@@ -50,12 +57,12 @@ def call(signatures, name, value):
 
 
 def test_a_volume_is_answered_as_it_is_evaluated(network, signatures):
-    answer = call(signatures, "predict_volume", VOLUMES)
+    answer, segmenter = call(signatures, "predict_volume", VOLUMES), Segmenter(network)
     for i, volume in enumerate(VOLUMES):
-        probability, mask = segment(network, volume, 32, SETTINGS)
+        probability, mask = segmenter.probability(volume, SETTINGS.mirror), segmenter.mask(volume, SETTINGS)
         np.testing.assert_allclose(answer["probability"][i], probability, atol=1e-5)
         np.testing.assert_array_equal(answer["mask"][i], mask)
-        assert answer["tumor_voxels"][i] == mask.numpy().sum()
+        assert answer["tumor_voxels"][i] == mask.sum()
 
 
 def test_volumes_of_a_batch_do_not_see_each_other(signatures):
@@ -121,9 +128,9 @@ def test_the_card_and_the_warm_up_lie_beside_the_model(version):
     assert len(records) == 4
 
 
-def test_other_channels_have_no_signature_for_pictures(tmp_path):
-    keras.utils.set_random_seed(0)
-    model = builder("unet_buda")((32, 32, 4), width=2)
-    version = export_segmenter(model, MaskSettings(), tmp_path / "t", {}, np.zeros((2, 40, 40, 4), np.uint8))
-    loaded = tf.saved_model.load(version)
-    assert set(loaded.signatures) == {"serving_default", "predict_volume", "probabilities"}
+def test_other_channels_have_no_signature_for_pictures():
+    endpoints = signatures_of(builder("unet_buda")((32, 32, 4), width=2), MaskSettings())
+    assert set(endpoints) == {"serving_default", "predict_volume", "probabilities"}
+    answer, spec = endpoints["predict_volume"]
+    assert spec.shape.as_list() == [None, None, None, None, 4]
+    assert answer(np.zeros((1, 2, 40, 40, 4), np.uint8))["mask"].shape == (1, 2, 40, 40, 1)

@@ -5,10 +5,8 @@ import tensorflow as tf
 
 from kerascnn.datasets.patients import Patient
 from kerascnn.datasets.phantoms import drawn_patient
-from kerascnn.export_masks import export_segmenter
 from kerascnn.models import builder
 from kerascnn.patient_evaluation import Segmenter, choose_settings, evaluate_patients
-from kerascnn.saved_model import local_model
 from kerascnn.segmentation import MaskSettings, mask_of, network_probabilities, probabilities, segment
 from kerascnn.volume_preparation import prepare_volume, restore_maps
 
@@ -132,19 +130,6 @@ def test_post_processing_that_hurts_is_dropped(finder):
     assert not settings.largest
     assert [attempt["dice"] for attempt in tried if attempt["largest"]][0] < 0.75
     assert max(attempt["dice"] for attempt in tried) > 0.9
-
-
-def test_a_network_in_half_precision_is_scored_as_it_is_served(tmp_path):
-    keras.utils.set_random_seed(0)
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = builder("unet_buda")((32, 32, 3), width=2)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    volume = drawn_patient(0).images
-    version = export_segmenter(model, MaskSettings(), tmp_path / "tumors", {}, volume)
-    served = local_model(version)(volume[np.newaxis], "predict_volume")["probability"][0]
-    np.testing.assert_allclose(Segmenter(model).probability(volume, mirror=False), served, atol=1e-5)
 
 
 def test_a_patient_without_tumor_or_dice_spoils_nothing(finder):

@@ -45,9 +45,9 @@ def folder(tmp_path_factory):
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == ""
     assert ran.stderr.startswith("note: --smoke trains two epochs on drawn phantoms")
-    ran = tumors("evaluate", "--out", folder)
-    assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout)["patients"] == 3
+    with pytest.raises(SystemExit, match="^0$"):
+        cli.run(app, ["evaluate", "--out", str(folder)])
+    assert json.loads((folder / "metrics.json").read_text())["patients"] == 3
     ran = tumors("export", "--out", folder)
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout) == {"saved_model": str(folder / "1")}
@@ -143,8 +143,9 @@ def test_bad_usage_is_one_line(tmp_path, verb, arguments, code, words):
 
 
 def test_requirements_that_are_not_met_end_with_4(folder, verb):
-    code, _, words = verb("evaluate", "--out", folder, "--require", "patient_dice=1.01")
+    code, out, words = verb("evaluate", "--out", folder, "--require", "patient_dice=1.01")
     assert code == 4
+    assert json.loads(out)["patients"] == 3
     assert words.splitlines()[-1].endswith("required 1.01")
 
 
