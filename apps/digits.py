@@ -17,6 +17,7 @@ if __name__ == "__main__":
 from cyclopts import Parameter
 
 from kerascnn import cli, verbs
+from kerascnn.cli import Out, Require, Resume, Server
 from kerascnn.errors import DataAbsent
 from kerascnn.files import read_json
 from kerascnn.models import check_name
@@ -26,9 +27,7 @@ SHIPPED = Path(__file__).resolve().parents[1] / "saved_models" / "digits"
 
 app = cli.create_app("digits", __doc__)
 
-Out = Annotated[Path, Parameter(help="The model folder.")]
 DataDir = Annotated[Path | None, Parameter(help="Where TensorFlow Datasets keeps its files; default: TFDS_DATA_DIR.")]
-Server = Annotated[str | None, Parameter(help="Address of a TensorFlow Serving REST server to ask instead of --out.")]
 Files = Annotated[list[Path], Parameter(help="Image files: PNG, JPEG or BMP.", negative="", consume_multiple=True)]
 
 
@@ -65,7 +64,7 @@ def train(
     *,
     data_dir: DataDir = None,
     out: Out = SHIPPED,
-    resume: Annotated[bool, Parameter(help="Continue a stopped run; give the flags it was started with.")] = False,
+    resume: Resume = False,
     smoke: Annotated[bool, Parameter(help="Two epochs on synthetic data: proves the wiring, nothing else.")] = False,
 ):
     """Train a network; --out gets model.keras, history.csv, learning_curve.png and recipe.json."""
@@ -83,7 +82,7 @@ def evaluate(
     *,
     data_dir: DataDir = None,
     out: Out = SHIPPED,
-    require: Annotated[tuple[str, ...], Parameter(help="NAME=MIN: exit code 4 unless the metric reaches it.")] = (),
+    require: Require = (),
 ):
     """Score the trained network on the test split; --out gets metrics.json, confusion.png and mistakes.png."""
     requirements = cli.parse_requirements(require)

@@ -15,13 +15,13 @@ if __name__ == "__main__":
 from cyclopts import Parameter
 
 from kerascnn import cli, crossvalidation, mask_verbs, outlines
+from kerascnn.cli import Out, Require, Resume, Server
 from kerascnn.recipe import TrainingRecipe
 
 SHIPPED = Path(__file__).resolve().parents[1] / "saved_models" / "tumors"
 
 app = cli.create_app("tumors", __doc__)
 
-Out = Annotated[Path, Parameter(help="The model folder.")]
 DataDir = Annotated[
     Path | None,
     Parameter(
@@ -89,7 +89,7 @@ def train(
     *,
     data_dir: DataDir = None,
     out: Out = SHIPPED,
-    resume: Annotated[bool, Parameter(help="Continue a stopped run; give the flags it was started with.")] = False,
+    resume: Resume = False,
     smoke: Annotated[bool, Parameter(help="Two epochs on drawn phantoms: proves the wiring, nothing else.")] = False,
 ):
     """Train a network; --out gets model.keras, history.csv, learning_curve.png, augmentation.png and recipe.json."""
@@ -102,7 +102,7 @@ def evaluate(
     data_dir: DataDir = None,
     out: Out = SHIPPED,
     empty: Empty = "one",
-    require: Annotated[tuple[str, ...], Parameter(help="NAME=MIN: exit code 4 unless the metric reaches it.")] = (),
+    require: Require = (),
 ):
     """Score the trained network on the test patients; --out gets metrics.json and pictures of them."""
     mask_verbs.evaluate("tumors", data_dir, out, empty, cli.parse_requirements(require))
@@ -136,7 +136,7 @@ def predict(
     ],
     *,
     out: Out = SHIPPED,
-    server: Annotated[str | None, Parameter(help="Address of a TensorFlow Serving REST server to ask instead.")] = None,
+    server: Server = None,
     pictures: Annotated[Path, Parameter(help="Where masks, overlays and reports go.")] = Path("runs/tumors"),
 ):
     """Outline tumors: one JSON object a scan with its size, and where its mask, overlay and report lie."""

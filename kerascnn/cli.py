@@ -8,11 +8,19 @@ import os
 import sys
 import tempfile
 import traceback
+from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from kerascnn import __version__
 from kerascnn.errors import InputError, RequirementError, TrainingStopped, UsageError
+
+# flags that mean the same in every app that trains
+Out = Annotated[Path, Parameter(help="The model folder.")]
+Server = Annotated[str | None, Parameter(help="Address of a TensorFlow Serving REST server to ask instead of --out.")]
+Resume = Annotated[bool, Parameter(help="Continue a stopped run; give the flags it was started with.")]
+Require = Annotated[tuple[str, ...], Parameter(help="NAME=MIN: exit code 4 unless the metric reaches it.")]
 
 
 def create_app(name, text):

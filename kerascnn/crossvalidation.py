@@ -6,6 +6,7 @@ import json
 from kerascnn import cli
 from kerascnn.errors import UsageError
 from kerascnn.files import read_json, write_aside, write_json, writing_to
+from kerascnn.recipe import differences
 
 
 def crossvalidate(recipe, train, evaluate, out, empty):
@@ -68,7 +69,5 @@ def together(records, metrics):
 def refuse_other_recipe(folder, recipe):
     """Raise UsageError where the finished run in `folder` is one of another recipe."""
     recorded, asked = read_json(folder / "recipe.json")["recipe"], json.loads(json.dumps(dataclasses.asdict(recipe)))
-    differing = [name for name in asked if recorded.get(name) != asked[name]]
-    if differing:
-        was = ", ".join(f"{name} {recorded.get(name)!r} (now {asked[name]!r})" for name in differing)
+    if was := differences({name: recorded.get(name) for name in asked}, asked):
         raise UsageError(f"{folder} was trained with {was}; give the same flags or choose another --out")

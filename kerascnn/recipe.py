@@ -62,6 +62,12 @@ class TrainingRecipe:
                 raise UsageError(f"{flag} is {value:g}; give a number {words}")
 
 
+def differences(recorded, given):
+    """`name was (now is)` of every name whose values differ between two dicts, in one text; "" where none does."""
+    names = [name for name in recorded | given if recorded.get(name) != given.get(name)]
+    return ", ".join(f"{name} {recorded.get(name)!r} (now {given.get(name)!r})" for name in names)
+
+
 # the smallest and the largest value of each number; nan is outside
 LIMITS = (
     *((name, 1, math.inf) for name in ("epochs", "batch_size", "decay_every", "accumulate")),

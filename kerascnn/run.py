@@ -24,6 +24,7 @@ from kerascnn.errors import InputError, TrainingStopped, UsageError
 from kerascnn.files import read_json, write_aside, write_json
 from kerascnn.models import builder
 from kerascnn.pictures import learning_curve
+from kerascnn.recipe import differences
 
 
 class Run(keras.callbacks.Callback):
@@ -189,9 +190,7 @@ def assign(variables, arrays):
 def refuse_other_facts(recorded, given):
     """Raise UsageError naming what differs between the run that is recorded and the one that is asked for."""
     flat = [{**facts["recipe"], **{k: v for k, v in facts.items() if k != "recipe"}} for facts in (recorded, given)]
-    differing = [name for name in flat[0] | flat[1] if flat[0].get(name) != flat[1].get(name)]
-    if differing:
-        was = ", ".join(f"{name} {flat[0].get(name)!r} (now {flat[1].get(name)!r})" for name in differing)
+    if was := differences(*flat):
         raise UsageError(f"the run to resume had {was}; give the same flags or choose another --out")
 
 

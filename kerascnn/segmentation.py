@@ -1,6 +1,7 @@
 """From a volume to its mask: preparation, network, mirroring, threshold and post-processing, in TensorFlow ops.
 
-`segment` is the one way to a mask: evaluation scores what it returns, and the exported model holds it.
+`probabilities` and then `mask_of` are the one way to a mask: evaluation scores what they return, and the exported model
+holds them.
 """
 
 import dataclasses

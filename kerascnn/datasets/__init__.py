@@ -60,13 +60,18 @@ class Dataset:
 
     def facts(self):
         """What recipe.json and the model card say of the data, JSON types."""
-        return {
-            "name": self.name,
-            "description": self.description,
-            "licence": self.licence,
-            "sha256": self.checksum(),
-            "examples": {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)},
-        }
+        examples = {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)}
+        return {**source_facts(self), "examples": examples}
+
+
+def source_facts(data):
+    """What recipe.json says of every data set, of examples or of patients."""
+    return {
+        "name": data.name,
+        "description": data.description,
+        "licence": data.licence,
+        "sha256": data.checksum(),
+    }
 
 
 def cut(examples, count):

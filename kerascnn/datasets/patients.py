@@ -9,6 +9,7 @@ import hashlib
 
 import numpy as np
 
+from kerascnn.datasets import source_facts
 from kerascnn.errors import InputError
 
 FOLDS = 5
@@ -54,10 +55,7 @@ class PatientDataset:
     def facts(self):
         """What recipe.json and the model card say of the data, JSON types."""
         return {
-            "name": self.name,
-            "description": self.description,
-            "licence": self.licence,
-            "sha256": self.checksum(),
+            **source_facts(self),
             "patients": len(self.patients),
             "slices": sum(len(patient) for patient in self.patients),
             "channels": list(self.channel_names),

@@ -37,6 +37,7 @@ from kerascnn.models.layers import (
     Normalize,
     check_channels,
     check_size,
+    zero_padded,
 )
 
 # Table 1: the widths of 1×1; 3×3 reduce, 3×3; 5×5 reduce, 5×5; pool projection. None stands for pooling.
@@ -57,10 +58,8 @@ MODULES = {
 
 def conv(x, filters, size, name, strides=1, batch_norm=False):
     """Convolution with symmetric zero padding, batch normalisation if asked for, ReLU: → (H/s, W/s, filters)."""
-    # Only with a stride does "same" pad unevenly.
-    if size > 1 and strides > 1:
-        x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
-    start = {"padding": "same" if strides == 1 else "valid", "kernel_initializer": "he_normal"}
+    x, padding = zero_padded(x, size, strides, name)
+    start = {"padding": padding, "kernel_initializer": "he_normal"}
     x = layers.Conv2D(filters, size, strides, use_bias=not batch_norm, **start, name=name)(x)
     if batch_norm:
         x = layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)

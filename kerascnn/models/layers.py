@@ -198,6 +198,16 @@ class ReflectPadding2D(keras.layers.Layer):
         return {**super().get_config(), "margin": self.margin}
 
 
+def zero_padded(x, size, strides, name):
+    """(x, the padding that a convolution is given) for symmetric zero padding of `size` // 2 pixels.
+
+    Without a stride that is what "same" does, and needs no layer and no copy of x; with one, "same" pads unevenly.
+    """
+    if strides == 1:
+        return x, "same"
+    return (keras.layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x) if size > 1 else x), "valid"
+
+
 def check_size(input_shape, minimum, name):
     """Raise ValueError unless input_shape is (height, width, channels), all known, with at least `minimum` pixels."""
     if len(input_shape) != 3 or None in input_shape or min(input_shape[:2]) < minimum or input_shape[2] < 1:

@@ -26,16 +26,14 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.models.layers import Normalize, check_channels
+from kerascnn.models.layers import Normalize, check_channels, zero_padded
 
 
 def conv_bn(x, filters, size, strides=1, *, name):
     """Convolution with symmetric zero padding, then batch normalisation: (H, W, C) → (H/s, W/s, filters)."""
-    # Only with a stride does "same" pad unevenly.
-    if size > 1 and strides > 1:
-        x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
+    x, padding = zero_padded(x, size, strides, name)
     initial = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
-    start = {"padding": "same" if strides == 1 else "valid", "use_bias": False, "kernel_initializer": initial}
+    start = {"padding": padding, "use_bias": False, "kernel_initializer": initial}
     x = layers.Conv2D(filters, size, strides, **start, name=name)(x)
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
 

@@ -23,7 +23,7 @@ Differs from the paper
 
 from keras import layers
 
-from kerascnn.models.layers import CeilingMaxPooling2D, GroupedConv2D
+from kerascnn.models.layers import CeilingMaxPooling2D, GroupedConv2D, zero_padded
 from kerascnn.models.resnet import basic_convs, bottleneck_convs, conv_bn, relu, resnet, shortcut
 
 
@@ -61,9 +61,7 @@ def deep_stem(x):
 def grouped_bottleneck(x, filters, strides, name):
     """1×1 to 2·filters, 3×3 in 64 groups and 1×1, both to 4·filters: (H, W, C) → (H/s, W/s, 4·filters)."""
     y = relu(conv_bn(x, 2 * filters, 1, name=f"{name}_conv1"), f"{name}_conv1")
-    if strides > 1:
-        y = layers.ZeroPadding2D(1, name=f"{name}_conv2_pad")(y)
-    padding = "same" if strides == 1 else "valid"
+    y, padding = zero_padded(y, 3, strides, f"{name}_conv2")
     y = GroupedConv2D(4 * filters, 3, 64, strides, padding, use_bias=False, name=f"{name}_conv2")(y)
     y = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_conv2_bn")(y)
     y = conv_bn(relu(y, f"{name}_conv2"), 4 * filters, 1, name=f"{name}_conv3")
