@@ -14,6 +14,7 @@ from kerascnn.decoding import decode_or_blank
 from kerascnn.export import write_version
 from kerascnn.files import write_json
 from kerascnn.folding import folded, in_float32
+from kerascnn.limits import MOST_VOXELS
 from kerascnn.parity import parity
 from kerascnn.segmentation import network_probabilities, segment
 from kerascnn.volume_preparation import prepare_volume
@@ -33,7 +34,12 @@ def export_segmenter(model, settings, folder, card, warmup_volume):
         predict_bytes     image_bytes string (B,)             both (B, H, W, 1), as large as the largest picture and 0
                                                               beside the others; height and width int32 (B,); valid
                                                               bool (B,); mask_png_bytes (B,) of 0 and 255. If C is 3.
+                                                              valid is false where bytes are no picture, or one
+                                                              of a longer side than 8,192
         probabilities     image float32 (B, side, side, C)    probabilities (B, side, side, 1), of prepared slices
+
+    A volume of more than 2^26 voxels, slices times longer side squared, is refused, and so is predict_bytes's answer of
+    more pixels.
 
     Raises InputError when `folder` cannot be written to, and RuntimeError when a consumer cannot read what was written
     or its probabilities differ by more than 1e-5.
@@ -67,16 +73,20 @@ def signatures(network, settings):
     maps = (tf.TensorSpec([None, None, None, 1], tf.float32), tf.TensorSpec([None, None, None, 1], tf.uint8))
 
     def masks(volumes):
-        """Of volumes (B, S, H, W, C), one after the other."""
+        """Of volumes (B, S, H, W, C), one after the other: their memory is then that of one."""
         shape = tf.shape(volumes)
-        filled = tf.reduce_all(shape[1:] > 0)
-        check = tf.debugging.Assert(filled, ["a volume needs slices with pixels; these have the shape", shape])
+        allowed = tf.reduce_all(shape[1:] > 0) & fits(shape[1], shape[2:4], side)
+        words = "a volume needs pixels, and at most 2^26 voxels, slices times longer side squared; these have the shape"
+        check = tf.debugging.Assert(allowed, [words, shape])
         with tf.control_dependencies([check] if check is not None else []):
             # A batch of nothing is passed on as one volume: nothing has no size to answer in.
             none = tf.cast(shape[0] == 0, tf.int32)
             volumes = tf.pad(volumes, [[0, none]] + [[0, 0]] * 4)
         probability, mask = tf.map_fn(
-            lambda volume: segment(network, volume, side, settings), volumes, fn_output_signature=maps
+            lambda volume: segment(network, volume, side, settings),
+            volumes,
+            fn_output_signature=maps,
+            parallel_iterations=1,
         )
         return probability[: shape[0]], mask[: shape[0]]
 
@@ -109,15 +119,27 @@ def signatures(network, settings):
     return endpoints
 
 
+def fits(slices, sides, side):
+    """Whether the windows, and the prepared slices of `side` pixels, have at most MOST_VOXELS: bool scalar.
+
+    slices: int32 scalar. sides: height and width, int32 (2,).
+    """
+    longest = tf.cast(tf.maximum(tf.reduce_max(sides), side), tf.int64)
+    return tf.cast(slices, tf.int64) * longest**2 <= MOST_VOXELS
+
+
 def predict_bytes(network, settings, image_bytes):
     """What the signature predict_bytes answers, as export_segmenter describes it."""
     image_bytes = tf.ensure_shape(image_bytes, [None])
     count = tf.shape(image_bytes)[0]
     none = tf.cast(count == 0, tf.int32)
+    side = network.input_shape[1]
 
     def one(item):
-        picture, valid = decode_or_blank(item)
-        probability, mask = segment(network, picture[tf.newaxis], network.input_shape[1], settings)
+        picture, decoded = decode_or_blank(item)
+        valid = decoded & fits(1, tf.shape(picture)[:2], side)
+        picture = tf.cond(valid, lambda: picture, lambda: tf.zeros([1, 1, 3], tf.uint8))
+        probability, mask = segment(network, picture[tf.newaxis], side, settings)
         png = tf.where(valid, tf.io.encode_png(mask[0] * 255), "")
         size = tf.where(valid, tf.shape(picture)[:2], 0)
         shown = tf.cast(valid, tf.float32)
@@ -135,7 +157,13 @@ def predict_bytes(network, settings, image_bytes):
             tf.TensorSpec([2], tf.int32),
             tf.TensorSpec([], tf.bool),
         ),
+        parallel_iterations=1,
     )
+    together = tf.cast(count, tf.int64) * tf.reduce_prod(tf.cast(tf.reduce_max(size, 0), tf.int64))
+    words = "an answer has at most 2^26 pixels, pictures times the largest height and width; send fewer; these are"
+    check = tf.debugging.Assert(together <= MOST_VOXELS, [words, together])
+    with tf.control_dependencies([check] if check is not None else []):
+        rows, covered = tf.identity(rows), tf.identity(covered)
     return {
         "probability": rows.to_tensor()[:count, ..., tf.newaxis],
         "mask": covered.to_tensor()[:count, ..., tf.newaxis],

@@ -1,5 +1,7 @@
 """Finding and calling an exported SavedModel with TensorFlow alone: no Keras call, none of our model code."""
 
+import re
+
 from kerascnn.errors import InputError
 
 
@@ -33,7 +35,7 @@ def local_model(version):
     """answer(inputs, signature name) -> dict of arrays, by the SavedModel in a version folder.
 
     inputs: an array, or for predict_bytes a list of encoded pictures; text comes back as str, but for
-    outputs named *_bytes.
+    outputs named *_bytes. Raises InputError when the model refuses the input.
     """
     import tensorflow as tf
 
@@ -42,10 +44,20 @@ def local_model(version):
     def answer(inputs, signature):
         call = signatures[signature]
         ((name, spec),) = call.structured_input_signature[1].items()
-        outputs = call(**{name: tf.constant(inputs, spec.dtype)})
+        try:
+            outputs = call(**{name: tf.constant(inputs, spec.dtype)})
+        except tf.errors.InvalidArgumentError as error:
+            raise InputError(f"{version} refuses its input ({refusal(error)})") from None
         return {key: value.numpy() if key.endswith("_bytes") else text(value.numpy()) for key, value in outputs.items()}
 
     return answer
+
+
+def refusal(error):
+    """Why a model refused its input, one line of a tf.errors.OpError."""
+    # The reason is the last line before the list of graph nodes; node names, in double braces, say nothing here.
+    reason = (error.message or "the model failed").split("\n\t [[")[0].splitlines()[-1]
+    return re.sub(r"\{\{.*?\}\}", "", reason).strip()
 
 
 def text(array):

@@ -10,10 +10,12 @@ import tensorflow as tf
 from PIL import Image
 
 from kerascnn.datasets.phantoms import drawn_patient
+from kerascnn.errors import InputError
 from kerascnn.export_masks import export_segmenter
 from kerascnn.export_masks import signatures as signatures_of
 from kerascnn.models import builder
 from kerascnn.patient_evaluation import Segmenter
+from kerascnn.saved_model import local_model
 from kerascnn.segmentation import MaskSettings
 
 SETTINGS = MaskSettings(threshold=0.4, mirror=True, largest=True)
@@ -105,6 +107,24 @@ def test_any_size_is_answered_in_its_own_size(signatures, shape):
     assert call(signatures, "serving_default", images)["mask"].shape == (*shape[:3], 1)
 
 
+def test_a_long_and_narrow_picture_is_not_valid(signatures):
+    contents = [png(np.zeros((1, 8193, 3), np.uint8)), png(VOLUMES[0][4])]
+    answer = call(signatures, "predict_bytes", contents)
+    assert answer["valid"].tolist() == [False, True]
+    assert answer["mask"].shape == (2, 64, 64, 1)
+
+
+def test_an_answer_that_would_fill_the_memory_is_refused(signatures):
+    wide, high = (png(np.zeros(shape, np.uint8)) for shape in ((1, 4096, 3), (4096, 1, 3)))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at most 2\\^26 pixels"):
+        call(signatures, "predict_bytes", [wide, high, *[png(np.zeros((1, 1, 3), np.uint8))] * 3])
+
+
+def test_what_the_model_refuses_is_one_line(version):
+    with pytest.raises(InputError, match=r"refuses its input \(.*at most 2\^26 voxels"):
+        local_model(version)(np.zeros((1, 65537, 1, 1, 3), np.uint8), "predict_volume")
+
+
 def test_no_picture_is_answered_with_none(signatures):
     answer = call(signatures, "predict_bytes", np.array([], object))
     assert len(answer["valid"]) == len(answer["mask_png_bytes"]) == 0
@@ -112,9 +132,16 @@ def test_no_picture_is_answered_with_none(signatures):
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [("serving_default", (1, 20, 20, 4)), ("predict_volume", (1, 0, 20, 20, 3)), ("serving_default", (1, 0, 20, 3))],
+    [
+        ("serving_default", (1, 20, 20, 4)),
+        ("predict_volume", (1, 0, 20, 20, 3)),
+        ("serving_default", (1, 0, 20, 3)),
+        # small requests whose windows or prepared slices would fill the memory
+        ("serving_default", (1, 1, 8193, 3)),
+        ("predict_volume", (1, 65537, 1, 1, 3)),
+    ],
 )
-def test_a_wrong_shape_is_an_error_and_no_crash(signatures, name, shape):
+def test_a_shape_that_cannot_be_answered_is_an_error_and_no_crash(signatures, name, shape):
     with pytest.raises((tf.errors.InvalidArgumentError, ValueError)):
         call(signatures, name, np.zeros(shape, np.uint8))
 

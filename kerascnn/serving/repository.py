@@ -4,7 +4,6 @@ A version is loaded by `tf.saved_model.load` alone. The highest one that loads i
 it takes the place of the one before; others are loaded when first asked for.
 """
 
-import re
 import threading
 import traceback
 
@@ -122,7 +121,4 @@ def call(signature, arrays):
         answer = signature(**{name: tf.constant(array, specs[name].dtype) for name, array in arrays.items()})
         return {name: value.numpy() for name, value in answer.items()}
     except tf.errors.OpError as error:
-        # The reason is the last line before the list of graph nodes; node names, in double braces, say nothing here.
-        reason = (error.message or "the model failed").split("\n\t [[")[0].splitlines()[-1]
-        line = re.sub(r"\{\{.*?\}\}", "", reason).strip()
-        raise RequestError(line, STATUSES.get(error.error_code, 500)) from None
+        raise RequestError(saved_model.refusal(error), STATUSES.get(error.error_code, 500)) from None
