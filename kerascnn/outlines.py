@@ -1,11 +1,14 @@
 """Outlining what a segmentation model finds in a user's scans: masks, overlays and a report for each."""
 
+import itertools
+
 import numpy as np
 
 from kerascnn import cli, verbs
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import read_json, write_aside, writing_to
 from kerascnn.patient_report import NOTICE, tumor_size, write_report
+from kerascnn.recipe import check_app
 
 
 def predict(paths, app, out, server, pictures, modalities):
@@ -14,7 +17,6 @@ def predict(paths, app, out, server, pictures, modalities):
     modalities: the volumes of a NIfTI patient for a server's model; a model in `out` says itself. Raises InputError,
     after all others are outlined, naming the scans that cannot be read.
     """
-    from kerascnn.run import check_app
     from kerascnn.scans import read_scan
 
     channels = 3
@@ -40,8 +42,8 @@ def folders(named, pictures):
     """
     places = []
     for path, name in named:
-        same = sum(other == name for _, other in named[: len(places)])
-        places.append(pictures / (f"{name}-{same + 1}" if same else name))
+        numbered = (pictures / (f"{name}-{number}" if number > 1 else name) for number in itertools.count(1))
+        places.append(next(place for place in numbered if place not in places))
         if places[-1].resolve() in {other.resolve() for other, _ in named}:
             raise UsageError(f"{places[-1]} is a scan to read ({path}); choose another folder with --pictures")
     return places
@@ -66,10 +68,14 @@ def outline(scan, answer, place, model):
         save_picture(written, mask[0] * 255)
     else:
         written = place / "masks"
-        for i, each in enumerate(mask, 1):
-            save_picture(written / f"{scan.name}_{i}_mask.png", each * 255)
-    write_aside(overlay, lambda path: mask_sheet(scan.images, mask, path))
-    write_aside(report, lambda path: write_report(path, scan.name, probability, mask, scan.spacing, overlay, model))
+        for earlier in written.glob("*_mask.png"):
+            earlier.unlink()
+        for file, each in zip(scan.files, mask, strict=True):
+            save_picture(written / f"{file}_mask.png", each * 255)
+    labels = scan.labels()
+    write_aside(overlay, lambda path: mask_sheet(scan.images, mask, labels, path))
+    facts = (scan.name, labels, probability, mask, scan.spacing, overlay, model)
+    write_aside(report, lambda path: write_report(path, *facts))
     return {
         "slices": len(mask),
         "slices_with_tumor": int(mask.any((1, 2, 3)).sum()),

@@ -65,11 +65,13 @@ def patient_strip(patient, masks, path, columns=8):
     contact_sheet(panels, path, columns)
 
 
-def mask_sheet(images, masks, path):
-    """Draw slices uint8 (S, H, W, C) with the outlines of their masks (S, H, W, 1), orange, to a PNG file."""
+def mask_sheet(images, masks, labels, path):
+    """Draw slices uint8 (S, H, W, C) with the outlines of their masks (S, H, W, 1), orange, to a PNG file.
+
+    labels: a text for each slice.
+    """
     panels = [
-        (f"{i}", outlined(image, [(mask, PREDICTION)]))
-        for i, (image, mask) in enumerate(zip(images, masks, strict=True), 1)
+        (label, outlined(image, [(mask, PREDICTION)])) for label, image, mask in zip(labels, images, masks, strict=True)
     ]
     contact_sheet(panels, path, min(8, len(panels)))
 

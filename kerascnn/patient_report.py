@@ -31,20 +31,20 @@ def tumor_size(voxels, spacing):
     return {"tumor_voxels": voxels, "millilitres": millilitres}
 
 
-def write_report(path, name, probability, mask, spacing, picture, model):
+def write_report(path, name, labels, probability, mask, spacing, picture, model):
     """Write the page to an HTML file.
 
-    probability and mask: (S, H, W, 1). spacing: millimetres along S, H and W, or None. picture: a PNG file with all
-    slices. model: a line about what made the masks.
+    labels: a text for each slice. probability and mask: (S, H, W, 1). spacing: millimetres along S, H and W, or None.
+    picture: a PNG file with all slices. model: a line about what made the masks.
     """
     voxels = mask.sum((1, 2, 3))
     area = None if spacing is None else spacing[1] * spacing[2]
     size = tumor_size(int(voxels.sum()), spacing)
     millilitres = size["millilitres"]
     rows = "\n".join(
-        f"<tr><td>{i}</td><td>{count}</td>{'' if area is None else f'<td>{count * area:.0f}</td>'}"
+        f"<tr><td>{html.escape(label)}</td><td>{count}</td>{'' if area is None else f'<td>{count * area:.0f}</td>'}"
         f"<td>{highest:.2f}</td></tr>"
-        for i, (count, highest) in enumerate(zip(voxels, probability.max((1, 2, 3)), strict=True), 1)
+        for label, count, highest in zip(labels, voxels, probability.max((1, 2, 3)), strict=True)
     )
     Path(path).write_text(
         PAGE.format(

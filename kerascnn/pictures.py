@@ -139,14 +139,19 @@ def load_picture(path):
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError("too large")
-            upright = ImageOps.exif_transpose(image).convert("RGBA")
+            return over_background(ImageOps.exif_transpose(image))[..., ::-1].copy()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise InputError(f"cannot decode {path}; give a PNG, JPEG or BMP file of at most 25 million pixels") from None
+
+
+def over_background(image):
+    """The PIL image as uint8 (H, W, 3), red first, over white, or over black if nothing would show on white."""
+    image = image.convert("RGBA")
     white, black = (
-        np.asarray(Image.alpha_composite(Image.new("RGBA", upright.size, colour), upright))[..., :3]
+        np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, colour), image))[..., :3]
         for colour in ("white", "black")
     )
-    return (white if white.min() < 240 else black)[..., ::-1].copy()
+    return white if white.min() < 240 else black
 
 
 def save_picture(path, picture):

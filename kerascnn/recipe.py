@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from kerascnn.errors import UsageError
+from kerascnn.errors import InputError, UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,13 @@ class TrainingRecipe:
                 flag = "--" + name.replace("_", "-")
                 words = f"from {low:g} to {high:g}" if high < math.inf else f"of at least {low:g}"
                 raise UsageError(f"{flag} is {value:g}; give a number {words}")
+
+
+def check_app(record, folder, app):
+    """Raise InputError unless the run recorded in `folder` is one of the app `app`."""
+    found = record.get("app") if isinstance(record, dict) else None
+    if found != app:
+        raise InputError(f"{folder} holds a model of {found or 'no app'}, not of {app}; name another folder with --out")
 
 
 def differences(recorded, given):

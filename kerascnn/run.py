@@ -24,7 +24,7 @@ from kerascnn.errors import InputError, TrainingStopped, UsageError
 from kerascnn.files import read_json, write_aside, write_json
 from kerascnn.models import builder
 from kerascnn.pictures import learning_curve
-from kerascnn.recipe import differences
+from kerascnn.recipe import check_app, differences
 
 
 class Run(keras.callbacks.Callback):
@@ -231,13 +231,6 @@ def load_trained(folder, app):
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, UsageError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder / 'model.keras'} is damaged ({reason}); restore it or train again") from None
-
-
-def check_app(record, folder, app):
-    """Raise InputError unless the run recorded in `folder` is one of the app `app`."""
-    found = record.get("app") if isinstance(record, dict) else None
-    if found != app:
-        raise InputError(f"{folder} holds a model of {found or 'no app'}, not of {app}; name another folder with --out")
 
 
 def main_head(model):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from kerascnn.errors import InputError
 from kerascnn.limits import FORMATS, MOST_PIXELS
-from kerascnn.pictures import load_picture
+from kerascnn.pictures import load_picture, over_background
 
 SLICE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
@@ -20,13 +21,23 @@ EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 class Scan:
     """Slices uint8 (S, H, W, C) of one patient, with the millimetres of a step along S, H and W where known.
 
-    nifti: the nibabel image whose grid they lie on, else None.
+    nifti: the nibabel image whose grid they lie on, else None. files: the names, without suffix, of the slices' files
+    where they have some.
     """
 
     name: str
     images: np.ndarray
     spacing: tuple[float, float, float] | None = None
     nifti: object = None
+    files: tuple[str, ...] = ()
+
+    def labels(self):
+        """What to call each slice: the number in its file's name where those differ, else its place from 1."""
+        numbers = [re.search(r"(\d+)\D*$", file) for file in self.files]
+        found = [number[1] for number in numbers if number]
+        if self.files and len(set(found)) == len(self.files):
+            return found
+        return [str(place) for place in range(1, len(self.images) + 1)]
 
 
 def read_scan(path, channels, modalities):
@@ -71,7 +82,7 @@ def read_slices(folder):
         if image.shape != images[0].shape:
             sizes = f"{image.shape[1]} x {image.shape[0]}, {files[0].name} {images[0].shape[1]} x {images[0].shape[0]}"
             raise InputError(f"{file} is {sizes}; give slices of one size")
-    return Scan(folder.resolve().name, np.stack(images))
+    return Scan(folder.resolve().name, np.stack(images), files=tuple(file.stem for file in files))
 
 
 def numbers_in(path):
@@ -83,16 +94,16 @@ def read_image(path):
     """The pixels of an image file as uint8 (H, W, 3), what is transparent over white or black. Raises InputError."""
     path = Path(path)
     try:
-        with Image.open(path, formats=(*FORMATS, "TIFF")) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=(*FORMATS, "TIFF")) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError("too large")
             if image.mode not in EIGHT_BITS or getattr(image, "n_frames", 1) > 1:
                 raise InputError(f"{path} is no picture of 8 bits a channel; give one, or a NIfTI volume")
             if image.format == "TIFF":
-                return np.asarray(image.convert("RGB"))
+                return over_background(image)
     except FileNotFoundError:
         raise InputError(f"cannot read {path} (no such file or folder); check the path") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, TypeError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise InputError(
             f"cannot decode {path}; give a PNG, JPEG, BMP or TIFF file of at most 25 million pixels, or a NIfTI volume"
         ) from None

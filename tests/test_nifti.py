@@ -1,3 +1,5 @@
+import gzip
+
 import nibabel
 import numpy as np
 import pytest
@@ -20,6 +22,13 @@ def damage(path):
     content = bytearray(path.read_bytes())
     content[60:90] = bytes(30)
     path.write_bytes(content)
+
+
+def of_type(path, code):
+    """Let the header claim NIfTI's data type of this number: 1 is a bit, which nibabel lacks, 32 is complex64."""
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[70:72] = code.to_bytes(2, "little")
+    path.write_bytes(gzip.compress(content))
 
 
 def place(root, name="patient_1"):
@@ -57,6 +66,8 @@ def test_a_mask_is_written_onto_the_grid_it_came_from(tmp_path):
     mask = (nifti.as_slices(data) > 0).astype(np.uint8)[..., np.newaxis]
     nifti.write_mask(tmp_path / "mask.nii.gz", mask, image)
     back = nibabel.load(tmp_path / "mask.nii.gz")
+    # a viewer shows what is 1 as white, whatever the image's own range of levels
+    assert (back.header["cal_min"], back.header["cal_max"]) == (0, 1)
     np.testing.assert_array_equal(back.affine, AFFINE)
     assert back.get_data_dtype() == np.uint8
     np.testing.assert_array_equal(np.argwhere(np.asarray(back.dataobj)), [[1, 2, 3]])
@@ -76,6 +87,8 @@ def test_a_mask_is_written_onto_the_grid_it_came_from(tmp_path):
         (lambda folder: write(folder / "patient_1_t1.nii.gz", np.zeros(SHAPE), np.eye(4)), "on different grids"),
         (lambda folder: write(folder / "patient_1_seg.nii.gz", np.zeros(SHAPE), np.eye(4)), "on different grids"),
         (lambda folder: damage(folder / "patient_1_t1.nii.gz"), "_t1.nii.gz is no NIfTI volume"),
+        (lambda folder: of_type(folder / "patient_1_t1.nii.gz", 1), "_t1.nii.gz is no NIfTI volume"),
+        (lambda folder: of_type(folder / "patient_1_t1.nii.gz", 32), r"is no NIfTI volume \(its voxels are complex64"),
     ],
 )
 def test_spoiled_volumes_are_named(tmp_path, spoil, words):

@@ -23,6 +23,25 @@ def test_slices_are_read_in_the_order_of_their_numbers_without_masks(tmp_path):
     assert scan.images[:, 0, 0, 0].tolist() == list(range(12))
 
 
+def test_slices_are_called_by_the_numbers_in_their_names(tmp_path):
+    folder = slices(tmp_path / "patient", range(3))
+    (folder / "s_2.tif").rename(folder / "s_20.tif")
+    scan = read_scan(folder, 3, MODALITIES)
+    assert scan.files == ("s_1", "s_3", "s_20")
+    assert scan.labels() == ["1", "3", "20"]
+    (folder / "s_20.tif").rename(folder / "t_3.tif")
+    assert read_scan(folder, 3, MODALITIES).labels() == ["1", "2", "3"]
+
+
+def test_what_is_transparent_lies_over_white_or_black(tmp_path):
+    picture = np.zeros((4, 4, 4), np.uint8)
+    picture[0] = 200, 200, 200, 255
+    for name in ("s.tif", "s.png"):
+        Image.fromarray(picture).save(tmp_path / name)
+        image = read_scan(tmp_path / name, 3, MODALITIES).images[0]
+        assert image[:2, 0, 0].tolist() == [200, 255]
+
+
 def test_a_picture_is_a_volume_of_one_slice(tmp_path):
     path = slices(tmp_path / "patient", [7], ".png") / "s_1.png"
     assert read_scan(path, 3, MODALITIES).images.shape == (1, 8, 10, 3)

@@ -79,12 +79,15 @@ def test_predict_outlines_a_folder_of_slices_and_a_picture(folder, tmp_path):
     Image.fromarray(drawn_patient(30).images[4]).save(picture)
     ran = tumors("predict", patient, picture, tmp_path / "absent.png", "--out", folder, "--pictures", tmp_path / "out")
     assert ran.returncode == 3
+    # no line of TensorFlow among them
+    assert len(ran.stderr.splitlines()) == 2
     assert "not a medical device" in ran.stderr
     assert ran.stderr.splitlines()[-1].startswith(f"error: cannot read {tmp_path / 'absent.png'} (no such file")
     whole, single = map(json.loads, ran.stdout.splitlines())
     assert (whole["slices"], single["slices"], whole["millilitres"]) == (8, 1, None)
     masks = sorted(Path(whole["mask"]).iterdir())
     assert len(masks) == 8
+    assert [mask.name for mask in masks] == [f"patient_{i}_mask.png" for i in range(1, 9)]
     assert sum(int((read_image(mask)[..., 0] == 255).sum()) for mask in masks) == whole["tumor_voxels"]
     assert read_image(single["mask"]).shape == (64, 64, 3)
     page = Path(whole["report"]).read_text()
@@ -170,3 +173,32 @@ def test_crossvalidation_tests_every_patient_once(tmp_path, verb):
     summary = json.loads((tmp_path / "crossvalidation.json").read_text())
     assert len(summary["table"]) == len({row["patient"] for row in summary["table"]}) == 15
     assert (tmp_path / "crossvalidation.png").is_file()
+
+
+@pytest.mark.slow
+def test_volumes_are_trained_on_and_scored_in_millimetres(tmp_path, verb):
+    scans, model = tmp_path / "scans", tmp_path / "model"
+    for number in range(10):
+        place(scans, f"patient_{number}")
+    flags = ("--data", "nifti", "--data-dir", scans, "--side", 32, "--width", 2, "--epochs", 1, "--out", model)
+    code, _, words = verb("train", *flags)
+    assert code == 0, words
+    assert json.loads((model / "recipe.json").read_text())["data"]["channels"] == ["t1", "flair", "t1ce"]
+    code, out, words = verb("evaluate", "--data-dir", scans, "--out", model)
+    assert code == 0, words
+    assert (json.loads(out)["patients"], json.loads(out)["distances_in"]) == (2, "mm")
+
+
+@pytest.mark.slow
+def test_the_network_of_2015_trains_with_weighted_borders_and_is_exported(tmp_path, verb):
+    model = tmp_path / "model"
+    recipe = ("--model", "unet_2015", "--loss", "border", "--data", "phantoms", "--side", 96)
+    code, _, words = verb("train", *recipe, "--epochs", 1, "--batch-size", 4, "--tumor-draws", 1, "--out", model)
+    assert code == 0, words
+    code, out, words = verb("export", "--out", model)
+    assert code == 0, words
+    picture = tmp_path / "slice.png"
+    Image.fromarray(drawn_patient(30).images[4]).save(picture)
+    code, out, words = verb("predict", picture, "--out", model, "--pictures", tmp_path / "out")
+    assert code == 0, words
+    assert read_image(json.loads(out)["mask"]).shape == (64, 64, 3)

@@ -90,7 +90,7 @@ def read_tiff(path, mode):
             return np.asarray(image).reshape(SIDE, SIDE, -1)
     except FileNotFoundError:
         raise InputError(f"{path} is missing; restore it or remove the patient's folder") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}); restore the original") from None
 
 

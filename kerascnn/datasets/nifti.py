@@ -16,7 +16,11 @@ from kerascnn.datasets.patients import Patient, PatientDataset
 from kerascnn.errors import DataAbsent, InputError
 
 LABEL = "seg"
-NIBABEL_ERRORS = nibabel.filebasedimages.ImageFileError, nibabel.orientations.OrientationError
+NIBABEL_ERRORS = (
+    nibabel.filebasedimages.ImageFileError,
+    nibabel.orientations.OrientationError,
+    nibabel.spatialimages.HeaderDataError,
+)
 
 
 def read_volume(path):
@@ -27,6 +31,8 @@ def read_volume(path):
     """
     try:
         image = nibabel.load(path)
+        if image.get_data_dtype().kind not in "iuf":
+            raise ValueError(f"its voxels are {image.get_data_dtype()}")
         data = np.asarray(nibabel.as_closest_canonical(image).dataobj, np.float32)
     except FileNotFoundError:
         raise InputError(f"{path} is missing; add it or name another folder") from None
@@ -45,6 +51,8 @@ def write_mask(path, mask, image):
     data = nibabel.orientations.apply_orientation(from_slices(mask[..., 0]), to_image)
     stored = nibabel.Nifti1Image(np.ascontiguousarray(data, np.uint8), image.affine, image.header, dtype=np.uint8)
     stored.header.set_slope_inter(1, 0)
+    # the image's display range, in which a mask of 0 and 1 would be black
+    stored.header["cal_min"], stored.header["cal_max"] = 0, 1
     nibabel.save(stored, path)
 
 
@@ -94,7 +102,7 @@ def check_grid(folder, images):
 
 def file_of(folder, modality):
     """The patient's file of a modality, compressed or not; the compressed one's name when neither is there."""
-    plain = folder / f"{folder.name}_{modality}.nii"
+    plain = folder / f"{folder.resolve().name}_{modality}.nii"
     return plain if plain.is_file() else plain.with_suffix(".nii.gz")
 
 
