@@ -29,7 +29,8 @@ DataDir = Annotated[
     ),
 ]
 Empty = Annotated[
-    Literal["one", "zero", "skip"], Parameter(help="Dice of a slice without tumor where none is predicted.")
+    Literal["one", "zero", "skip"],
+    Parameter(help="Dice and IoU of a slice or patient without tumor where none is predicted."),
 ]
 
 
@@ -52,7 +53,7 @@ class Recipe(TrainingRecipe):
     "Pixels of the window around the head that the network sees, a multiple of 16."
     loss: Literal["dice", "dice_cross_entropy", "jaccard", "tversky", "focal", "border"] = "dice_cross_entropy"
     "What is minimised; border is the 2015 U-Net's."
-    epochs: int = 40
+    epochs: int = 30
     batch_size: int = 16
     optimizer: Literal["sgd", "adam", "adamw", "adagrad", "rmsprop"] = "adamw"
     learning_rate: float = 2e-3

@@ -13,7 +13,8 @@ def crossvalidate(recipe, train, evaluate, out, empty):
     """Train and evaluate the five folds in `out`/fold0 …, each from where it stands, and sum them up.
 
     train(recipe, folder, resume) and evaluate(folder) do what the verbs do. `out` gets crossvalidation.json, with a row
-    for every patient, and crossvalidation.png. Raises UsageError where a finished fold is one of another recipe.
+    for every patient, and crossvalidation.png. Raises UsageError where a finished fold is one of another recipe or of
+    other data.
     """
     from kerascnn.datasets.patients import FOLDS
 
@@ -31,6 +32,8 @@ def crossvalidate(recipe, train, evaluate, out, empty):
         if scored.get("empty_masks") != empty:
             evaluate(folder)
         records.append(read_json(folder / "recipe.json"))
+        if records[-1]["data"] != records[0]["data"]:
+            raise UsageError(f"{folder} was trained on other data than {out / 'fold0'}; choose another --out")
         metrics.append(read_json(folder / "metrics.json"))
     from kerascnn.pictures import dice_distribution
 

@@ -14,13 +14,22 @@ from kerascnn.patient_report import NOTICE
 VARIED = {"width": ("unet", "unet_buda"), "depth": ("unet",)}
 WIDTH = 16
 NON_COMMERCIAL = (
-    "The weights were trained on non-commercial data: do not use them commercially, name the source of the data, and "
-    "share what you derive from them under the same licence."
+    "The weights are derived from non-commercial data: do not use them commercially, name the sources of the data, and "
+    "share what you derive from them under the same licence (https://creativecommons.org/licenses/by-nc-sa/4.0/)."
 )
-CHOICES = (
-    "Weights, best epoch and settings were chosen on training and validation patients alone; the test patients were "
-    "looked at once, for the metrics."
-)
+SOURCES = {
+    "brain_mri": [
+        "LGG MRI segmentation, https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation; Buda, Saha & "
+        "Mazurowski, 2019, arXiv:1906.03720",
+        "its images: The Cancer Imaging Archive, collection TCGA-LGG (CC BY 3.0), whose data usage policy forbids "
+        "attempts to identify participants",
+    ]
+}
+CHOICES = "Weights, best epoch and settings were chosen on the training and validation patients named in `split`."
+SCORED = "Its test patients served for `metrics` alone."
+# what the card repeats of the run
+TRAINED = ("training_seconds", "peak_memory_mib", "hardware")
+SLICES = "Axial, the front of the head at the top; `minimum` in the settings counts voxels of the slices as they come."
 
 
 def smoke(recipe):
@@ -42,7 +51,7 @@ def train(app, recipe, data_dir, out, resume):
 
     data = load_data(recipe.data, data_dir, recipe.modalities)
     parts = split(data.patients, recipe.fold)
-    examples = slice_examples(parts.train, recipe, recipe.tumor_draws)
+    examples, share = slice_examples(parts.train, recipe, recipe.tumor_draws)
     augment = augmentation(recipe)
 
     def conclude(model):
@@ -53,7 +62,7 @@ def train(app, recipe, data_dir, out, resume):
     fit(
         lambda: network(recipe, len(data.channel_names)),
         examples,
-        slice_examples(parts.validation, recipe),
+        slice_examples(parts.validation, recipe, share=share)[0],
         recipe,
         out,
         loss=MASK_LOSSES[recipe.loss](),
@@ -123,11 +132,12 @@ def augmentation(recipe):
     )
 
 
-def slice_examples(patients, recipe, tumor_draws=1):
-    """All slices of the patients as the network sees them, those with tumor `tumor_draws` times.
+def slice_examples(patients, recipe, tumor_draws=1, share=None):
+    """(all slices of the patients as the network sees them, those with tumor `tumor_draws` times; tumor's share).
 
     Examples with images float32 (N, side, side, C) in [0, 1] and masks uint8 (N, side, side, 1), behind which the loss
-    `border` finds its weights: float32 (N, side, side, 2).
+    `border` finds its weights: float32 (N, side, side, 2), for tumor that has `share` of all pixels, in training its
+    share of these slices.
     """
     import numpy as np
 
@@ -138,9 +148,12 @@ def slice_examples(patients, recipe, tumor_draws=1):
     images = np.concatenate([prepare_volume(patient.images, recipe.side) for patient in patients])
     masks = np.concatenate([prepare_masks(patient.masks, patient.images, recipe.side) for patient in patients])
     draws = np.where(masks.any((1, 2, 3)), tumor_draws, 1)
+    share = masks.mean() if share is None else share
     if recipe.loss == "border":
-        masks = np.concatenate([masks, border_weights(masks, masks.mean())], -1)
-    return Examples(images, masks).take(np.repeat(np.arange(len(images)), draws))
+        if not share:
+            raise InputError("no training slice has tumor; --loss border weighs classes, choose another")
+        masks = np.concatenate([masks, border_weights(masks, share)], -1)
+    return Examples(images, masks).take(np.repeat(np.arange(len(images)), draws)), share
 
 
 def draw_augmentation(examples, augment, path, count=12):
@@ -236,9 +249,17 @@ def export(app, out):
 
     model, record = load_trained(out, app)
     metrics = read_json(out / "metrics.json") if (out / "metrics.json").is_file() else None
-    use = [NOTICE, NON_COMMERCIAL] if "-NC" in record["data"]["licence"] else [NOTICE]
-    parts = {name: record[name] for name in ("recipe", "data", "split")}
-    card = {"model": model.name, **parts, "metrics": metrics, "use": use, "choices": CHOICES}
+    parts = {name: record[name] for name in ("recipe", "data", "split", *TRAINED)}
+    card = {
+        "model": model.name,
+        "parameters": model.count_params(),
+        **parts,
+        "sources": SOURCES.get(record["data"]["name"], []),
+        "metrics": metrics,
+        "slices": SLICES,
+        "use": [NOTICE, NON_COMMERCIAL] if "-NC" in record["data"]["licence"] else [NOTICE],
+        "choices": f"{CHOICES} {SCORED}" if metrics else CHOICES,
+    }
     volume = drawn_patient(0).images
     channels = model.input_shape[-1]
     volume = np.concatenate([volume] * -(-channels // 3), -1)[..., :channels]

@@ -77,7 +77,7 @@ def window(head):
 
 
 def extent(filled):
-    """First line with at least 2 % of the head's pixels, and the first behind the last; the whole when there is none.
+    """First line of which more than 2 % is head, and the first behind the last such; the whole when there is none.
 
     filled: float32 (N,), the share of each line that is head.
     """
@@ -87,8 +87,11 @@ def extent(filled):
 
 def percentile(volume, head, share):
     """The level that `share` of the head's pixels do not exceed, per channel: float32 (C,), 0 without a head."""
-    inside = tf.boolean_mask(tf.cast(volume, tf.int32), head)
-    counts = tf.math.bincount(tf.transpose(inside), minlength=256, maxlength=256, axis=-1)
+    channels = tf.shape(volume)[3]
+    # all channels at once, the levels of each after those of the one before
+    levels = tf.boolean_mask(tf.cast(volume, tf.int32), head) + 256 * tf.range(channels)
+    counts = tf.math.bincount(tf.reshape(levels, [-1]), minlength=256 * channels, maxlength=256 * channels)
+    counts = tf.reshape(counts, [channels, 256])
     below = tf.cast(tf.cumsum(counts, axis=1), tf.float32)
     return tf.reduce_sum(tf.cast(below < share * below[:, -1:], tf.float32), 1)
 

@@ -71,8 +71,16 @@ def test_finished_folds_are_left_alone_and_a_stopped_one_goes_on(tmp_path):
 
 def test_folds_of_another_recipe_are_refused(tmp_path):
     Verbs().run(tmp_path)
-    with pytest.raises(UsageError, match=r"fold0 was trained with epochs 40 \(now 2\); give the same flags or choose"):
+    with pytest.raises(UsageError, match=r"fold0 was trained with epochs 30 \(now 2\); give the same flags or choose"):
         Verbs().run(tmp_path, Recipe(epochs=2))
+
+
+def test_folds_of_other_data_are_refused(tmp_path):
+    Verbs().run(tmp_path)
+    record = json.loads((tmp_path / "fold3" / "recipe.json").read_text())
+    (tmp_path / "fold3" / "recipe.json").write_text(json.dumps(record | {"data": {"name": "more"}}))
+    with pytest.raises(UsageError, match="fold3 was trained on other data than .*fold0; choose another --out"):
+        Verbs().run(tmp_path)
 
 
 def test_a_fold_is_not_asked_for(tmp_path):

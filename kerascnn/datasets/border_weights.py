@@ -11,7 +11,7 @@ def border_weights(masks, share, w0=10.0, sigma=5.0):
 
     d1 and d2: pixels to the nearest and the second nearest object, an object being what is connected in a slice; the
     second term is 0 inside objects and where there are fewer than two. c balances the classes: 0.5 / share in the
-    foreground and 0.5 / (1 - share) outside, where `share` is the foreground's part of all pixels of the data set.
+    foreground and 0.5 / (1 - share) outside, where `share` is the foreground's part of all pixels of the training data.
     Ronneberger, Fischer & Brox, 2015, arXiv:1505.04597, equation 2.
     """
     weights = np.where(masks > 0, 0.5 / share, 0.5 / (1 - share)).astype(np.float32)
