@@ -112,6 +112,18 @@ def measured(contender, name):
     return json.loads(done.stdout)
 
 
+def wait_for_quiet():
+    """The machine's load, after at most five minutes; ends with exit code 3 where there is no PyTorch."""
+    if not TORCH_PYTHON.exists():
+        print(f"error: no PyTorch at {TORCH_PYTHON.parent.parent}; run `make bench`", file=sys.stderr)
+        sys.exit(3)
+    # PyTorch's two threads wait for each other at every layer; beside other work they are many times slower.
+    patience = time.monotonic() + 300
+    while os.getloadavg()[0] > 0.5 and time.monotonic() < patience:
+        time.sleep(5)
+    return round(os.getloadavg()[0], 2)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
@@ -123,14 +135,7 @@ def main():
         figures = ours(options.only, side) if options.contender == "ours" else theirs(reference, side)
         print(json.dumps(figures))
         return
-    if not TORCH_PYTHON.exists():
-        print(f"error: no PyTorch at {TORCH_PYTHON.parent.parent}; run `make bench`", file=sys.stderr)
-        sys.exit(3)
-    # PyTorch's two threads wait for each other at every layer; beside other work they are many times slower.
-    patience = time.monotonic() + 300
-    while os.getloadavg()[0] > 0.5 and time.monotonic() < patience:
-        time.sleep(5)
-    load = os.getloadavg()[0]
+    load = wait_for_quiet()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
     rows = {}
     for name in [options.only] if options.only else NETWORKS:
@@ -151,11 +156,7 @@ def main():
         f"median_{kind}_ratio": statistics.median(row[kind]["ratio"] for row in rows.values())
         for kind in ("inference", "training")
     }
-    print(
-        json.dumps(
-            {"networks": rows, **medians, "rounds": options.rounds, "load_before": round(load, 2), **provenance()}
-        )
-    )
+    print(json.dumps({"networks": rows, **medians, "rounds": options.rounds, "load_before": load, **provenance()}))
 
 
 if __name__ == "__main__":
