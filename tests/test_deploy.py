@@ -1,15 +1,18 @@
 """deploy/: what can be known of it without TensorFlow Serving's binary."""
 
+import base64
 import json
 import re
 import shutil
 import subprocess
 import sys
+import urllib.request
 from concurrent import futures
 from pathlib import Path
 
 import cv2
 import grpc
+import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
@@ -17,6 +20,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2, prediction_service_pb2_grpc
 from tensorflow_serving.config import model_server_config_pb2
 
+from apps.tumors import app as tumors
+from kerascnn import cli
+from kerascnn.datasets.phantoms import drawn_patient
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.saved_model import latest_version, load_signatures
 
@@ -179,3 +185,31 @@ def test_the_curl_call_of_the_readme_gets_the_models_own_answer(picture, address
     (answer,) = json.loads(ran.stdout)["predictions"]
     assert answer["class_name"] == picture[0]
     assert abs(answer["score"] - picture[1]) < 1e-5
+
+
+def test_a_patient_is_outlined_through_the_server_as_without_it(address, tmp_path, capsys):
+    slices = tmp_path / "patient"
+    slices.mkdir()
+    for i, image in enumerate(drawn_patient(0).images[:3], 1):
+        cv2.imwrite(str(slices / f"patient_{i}.png"), image[..., ::-1])
+    answers = []
+    for place, source in (("local", ()), ("served", ("--server", f"http://{address}"))):
+        with pytest.raises(SystemExit, match="^0$"):
+            cli.run(tumors, ["predict", str(slices), "--pictures", str(tmp_path / place), *source])
+        answer = json.loads(capsys.readouterr().out)
+        masks = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in sorted(Path(answer["mask"]).iterdir())]
+        answers.append((answer["tumor_voxels"], np.stack(masks)))
+    assert answers[0][0] == answers[1][0] == (answers[0][1] == 255).sum() > 0
+    np.testing.assert_array_equal(answers[0][1], answers[1][1])
+
+
+def test_masks_come_from_the_server_as_png_files(address):
+    image = drawn_patient(0).images[4]
+    png = base64.b64encode(tf.io.encode_png(image).numpy()).decode()
+    body = json.dumps({"signature_name": "predict_bytes", "instances": [{"b64": png}]}).encode()
+    with urllib.request.urlopen(f"http://{address}/v1/models/tumors:predict", body) as response:
+        (answer,) = json.load(response)["predictions"]
+    assert (answer["valid"], answer["height"], answer["width"]) == (True, *image.shape[:2])
+    mask = tf.io.decode_png(base64.b64decode(answer["mask_png_bytes"]["b64"])).numpy()
+    assert mask.any()
+    np.testing.assert_array_equal(mask, 255 * np.array(answer["mask"]))
