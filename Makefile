@@ -1,6 +1,6 @@
 # make run: from nothing to a served model.  make test: all fast tests.  make check: format, lint and test, as CI does.
 # make parity: our networks against torchvision, timm, keras.applications and the papers' tables, with the same weights.
-.PHONY: install run test check format lint slow parity bench seeds serve lock clean
+.PHONY: install run test check format lint slow parity bench seeds folds serve lock clean
 PYTHON ?= python3
 BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -53,7 +53,7 @@ parity: install .venv-bench/installed
 
 # on an idle machine; a result replaces the last one only when its benchmark has ended well
 BENCHMARKS := help_latency pipeline_rate training_rate time_to_99 predict_latency serving_latency read_sheets \
-    build_times network_speed memory_forecast
+    build_times network_speed mask_speed memory_forecast
 bench: install .venv-bench/installed
 	@mkdir -p runs
 	@for name in $(BENCHMARKS); do \
@@ -68,6 +68,11 @@ seeds: install
 	$(BIN)/python benchmarks/seeds.py vgg_digits --model vgg_digits --epochs 45 --learning-rate 0.003 --ema 0.999 \
 	    --warmup-epochs 1 --precision mixed_bfloat16 > runs/vgg_digits.json
 	mv runs/lenet5.json runs/vgg_digits.json benchmarks/results/
+
+# hours: the Dice of every patient, from a network that has not seen the patient; goes on where it was stopped
+folds: install
+	$(BIN)/python -m apps.tumors crossvalidate --precision mixed_bfloat16
+	cp runs/tumors_folds/crossvalidation.json benchmarks/results/tumors_folds.json
 
 serve: install
 	@$(BIN)/python -m kerascnn.serving.server

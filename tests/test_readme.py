@@ -60,6 +60,22 @@ def differences(result):
     return f"{result['networks']} networks, at most {result['worst']:.1e}"
 
 
+def folds(result):
+    low, high = result["patient_dice_95"]
+    return (
+        f"mean {result['patient_dice']:.3f} (95 % interval {low:.3f} to {high:.3f}), "
+        f"median {result['patient_dice_median']:.3f}, {result['patients']} patients; "
+        f"slices one by one {result['single_image_patient_dice']:.3f}"
+    )
+
+
+def masks(result):
+    return (
+        f"{result['network']:.1f}: {result['ratio']:.2f} times PyTorch's {result['pytorch']:.1f}; "
+        f"the shipped SavedModel, bytes to mask, {result['volume']:.1f}"
+    )
+
+
 # the table's first column, the file with the figures, and what the second column says of them
 ROWS = [
     ("`lenet5`, test error on MNIST, mean ± sd over seeds", "lenet5", seeds),
@@ -86,6 +102,8 @@ ROWS = [
     ("time over PyTorch's on the same two cores, medians, float32", "network_speed", speed),
     ("logits against reference implementations with the same weights", "parity", differences),
     ("digits read on composed sheets of test digits", "read_sheets", sheets),
+    ("brain tumors, five folds by patient, Dice of a patient", "tumors_folds", folds),
+    ("slices of 256 × 256 a second, the shipped tumor network's structure, batch 8", "mask_speed", masks),
 ]
 
 
@@ -108,6 +126,15 @@ def test_every_result_stands_in_the_table_with_its_provenance():
 def test_the_shipped_models_error_is_that_of_its_metrics():
     metrics = json.loads((ROOT / "saved_models" / "digits" / "metrics.json").read_text())
     assert f"test error {percent(metrics['error'])}" in README
+
+
+def test_the_shipped_tumor_networks_figures_are_those_of_its_run():
+    folder = ROOT / "saved_models" / "tumors"
+    metrics, record = (json.loads((folder / name).read_text()) for name in ("metrics.json", "recipe.json"))
+    words = " ".join(README.split())
+    assert f"mean Dice of its {metrics['patients']} test patients {metrics['patient_dice']:.3f}" in words
+    assert f"trained in {record['training_seconds'] / 60:.0f} minutes" in words
+    assert f"at most {record['peak_memory_mib'] / 1024:.1f} GiB of memory" in words
 
 
 def test_the_call_from_another_program_runs(tmp_path, monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""The tumors app end to end, each verb a process as a user starts it."""
+"""The tumors app end to end; where what a user sees counts, a process as a user starts it."""
 
 import json
 import subprocess
@@ -45,12 +45,11 @@ def folder(tmp_path_factory):
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == ""
     assert ran.stderr.startswith("note: --smoke trains two epochs on drawn phantoms")
-    with pytest.raises(SystemExit, match="^0$"):
-        cli.run(app, ["evaluate", "--out", str(folder)])
+    for name in ("evaluate", "export"):
+        with pytest.raises(SystemExit, match="^0$"):
+            cli.run(app, [name, "--out", str(folder)])
     assert json.loads((folder / "metrics.json").read_text())["patients"] == 3
-    ran = tumors("export", "--out", folder)
-    assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout) == {"saved_model": str(folder / "1")}
+    assert (folder / "1" / "saved_model.pb").is_file()
     return folder
 
 
