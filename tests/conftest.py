@@ -17,3 +17,16 @@ def mnist():
         return mnist.load("mnist")
     except DataAbsent:
         pytest.skip("needs MNIST under TFDS_DATA_DIR")
+
+
+@pytest.fixture
+def verb(request, capfd):
+    """verb(*arguments) -> (exit code, stdout, stderr) of the test module's `app`, in this process."""
+    from kerascnn import cli
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            cli.run(request.module.app, [str(argument) for argument in arguments])
+        return ended.value.code, *capfd.readouterr()
+
+    return run

@@ -1,4 +1,4 @@
-"""The digits app end to end, each verb a process as a user starts it."""
+"""The digits app end to end; where what a user sees counts, a process as a user starts it."""
 
 import difflib
 import json
@@ -11,6 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
+from apps.digits import app
+from kerascnn import cli
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,12 +32,11 @@ def folder(tmp_path_factory):
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == ""
     assert ran.stderr.startswith("note: --smoke trains two epochs on drawn numerals")
-    ran = digits("evaluate", "--out", folder)
-    assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout)["examples"] == 100
-    ran = digits("export", "--out", folder)
-    assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout) == {"saved_model": str(folder / "1")}
+    for name in ("evaluate", "export"):
+        with pytest.raises(SystemExit, match="^0$"):
+            cli.run(app, [name, "--out", str(folder)])
+    assert json.loads((folder / "metrics.json").read_text())["examples"] == 100
+    assert (folder / "1" / "saved_model.pb").is_file()
     return folder
 
 
@@ -45,14 +47,14 @@ def picture(path, text="4"):
     return path
 
 
-def test_a_model_of_another_app_is_refused(folder, tmp_path):
+def test_a_model_of_another_app_is_refused(folder, tmp_path, verb):
     other = tmp_path / "other"
     shutil.copytree(folder, other)
     record = json.loads((other / "recipe.json").read_text())
     (other / "recipe.json").write_text(json.dumps({**record, "app": "tumors"}))
-    ran = digits("evaluate", "--out", other)
-    assert ran.returncode == 3
-    assert ran.stderr.splitlines()[-1] == (
+    code, _, words = verb("evaluate", "--out", other)
+    assert code == 3
+    assert words.splitlines()[-1] == (
         f"error: {other} holds a model of tumors, not of digits; name another folder with --out"
     )
 
@@ -80,29 +82,29 @@ def test_predict_names_what_it_cannot_decode_and_still_prints_the_rest(folder, t
     )
 
 
-def test_read_names_what_it_cannot_load_and_still_reads_the_rest(folder, tmp_path):
+def test_read_names_what_it_cannot_load_and_still_reads_the_rest(folder, tmp_path, verb):
     (tmp_path / "notes.txt").write_text("no picture")
     files = [tmp_path / "notes.txt", picture(tmp_path / "4.png")]
-    ran = digits("read", *files, "--out", folder, "--pictures", tmp_path / "read")
-    assert ran.returncode == 3
-    assert [json.loads(line)["file"] for line in ran.stdout.splitlines()] == [str(files[1])]
-    (error,) = ran.stderr.splitlines()
+    code, out, words = verb("read", *files, "--out", folder, "--pictures", tmp_path / "read")
+    assert code == 3
+    assert [json.loads(line)["file"] for line in out.splitlines()] == [str(files[1])]
+    (error,) = words.splitlines()
     assert error.startswith(f"error: cannot decode {files[0]}; give a PNG, JPEG or BMP file")
 
 
-def test_a_requirement_decides_the_exit_code(folder):
+def test_a_requirement_decides_the_exit_code(folder, verb):
     before = (folder / "metrics.json").stat().st_mtime_ns
-    assert digits("evaluate", "--out", folder, "--require", "accuracy=0").returncode == 0
-    ran = digits("evaluate", "--out", folder, "--require", "ece=2")
-    assert ran.returncode == 4
-    assert ran.stderr.splitlines()[-1].startswith("error: ece is 0.")
+    assert verb("evaluate", "--out", folder, "--require", "accuracy=0")[0] == 0
+    code, _, words = verb("evaluate", "--out", folder, "--require", "ece=2")
+    assert code == 4
+    assert words.splitlines()[-1].startswith("error: ece is 0.")
     assert (folder / "metrics.json").stat().st_mtime_ns == before
 
 
-def test_training_into_a_finished_folder_is_refused(folder):
-    ran = digits("train", "--smoke", "--out", folder)
-    assert ran.returncode == 2
-    assert ran.stderr.splitlines()[-1] == f"error: {folder} holds a finished run; choose another folder with --out"
+def test_training_into_a_finished_folder_is_refused(folder, verb):
+    code, _, words = verb("train", "--smoke", "--out", folder)
+    assert code == 2
+    assert words.splitlines()[-1] == f"error: {folder} holds a finished run; choose another folder with --out"
 
 
 @pytest.mark.parametrize(
@@ -120,12 +122,11 @@ def test_training_into_a_finished_folder_is_refused(folder):
         (["predict", __file__, "--out", "/nowhere"], 3, "error: no SavedModel under /nowhere; run `export` first"),
     ],
 )
-def test_bad_input_is_one_line_with_the_way_on(arguments, code, words):
-    ran = digits(*arguments)
-    assert ran.returncode == code
-    assert ran.stdout == ""
-    assert words in ran.stderr
-    assert ran.stderr.count("\n") == 1
+def test_bad_input_is_one_line_with_the_way_on(arguments, code, words, verb):
+    ended, out, said = verb(*arguments)
+    assert (ended, out) == (code, "")
+    assert words in said
+    assert said.count("\n") == 1
 
 
 def test_help_loads_no_tensorflow():
@@ -154,15 +155,14 @@ def test_the_list_of_apps_names_each_with_its_title():
     assert "python -m apps.digits\tHandwritten digits: from raw pixels to a served model.\n" in ran.stdout
 
 
-def test_read_prints_lines_boxes_and_confidence_and_draws_them(folder, tmp_path):
+def test_read_prints_lines_boxes_and_confidence_and_draws_them(folder, tmp_path, verb):
     page = np.full((260, 420), 240, np.uint8)
     for row, text in enumerate(("1047", "28")):
         cv2.putText(page, text, (40, 100 + 110 * row), cv2.FONT_HERSHEY_SIMPLEX, 2.2, 20, 5, cv2.LINE_AA)
     cv2.imwrite(str(tmp_path / "page.png"), page)
-    ran = digits("read", tmp_path / "page.png", "--out", folder, "--pictures", tmp_path / "read")
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stderr == ""
-    answer = json.loads(ran.stdout)
+    code, out, words = verb("read", tmp_path / "page.png", "--out", folder, "--pictures", tmp_path / "read")
+    assert (code, words) == (0, "")
+    answer = json.loads(out)
     assert answer["file"] == str(tmp_path / "page.png")
     assert [len(line) for line in answer["lines"]] == [4, 2]
     assert answer["lines"] == ["".join(digit["digit"] for digit in line) for line in answer["digits"]]
@@ -192,24 +192,24 @@ def test_the_demo_goes_the_whole_way_on_scikit_learns_digits_where_there_are_no_
     assert Path(table["annotated"]).is_file()
 
 
-def test_pages_of_one_name_get_pictures_of_their_own_and_no_page_is_overwritten(folder, tmp_path):
+def test_pages_of_one_name_get_pictures_of_their_own_and_no_page_is_overwritten(folder, tmp_path, verb):
     pages = [tmp_path / name / "page.png" for name in ("a", "b")]
     for page in pages:
         page.parent.mkdir()
         picture(page)
-    ran = digits("read", *pages, "--out", folder, "--pictures", tmp_path / "read")
-    assert ran.returncode == 0, ran.stderr
-    assert [Path(json.loads(line)["picture"]).name for line in ran.stdout.splitlines()] == ["page.png", "page-2.png"]
+    code, out, words = verb("read", *pages, "--out", folder, "--pictures", tmp_path / "read")
+    assert code == 0, words
+    assert [Path(json.loads(line)["picture"]).name for line in out.splitlines()] == ["page.png", "page-2.png"]
     before = pages[0].read_bytes()
-    ran = digits("read", pages[0], "--out", folder, "--pictures", pages[0].parent)
-    assert ran.returncode == 2
-    assert f"error: {pages[0]} is a file to read and would be overwritten; choose another" in ran.stderr
+    code, _, words = verb("read", pages[0], "--out", folder, "--pictures", pages[0].parent)
+    assert code == 2
+    assert f"error: {pages[0]} is a file to read and would be overwritten; choose another" in words
     assert pages[0].read_bytes() == before
 
 
-def test_an_evaluation_that_cannot_write_says_so_in_one_line(folder, tmp_path):
+def test_an_evaluation_that_cannot_write_says_so_in_one_line(folder, tmp_path, verb):
     shutil.copytree(folder, tmp_path / "model", ignore=shutil.ignore_patterns("confusion.png"))
     (tmp_path / "model" / "confusion.png").mkdir()
-    ran = digits("evaluate", "--out", tmp_path / "model")
-    assert ran.returncode == 3
-    assert ran.stderr.splitlines()[-1].startswith(f"error: cannot write to {tmp_path / 'model'} (Is a directory")
+    code, _, words = verb("evaluate", "--out", tmp_path / "model")
+    assert code == 3
+    assert words.splitlines()[-1].startswith(f"error: cannot write to {tmp_path / 'model'} (Is a directory")

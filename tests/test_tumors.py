@@ -25,18 +25,6 @@ def tumors(*arguments, **options):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **options)
 
 
-@pytest.fixture
-def verb(capfd):
-    """verb(*arguments) -> (exit code, stdout, stderr) of the app, in this process."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            cli.run(app, [str(argument) for argument in arguments])
-        return ended.value.code, *capfd.readouterr()
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A model folder after train, evaluate and export on phantoms."""
