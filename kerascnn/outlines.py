@@ -9,6 +9,7 @@ from kerascnn.errors import InputError, UsageError
 from kerascnn.files import read_json, write_aside, writing_to
 from kerascnn.patient_report import NOTICE, tumor_size, write_report
 from kerascnn.recipe import check_app
+from kerascnn.saved_model import latest_version
 
 
 def predict(paths, app, out, server, pictures, modalities):
@@ -27,9 +28,10 @@ def predict(paths, app, out, server, pictures, modalities):
     scans, faults = verbs.usable(paths, lambda path: read_scan(path, channels, modalities))
     places = folders([(path, scan.name) for path, scan in scans], pictures)
     answer = verbs.answerer(app, out, server, {"probability", "mask"}) if scans else None
+    model = f"{app} at {server}" if server else f"{app}, {latest_version(out)}" if scans else None
     for (path, scan), place in zip(scans, places, strict=True):
         with writing_to(place):
-            cli.result({"file": str(path), **outline(scan, answer, place, f"{app} in {server or out}")})
+            cli.result({"file": str(path), **outline(scan, path, answer, place, model)})
     cli.note(f"note: {NOTICE}")
     if faults:
         raise InputError("; ".join(faults))
@@ -49,8 +51,8 @@ def folders(named, pictures):
     return places
 
 
-def outline(scan, answer, place, model):
-    """What `predict` prints of a scan; writes mask, overlay and report into the folder `place`."""
+def outline(scan, source, answer, place, model):
+    """What `predict` prints of the scan that lies at `source`; writes mask, overlay and report into `place`."""
     from kerascnn.overlays import mask_sheet
     from kerascnn.pictures import save_picture
 
@@ -72,10 +74,8 @@ def outline(scan, answer, place, model):
             earlier.unlink()
         for file, each in zip(scan.files, mask, strict=True):
             save_picture(written / f"{file}_mask.png", each * 255)
-    labels = scan.labels()
-    write_aside(overlay, lambda path: mask_sheet(scan.images, mask, labels, path))
-    facts = (scan.name, labels, probability, mask, scan.spacing, overlay, model)
-    write_aside(report, lambda path: write_report(path, *facts))
+    write_aside(overlay, lambda path: mask_sheet(scan.images, mask, scan.labels(), path))
+    write_aside(report, lambda path: write_report(path, scan, source, probability, mask, overlay, model))
     return {
         "slices": len(mask),
         "slices_with_tumor": int(mask.any((1, 2, 3)).sum()),

@@ -15,7 +15,8 @@ table {{ border-collapse: collapse }} td, th {{ border: 1px solid #bbb; padding:
 </style></head><body>
 <h1>{name}</h1>
 <p class="notice">{notice}</p>
-<p>{slices} slices, tumor found in {found}; {size}.</p>
+<p>{source}</p>
+<p>{slices}, tumor found in {found}; {size}. {view}</p>
 <img alt="slices with outlines" src="data:image/png;base64,{picture}">
 <table><tr><th>slice</th><th>tumor pixels</th>{unit}<th>highest probability</th></tr>
 {rows}
@@ -31,26 +32,28 @@ def tumor_size(voxels, spacing):
     return {"tumor_voxels": voxels, "millilitres": millilitres}
 
 
-def write_report(path, name, labels, probability, mask, spacing, picture, model):
+def write_report(path, scan, source, probability, mask, picture, model):
     """Write the page to an HTML file.
 
-    labels: a text for each slice. probability and mask: (S, H, W, 1). spacing: millimetres along S, H and W, or None.
-    picture: a PNG file with all slices. model: a line about what made the masks.
+    scan: the Scan that was outlined. source: where it lies. probability and mask: (S, H, W, 1). picture: a PNG file
+    with all slices. model: a line about what made the masks.
     """
     voxels = mask.sum((1, 2, 3))
-    area = None if spacing is None else spacing[1] * spacing[2]
-    size = tumor_size(int(voxels.sum()), spacing)
+    area = None if scan.spacing is None else scan.spacing[1] * scan.spacing[2]
+    size = tumor_size(int(voxels.sum()), scan.spacing)
     millilitres = size["millilitres"]
     rows = "\n".join(
         f"<tr><td>{html.escape(label)}</td><td>{count}</td>{'' if area is None else f'<td>{count * area:.0f}</td>'}"
         f"<td>{highest:.2f}</td></tr>"
-        for label, count, highest in zip(labels, voxels, probability.max((1, 2, 3)), strict=True)
+        for label, count, highest in zip(scan.labels(), voxels, probability.max((1, 2, 3)), strict=True)
     )
     Path(path).write_text(
         PAGE.format(
-            name=html.escape(name),
+            name=html.escape(scan.name),
             notice=NOTICE,
-            slices=len(mask),
+            source=html.escape(str(source)),
+            slices="1 slice" if len(mask) == 1 else f"{len(mask)} slices",
+            view="" if scan.nifti is None else "The patient's left is on the left.",
             found=int((voxels > 0).sum()),
             size=f"{size['tumor_voxels']:,} voxels" + ("" if millilitres is None else f", {millilitres:.1f} ml"),
             unit="" if area is None else "<th>mm²</th>",

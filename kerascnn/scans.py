@@ -55,9 +55,10 @@ def read_scan(path, channels, modalities):
             return checked(Scan(path.resolve().name, images, spacing, nifti), path, channels)
         return checked(read_slices(path), path, channels)
     if is_nifti(path):
-        from kerascnn.datasets.nifti import as_slices, read_volume, spacing_of, to_levels
+        from kerascnn.datasets.nifti import as_slices, check_signal, read_volume, spacing_of, to_levels
 
         nifti, data = read_volume(path)
+        check_signal(data, path)
         images = np.repeat(as_slices(to_levels(data))[..., np.newaxis], channels, -1)
         return Scan(path.name.split(".nii")[0], images, spacing_of(nifti), nifti)
     return checked(Scan(path.stem, read_image(path)[np.newaxis]), path, channels)
@@ -75,7 +76,8 @@ def read_slices(folder):
         if child.suffix.lower() in SLICE_SUFFIXES and not child.stem.lower().endswith("_mask")
     ]
     if not files:
-        raise InputError(f"{folder} holds no slices and no NIfTI volumes; give PNG, JPEG, BMP or TIFF slices")
+        remedy = "name its sub-folders" if any(child.is_dir() for child in folder.iterdir()) else "give such files"
+        raise InputError(f"{folder} holds no PNG, JPEG, BMP or TIFF slices and no NIfTI volumes; {remedy}")
     files.sort(key=numbers_in)
     images = [read_image(file) for file in files]
     for file, image in zip(files, images, strict=True):

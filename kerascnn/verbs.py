@@ -9,6 +9,7 @@ from pathlib import Path
 from kerascnn import cli
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import read_json, writing_to
+from kerascnn.recipe import check_app
 from kerascnn.saved_model import latest_version, local_model
 
 
@@ -162,7 +163,10 @@ def classifier(app, out, server):
 
 
 def answerer(app, out, server, outputs):
-    """answer(inputs, signature name) -> dict of arrays with `outputs` among the names, as `classifier` has it."""
+    """answer(inputs, signature name) -> dict of arrays with `outputs` among the names, as `classifier` has it.
+
+    Raises InputError where `out` holds a model of another app.
+    """
     if server:
         from kerascnn.serving.client import predict
 
@@ -174,6 +178,8 @@ def answerer(app, out, server, outputs):
             return answer
 
         return ask
+    if (out / "recipe.json").is_file():
+        check_app(read_json(out / "recipe.json"), out, app)
     version = latest_version(out)
     cli.load_tensorflow()
     return local_model(version)

@@ -59,6 +59,13 @@ def test_a_model_of_another_app_is_refused(folder, tmp_path, verb):
     )
 
 
+def test_a_model_of_another_app_reads_no_digits(tmp_path, verb):
+    for name in ("predict", "read"):
+        code, _, words = verb(name, picture(tmp_path / "4.png"), "--out", ROOT / "saved_models" / "tumors")
+        assert code == 3
+        assert "saved_models/tumors holds a model of tumors, not of digits; name another folder with --out" in words
+
+
 def test_predict_prints_file_digit_and_probability(folder, tmp_path):
     files = [picture(tmp_path / f"{text}.png", text) for text in "47"]
     ran = digits("predict", *files, "--out", folder)

@@ -97,6 +97,13 @@ def test_spoiled_volumes_are_named(tmp_path, spoil, words):
         nifti.load(tmp_path, MODALITIES)
 
 
+def test_a_volume_of_one_level_is_refused(tmp_path):
+    folder = place(tmp_path)
+    write(folder / "patient_1_flair.nii.gz", np.full(SHAPE, np.nan))
+    with pytest.raises(InputError, match="_flair.nii.gz has the level 0 everywhere; give the original volume"):
+        nifti.load(tmp_path, MODALITIES)
+
+
 def test_a_folder_that_is_not_there_or_empty_is_named(tmp_path):
     with pytest.raises(DataAbsent, match="no folder"):
         nifti.load(tmp_path / "absent", MODALITIES)

@@ -61,6 +61,7 @@ def test_one_volume_stands_for_all_channels(tmp_path):
 def test_what_cannot_be_read_is_named(tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "parent" / "child").mkdir(parents=True)
     Image.fromarray(np.full((8, 10), 3000, np.uint16)).save(tmp_path / "deep.png")
     pages = [Image.fromarray(np.zeros((8, 10), np.uint8)) for _ in range(2)]
     pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
@@ -69,7 +70,8 @@ def test_what_cannot_be_read_is_named(tmp_path):
     for path, words in (
         (tmp_path / "absent.png", r"cannot read .*absent.png \(no such file or folder\); check the path"),
         (tmp_path / "text.png", r"cannot decode .*text.png; give a PNG, JPEG, BMP or TIFF file"),
-        (tmp_path / "empty", r"empty holds no slices and no NIfTI volumes; give PNG"),
+        (tmp_path / "empty", r"empty holds no PNG, JPEG, BMP or TIFF slices and no NIfTI volumes; give such files"),
+        (tmp_path / "parent", r"parent holds no PNG, .* and no NIfTI volumes; name its sub-folders"),
         (tmp_path / "deep.png", r"deep.png is no picture of 8 bits a channel; give one, or a NIfTI volume"),
         (tmp_path / "pages.tif", r"pages.tif is no picture of 8 bits a channel"),
         (mixed, r"s_2.tif is 10 x 9, s_1.tif 10 x 8; give slices of one size"),

@@ -80,6 +80,8 @@ def test_predict_outlines_a_folder_of_slices_and_a_picture(folder, tmp_path):
     page = Path(whole["report"]).read_text()
     assert "not a medical device" in page
     assert "8 slices" in page
+    assert str(patient) in page
+    assert f"Model: tumors, {folder / '1'}" in page
     assert read_image(whole["overlay"]).shape[1] > 64
 
 

@@ -78,6 +78,12 @@ def to_levels(data):
     return np.round(np.clip((data - low) * (255 / span), 0, 255)).astype(np.uint8)
 
 
+def check_signal(data, path):
+    """Raise InputError for a volume of one level, in which there is nothing to see."""
+    if data.min() == data.max():
+        raise InputError(f"{path} has the level {data.min():g} everywhere; give the original volume")
+
+
 def spacing_of(image):
     """Millimetres from slice to slice, row to row and column to column of as_slices' slices of an image."""
     x, y, z = (float(step) for step in nibabel.as_closest_canonical(image).header.get_zooms()[:3])
@@ -91,6 +97,8 @@ def read_modalities(folder, modalities):
     if len(shapes) > 1:
         raise InputError(f"{folder} has volumes of the sizes {sorted(shapes)}; give modalities of one grid")
     check_grid(folder, [image for image, _ in read])
+    for modality, (_, data) in zip(modalities, read, strict=True):
+        check_signal(data, file_of(folder, modality))
     return np.stack([as_slices(to_levels(data)) for _, data in read], -1), spacing_of(read[0][0]), read[0][0]
 
 

@@ -78,7 +78,7 @@ def outputs_of(address, body, timeout):
         reason = getattr(error, "reason", error)
         if isinstance(reason, BrokenPipeError | ConnectionResetError):
             raise InputError(
-                f"{address} hung up on {len(body) / 2**20:.1f} MiB; send smaller pictures or raise the server's limit"
+                f"{address} hung up on {len(body) / 2**20:.1f} MiB; send less or raise its --max-request-mib"
             ) from None
         reason = f"no answer within {timeout} s" if isinstance(reason, TimeoutError) else reason
         raise InputError(f"cannot reach {address} ({reason}); start `make serve` or correct --server") from None
