@@ -12,13 +12,12 @@ object; stderr: the rounds.
 # Cyclopts is not in PyTorch's environment, where this runs, too.
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 
 import numpy as np
-from network_speed import ROOT, TORCH_PYTHON, median_milliseconds, wait_for_quiet
+from contenders import ROOT, measured, two_idle_cores
+from network_speed import median_milliseconds
 
 SHIPPED = ROOT / "saved_models" / "tumors"
 SLICES, SIDE, VOLUME = 8, 256, 80
@@ -69,17 +68,6 @@ def random_slices():
     return np.random.default_rng(0).random((SLICES, SIDE, SIDE, 3), dtype=np.float32)
 
 
-def measured(contender, width):
-    """Slices a second, from a process of its own."""
-    python = TORCH_PYTHON if contender == "pytorch" else sys.executable
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [python, __file__, "--contender", contender, "--width", str(width)]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE)
-    if done.returncode:
-        sys.exit(f"{contender} failed")
-    return float(done.stdout)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
@@ -90,8 +78,7 @@ def main():
         slices, call = CONTENDERS[options.contender](options.width)
         print(1000 * slices / median_milliseconds(call))
         return
-    load = wait_for_quiet()
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+    load = two_idle_cores()
     sys.path.insert(0, str(ROOT))
     from kerascnn.mask_verbs import WIDTH
     from kerascnn.run import provenance
@@ -100,7 +87,7 @@ def main():
     rounds = {name: [] for name in CONTENDERS}
     for _ in range(options.rounds):
         for name, rates in rounds.items():
-            rates.append(measured(name, width))
+            rates.append(float(measured(__file__, name, "--width", width, pytorch=name == "pytorch")))
             print(name, round(rates[-1], 1), file=sys.stderr, flush=True)
     rates = {name: round(statistics.median(found), 1) for name, found in rounds.items()}
     ratio = round(rates["network"] / rates["pytorch"], 2)

@@ -13,17 +13,13 @@ stderr: the rounds.
 # Cyclopts is not in PyTorch's environment, where this runs, too.
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
+from contenders import ROOT, measured, two_idle_cores
 
-ROOT = Path(__file__).resolve().parent.parent
-TORCH_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 BATCH = 8
 # our name: (theirs, side of the image)
 NETWORKS = {
@@ -101,29 +97,6 @@ def theirs(reference, side):
     return inference, median_milliseconds(step)
 
 
-def measured(contender, name):
-    """(inference, training step) in milliseconds, from a process of its own."""
-    python = TORCH_PYTHON if contender == "theirs" else sys.executable
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [python, __file__, "--contender", contender, "--only", name]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{contender} failed with {name}:\n{done.stderr}")
-    return json.loads(done.stdout)
-
-
-def wait_for_quiet():
-    """The machine's load, after at most five minutes; ends with exit code 3 where there is no PyTorch."""
-    if not TORCH_PYTHON.exists():
-        print(f"error: no PyTorch at {TORCH_PYTHON.parent.parent}; run `make bench`", file=sys.stderr)
-        sys.exit(3)
-    # PyTorch's two threads wait for each other at every layer; beside other work they are many times slower.
-    patience = time.monotonic() + 300
-    while os.getloadavg()[0] > 0.5 and time.monotonic() < patience:
-        time.sleep(5)
-    return round(os.getloadavg()[0], 2)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
@@ -135,14 +108,14 @@ def main():
         figures = ours(options.only, side) if options.contender == "ours" else theirs(reference, side)
         print(json.dumps(figures))
         return
-    load = wait_for_quiet()
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+    load = two_idle_cores()
     rows = {}
     for name in [options.only] if options.only else NETWORKS:
         found = {"ours": [], "theirs": []}
         for _ in range(options.rounds):
             for contender, rounds in found.items():
-                rounds.append(measured(contender, name))
+                printed = measured(__file__, contender, "--only", name, pytorch=contender == "theirs")
+                rounds.append(json.loads(printed))
         row = {"reference": NETWORKS[name][0]}
         for place, kind in enumerate(("inference", "training")):
             mine, other = (statistics.median(r[place] for r in found[who]) for who in ("ours", "theirs"))

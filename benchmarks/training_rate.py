@@ -21,18 +21,15 @@ installed apart, in .venv-bench. stdout: one JSON object on one line; stderr: th
 
 # The other benchmarks take Cyclopts; this one also runs in PyTorch's environment, which has none.
 import argparse
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from contenders import ROOT, measured, two_idle_cores
 
-ROOT = Path(__file__).resolve().parent.parent
-TORCH_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 PARAMETERS = 61_706
 TIMED_EPOCHS = 2
 
@@ -136,17 +133,6 @@ def pytorch_rate(batch_size):
 CONTENDERS = {"fit": fit_rate, "keras": keras_rate, "pytorch": pytorch_rate}
 
 
-def measured(name, batch_size):
-    """The rate of one contender, from a process of its own."""
-    python = TORCH_PYTHON if name == "pytorch" else sys.executable
-    command = [python, __file__, "--contender", name, "--batch-size", str(batch_size)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{name} failed:\n{done.stderr}")
-    return float(done.stdout)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
@@ -156,22 +142,12 @@ def main():
     if options.contender:
         print(CONTENDERS[options.contender](options.batch_size))
         return
-    if not TORCH_PYTHON.exists():
-        install = "python3 -m venv .venv-bench && .venv-bench/bin/pip install torch==2.13.0 numpy"
-        print(f"error: no PyTorch at {TORCH_PYTHON.parent.parent}; run `make bench`, or `{install}`", file=sys.stderr)
-        sys.exit(3)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    patience = time.monotonic() + 300
-    while os.getloadavg()[0] > 0.5 and time.monotonic() < patience:
-        time.sleep(5)
-    load = os.getloadavg()[0]
-    if load > 0.5:
-        print(f"the machine is busy (load average {load:.1f}); the figures will not mean much", file=sys.stderr)
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+    load = two_idle_cores()
     rates = {name: [] for name in CONTENDERS}
     for repeat in range(options.repeats):
         for name, found in rates.items():
-            found.append(measured(name, options.batch_size))
+            printed = measured(__file__, name, "--batch-size", options.batch_size, pytorch=name == "pytorch")
+            found.append(float(printed))
             print(f"round {repeat + 1}  {name:8}{found[-1]:10,.0f} images/s", file=sys.stderr, flush=True)
     median = {name: statistics.median(found) for name, found in rates.items()}
     result = {
@@ -180,7 +156,7 @@ def main():
         "fit_over_keras": round(median["fit"] / median["keras"], 2),
         "batch_size": options.batch_size,
         "repeats": options.repeats,
-        "load_before": round(load, 2),
+        "load_before": load,
     }
     sys.path.insert(0, str(ROOT))
     from kerascnn import cli
