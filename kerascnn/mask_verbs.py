@@ -8,28 +8,10 @@ import dataclasses
 from kerascnn import cli
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import read_json, write_aside, write_json, writing_to
-from kerascnn.patient_report import NOTICE
 
 # The networks whose width or depth can be chosen, and what this app takes for the width unless it is told.
 VARIED = {"width": ("unet", "unet_buda"), "depth": ("unet",)}
 WIDTH = 16
-NON_COMMERCIAL = (
-    "The weights are derived from non-commercial data: do not use them commercially, name the sources of the data, and "
-    "share what you derive from them under the same licence (https://creativecommons.org/licenses/by-nc-sa/4.0/)."
-)
-SOURCES = {
-    "brain_mri": [
-        "LGG MRI segmentation, https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation; Buda, Saha & "
-        "Mazurowski, 2019, arXiv:1906.03720",
-        "its images: The Cancer Imaging Archive, collection TCGA-LGG (CC BY 3.0), whose data usage policy forbids "
-        "attempts to identify participants",
-    ]
-}
-CHOICES = "Weights, best epoch and settings were chosen on the training and validation patients named in `split`."
-SCORED = "Its test patients served for `metrics` alone."
-# what the card repeats of the run
-TRAINED = ("training_seconds", "peak_memory_mib", "hardware")
-SLICES = "Axial, the front of the head at the top; `minimum` in the settings counts voxels of the slices as they come."
 
 
 def smoke(recipe):
@@ -244,22 +226,13 @@ def export(app, out):
 
     from kerascnn.datasets.phantoms import drawn_patient
     from kerascnn.export_masks import export_segmenter
+    from kerascnn.mask_card import segmenter_card
     from kerascnn.run import load_trained
     from kerascnn.segmentation import MaskSettings
 
     model, record = load_trained(out, app)
     metrics = read_json(out / "metrics.json") if (out / "metrics.json").is_file() else None
-    parts = {name: record[name] for name in ("recipe", "data", "split", *TRAINED)}
-    card = {
-        "model": model.name,
-        "parameters": model.count_params(),
-        **parts,
-        "sources": SOURCES.get(record["data"]["name"], []),
-        "metrics": metrics,
-        "slices": SLICES,
-        "use": [NOTICE, NON_COMMERCIAL] if "-NC" in record["data"]["licence"] else [NOTICE],
-        "choices": f"{CHOICES} {SCORED}" if metrics else CHOICES,
-    }
+    card = segmenter_card(model, record, metrics)
     volume = drawn_patient(0).images
     channels = model.input_shape[-1]
     volume = np.concatenate([volume] * -(-channels // 3), -1)[..., :channels]

@@ -64,6 +64,7 @@ ORDER = (
         "export_masks",
         "scans",
         "patient_report",
+        "mask_card",
         "cli",
         "serving",
         "verbs",
