@@ -6,9 +6,8 @@ import numpy as np
 
 from kerascnn import cli, verbs
 from kerascnn.errors import InputError, UsageError
-from kerascnn.files import read_json, write_aside, writing_to
+from kerascnn.files import write_aside, writing_to
 from kerascnn.patient_report import NOTICE, tumor_size, write_report
-from kerascnn.recipe import check_app
 from kerascnn.saved_model import latest_version
 
 
@@ -21,17 +20,15 @@ def predict(paths, app, out, server, pictures, modalities):
     from kerascnn.scans import read_scan
 
     channels = 3
-    if (out / "recipe.json").is_file():
-        record = read_json(out / "recipe.json")
-        check_app(record, out, app)
+    if record := verbs.recorded(out, app):
         channels, modalities = len(record["data"]["channels"]), record["recipe"]["modalities"]
     scans, faults = verbs.usable(paths, lambda path: read_scan(path, channels, modalities))
     places = folders([(path, scan.name) for path, scan in scans], pictures)
     answer = verbs.answerer(app, out, server, {"probability", "mask"}) if scans else None
-    model = f"{app} at {server}" if server else f"{app}, {latest_version(out)}" if scans else None
     for (path, scan), place in zip(scans, places, strict=True):
+        made_by = f"{app} at {server}" if server else f"{app}, {latest_version(out)}"
         with writing_to(place):
-            cli.result({"file": str(path), **outline(scan, path, answer, place, model)})
+            cli.result({"file": str(path), **outline(scan, path, answer, place, made_by)})
     cli.note(f"note: {NOTICE}")
     if faults:
         raise InputError("; ".join(faults))

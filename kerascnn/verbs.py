@@ -178,11 +178,22 @@ def answerer(app, out, server, outputs):
             return answer
 
         return ask
-    if (out / "recipe.json").is_file():
-        check_app(read_json(out / "recipe.json"), out, app)
+    recorded(out, app)
     version = latest_version(out)
     cli.load_tensorflow()
     return local_model(version)
+
+
+def recorded(out, app):
+    """recipe.json of the model in `out`, None where a SavedModel lies there alone.
+
+    Raises InputError where it is one of another app.
+    """
+    if not (out / "recipe.json").is_file():
+        return None
+    record = read_json(out / "recipe.json")
+    check_app(record, out, app)
+    return record
 
 
 def read_bytes(file):

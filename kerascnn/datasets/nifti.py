@@ -92,13 +92,14 @@ def spacing_of(image):
 
 def read_modalities(folder, modalities):
     """(slices uint8 (S, H, W, C), spacing, the first image as stored) of the modalities of a patient's folder."""
-    read = [read_volume(file_of(folder, modality)) for modality in modalities]
+    files = [file_of(folder, modality) for modality in modalities]
+    read = [read_volume(file) for file in files]
     shapes = {data.shape for _, data in read}
     if len(shapes) > 1:
         raise InputError(f"{folder} has volumes of the sizes {sorted(shapes)}; give modalities of one grid")
     check_grid(folder, [image for image, _ in read])
-    for modality, (_, data) in zip(modalities, read, strict=True):
-        check_signal(data, file_of(folder, modality))
+    for file, (_, data) in zip(files, read, strict=True):
+        check_signal(data, file)
     return np.stack([as_slices(to_levels(data)) for _, data in read], -1), spacing_of(read[0][0]), read[0][0]
 
 
