@@ -20,8 +20,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2, prediction_service_pb2_grpc
 from tensorflow_serving.config import model_server_config_pb2
 
-from apps.tumors import app as tumors
-from kerascnn import cli
+from apps.tumors import app  # noqa: F401, run by the fixtures `printed` and `verb`
 from kerascnn.datasets.phantoms import drawn_patient
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.saved_model import latest_version, load_signatures
@@ -187,16 +186,14 @@ def test_the_curl_call_of_the_readme_gets_the_models_own_answer(picture, address
     assert abs(answer["score"] - picture[1]) < 1e-5
 
 
-def test_a_patient_is_outlined_through_the_server_as_without_it(address, tmp_path, capsys):
+def test_a_patient_is_outlined_through_the_server_as_without_it(address, tmp_path, printed):
     slices = tmp_path / "patient"
     slices.mkdir()
     for i, image in enumerate(drawn_patient(0).images[:3], 1):
         cv2.imwrite(str(slices / f"patient_{i}.png"), image[..., ::-1])
     answers = []
     for place, source in (("local", ()), ("served", ("--server", f"http://{address}"))):
-        with pytest.raises(SystemExit, match="^0$"):
-            cli.run(tumors, ["predict", str(slices), "--pictures", str(tmp_path / place), *source])
-        answer = json.loads(capsys.readouterr().out)
+        answer = json.loads(printed("predict", slices, "--pictures", tmp_path / place, *source))
         masks = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in sorted(Path(answer["mask"]).iterdir())]
         answers.append((answer["tumor_voxels"], np.stack(masks)))
     assert answers[0][0] == answers[1][0] == (answers[0][1] == 255).sum() > 0
