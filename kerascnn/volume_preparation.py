@@ -10,8 +10,8 @@ import tensorflow as tf
 # The smallest window, as a part of the slice's longer side: heads of the LGG data fill 0.75 to 1 of it, and a window of
 # nearly one size keeps scale what it is in training even where a slice shows little of the head.
 LEAST_WINDOW = 0.875
-# Most of a head is healthy tissue, whose level in FLAIR lies within 5 % of the median over the head (standard deviation
-# over 30 patients; 16 % of the 99.5th percentile, which is the skin's fat); tumors reach 1.1 to 2 times the median.
+# Most of a head is healthy tissue, whose level in FLAIR differs less between patients as a part of the median over the
+# head than as a part of a high percentile, which is the skin's fat; tumors are brighter than the median.
 BRIGHTEST = 3.0
 
 
