@@ -60,6 +60,15 @@ def test_hot_and_absent_voxels_leave_the_levels_of_the_rest():
     assert set(np.unique(levels)) == {128, 255}
 
 
+def test_further_axes_of_length_one_are_left_out(tmp_path):
+    data = np.random.default_rng(0).uniform(0, 1000, SHAPE).astype(np.float32)
+    for name, stored in (("three", data), ("five", data[..., np.newaxis, np.newaxis])):
+        write(tmp_path / f"{name}.nii.gz", stored)
+    (three, expected), (five, found) = (nifti.read_volume(tmp_path / f"{name}.nii.gz") for name in ("three", "five"))
+    np.testing.assert_array_equal(found, expected)
+    assert five.shape == three.shape
+
+
 def test_a_mask_is_written_onto_the_grid_it_came_from(tmp_path):
     folder = place(tmp_path)
     image, data = nifti.read_volume(folder / "patient_1_seg.nii.gz")

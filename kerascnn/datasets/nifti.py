@@ -26,13 +26,15 @@ NIBABEL_ERRORS = (
 def read_volume(path):
     """(the nibabel image in a file as stored, its data float32 (X, Y, Z)).
 
-    The data's axes are turned to right, anterior and superior, and what is no number is 0, as outside the head. Raises
-    InputError when the file cannot be read or holds no volume.
+    The data's axes are turned to right, anterior and superior, further axes of length 1 are left out, and what is no
+    number is 0, as outside the head. Raises InputError when the file cannot be read or holds no volume.
     """
     try:
         image = nibabel.load(path)
         if image.get_data_dtype().kind not in "iuf":
             raise ValueError(f"its voxels are {image.get_data_dtype()}")
+        if image.ndim > 3:
+            image = nibabel.funcs.squeeze_image(image)
         data = np.asarray(nibabel.as_closest_canonical(image).dataobj, np.float32)
     except FileNotFoundError:
         raise InputError(f"{path} is missing; add it or name another folder") from None

@@ -1,0 +1,234 @@
+"""Training networks that outline something in patients' slices: from a recipe to a folder with a trained model.
+
+TensorFlow and Keras are imported inside the functions, after everything that can be checked without them.
+"""
+
+import dataclasses
+
+from kerascnn import cli
+from kerascnn.errors import InputError, UsageError
+from kerascnn.files import one_writer, write_aside, write_json
+from kerascnn.recipe import refuse_other_recipe
+
+# The networks whose width or depth can be chosen, and what this app takes for the width unless it is told.
+VARIED = {"width": ("unet", "unet_buda"), "depth": ("unet",)}
+WIDTH = 16
+
+
+def smoke(recipe):
+    """The recipe of a few seconds' run on drawn phantoms, which proves the wiring and says so."""
+    cli.note("note: --smoke trains two epochs on drawn phantoms, whatever other flags say; its figures mean nothing")
+    tiny = {"model": "unet_buda", "width": 8, "depth": None, "side": 64, "epochs": 2, "batch_size": 8}
+    return dataclasses.replace(recipe, data="phantoms", loss="dice_cross_entropy", **tiny)
+
+
+def train(app, recipe, data_dir, out, resume):
+    """Train the network of a recipe, or each of recipe.members and then make them one, into the folder `out`.
+
+    Patients of recipe.fold are left out. resume: go on with what an earlier run of the same recipe left in `out`.
+    Raises what training.fit raises.
+    """
+    check(recipe, data_dir)
+    cli.load_tensorflow()
+    data = load_data(recipe.data, data_dir, recipe.modalities)
+    if recipe.members == 1:
+        train_member(app, recipe, data, 0, out, resume)
+    else:
+        train_members(app, recipe, data, out, resume)
+
+
+def train_member(app, recipe, data, part, out, resume):
+    """Train one network on all patients but those of recipe.fold and of the validation part numbered `part`."""
+    from kerascnn.datasets.patients import split
+    from kerascnn.losses import MASK_LOSSES
+    from kerascnn.mask_metrics import PooledDice
+    from kerascnn.patient_evaluation import Segmenter, choose_settings
+    from kerascnn.training import fit
+
+    parts = split(data.patients, recipe.fold, part)
+    examples, share = slice_examples(parts.train, recipe, recipe.tumor_draws)
+    augment = augmentation(recipe)
+
+    def conclude(model):
+        draw_augmentation(examples, augment, out / "augmentation.png")
+        segmenter = Segmenter(model)
+        settings, tried = choose_settings([(segmenter, patient) for patient in parts.validation])
+        return {"settings": dataclasses.asdict(settings), "settings_tried": tried}
+
+    fit(
+        lambda: network(recipe, len(data.channel_names)),
+        examples,
+        slice_examples(parts.validation, recipe, share=share)[0],
+        recipe,
+        out,
+        loss=MASK_LOSSES[recipe.loss](),
+        metrics=[PooledDice],
+        augment=augment,
+        facts={"app": app, "data": data.facts(), "split": parts.facts()},
+        conclude=conclude,
+        resume=resume,
+    )
+
+
+def train_members(app, recipe, data, out, resume):
+    """Train each network in a folder of its own, `out`/member0 …, and leave their average in `out`.
+
+    Each has validation patients of its own, on which its best epoch is chosen; the settings of all are chosen on the
+    validation patients together, each patient seen by the network that was not trained on it.
+    """
+    from kerascnn.datasets.patients import split
+    from kerascnn.folding import averaged, in_float32
+    from kerascnn.patient_evaluation import Segmenter, choose_settings
+    from kerascnn.run import load_trained, origin
+    from kerascnn.training import check_folder
+
+    folders = [out / f"member{part}" for part in range(recipe.members)]
+    check_folder(out, any(folder.is_dir() for folder in folders), resume)
+    with one_writer(out):
+        for part, folder in enumerate(folders):
+            cli.note(f"network {part + 1} of {recipe.members}")
+            own = dataclasses.replace(recipe, members=1, seed=recipe.seed + part)
+            if (folder / "recipe.json").is_file():
+                refuse_other_recipe(folder, own)
+            else:
+                train_member(app, own, data, part, folder, (folder / "checkpoint.npz").exists())
+        models, records = zip(*(load_trained(folder, app) for folder in folders), strict=True)
+        models = [in_float32(model) for model in models]
+        parts = [split(data.patients, recipe.fold, part) for part in range(recipe.members)]
+        unseen = [
+            (segmenter, patient)
+            for segmenter, part in zip(map(Segmenter, models), parts, strict=True)
+            for patient in part.validation
+        ]
+        settings, tried = choose_settings(unseen)
+        validation = [patient.name for _, patient in unseen]
+        members = ("split", "best_epoch", "validation", "settings", "training_seconds", "peak_memory_mib")
+        record = {
+            **{name: records[0][name] for name in ("app", "data")},
+            "recipe": dataclasses.asdict(recipe),
+            "split": {
+                "train": [name for name in records[0]["split"]["train"] if name not in validation],
+                "validation": validation,
+                "test": records[0]["split"]["test"],
+            },
+            "complete": True,
+            "members": [{name: record[name] for name in members} for record in records],
+            "training_seconds": round(sum(record["training_seconds"] for record in records), 1),
+            "peak_memory_mib": max(record["peak_memory_mib"] for record in records),
+            "settings": dataclasses.asdict(settings),
+            "settings_tried": tried,
+            **origin(),
+        }
+        write_aside(out / "model.keras", averaged(models).save)
+        write_json(out / "recipe.json", record)
+
+
+def check(recipe, data_dir):
+    """Raise UsageError for what no network of this kind can be trained with."""
+    multiple = 2 ** max(4, recipe.depth or 0)
+    faults = {
+        "--members": None if 1 <= recipe.members <= 7 else "give 1 to 7",
+        "--fold": None if 0 <= recipe.fold < 5 else "choose one of 0, 1, 2, 3, 4",
+        "--width": None if recipe.width is None or recipe.width >= 1 else "give at least 1",
+        "--depth": None if recipe.depth is None or 1 <= recipe.depth <= 8 else "give 1 to 8",
+        "--side": None
+        if recipe.side >= 32 and recipe.side % multiple == 0
+        else f"give a multiple of {multiple} from 32",
+        "--zoom": None if 0 <= recipe.zoom < 1 else "give a fraction below 1",
+        "--copy": None if 0 <= recipe.copy <= 1 else "give a share from 0 to 1",
+        "--tumor-draws": None if recipe.tumor_draws >= 1 else "give at least 1",
+        "--modalities": None if recipe.modalities else "name at least one",
+        "--label-smoothing": "it is for classes, not for masks; leave it out" if recipe.label_smoothing else None,
+    }
+    for flag, remedy in faults.items():
+        if remedy:
+            raise UsageError(f"{flag} is {getattr(recipe, flag[2:].replace('-', '_'))}; {remedy}")
+    for name, models in VARIED.items():
+        if getattr(recipe, name) is not None and recipe.model not in models:
+            raise UsageError(f"{recipe.model} has no --{name}; leave it out, or choose {' or '.join(models)}")
+    if recipe.model == "unet_2015" and recipe.side < 96:
+        raise UsageError(f"--side is {recipe.side}; unet_2015 mirrors 94 pixels beyond each edge, give at least 96")
+    if recipe.data == "nifti" and data_dir is None:
+        raise UsageError("--data nifti has no folder; name one of volumes, a sub-folder per patient, with --data-dir")
+
+
+def network(recipe, channels):
+    """The network of a recipe, for slices of recipe.side."""
+    from kerascnn.models import builder, unet
+
+    shape = (recipe.side, recipe.side, channels)
+    if recipe.model == "unet_2015":
+        return unet.framed(shape)
+    options = {"width": recipe.width or WIDTH} if recipe.model in VARIED["width"] else {}
+    if recipe.depth is not None:
+        options["depth"] = recipe.depth
+    return builder(recipe.model)(shape, **options)
+
+
+def augmentation(recipe):
+    """The batch transform of a recipe; lengths are parts of the side, and elastic is Dong's alpha at a side of 240."""
+    from kerascnn.datasets.augmentation import paired_distortion
+
+    scale = recipe.side / 240
+    same = {name: getattr(recipe, name) for name in ("mirror", "rotation", "zoom", "shear", "brightness", "contrast")}
+    return paired_distortion(
+        **same,
+        shift=recipe.shift * recipe.side,
+        # displacements go as alpha / sigma
+        elastic=recipe.elastic * scale**2,
+        sigma=24 * scale,
+        gamma=recipe.gamma,
+        copy=recipe.copy,
+    )
+
+
+def slice_examples(patients, recipe, tumor_draws=1, share=None):
+    """(all slices of the patients as the network sees them, those with tumor `tumor_draws` times; tumor's share).
+
+    Examples with images float32 (N, side, side, C) in [0, 1] and masks uint8 (N, side, side, 1), behind which the loss
+    `border` finds its weights: float32 (N, side, side, 2), for tumor that has `share` of all pixels, in training its
+    share of these slices.
+    """
+    import numpy as np
+
+    from kerascnn.datasets import Examples
+    from kerascnn.datasets.border_weights import border_weights
+    from kerascnn.volume_preparation import prepare_masks, prepare_volume
+
+    images = np.concatenate([prepare_volume(patient.images, recipe.side) for patient in patients])
+    masks = np.concatenate([prepare_masks(patient.masks, patient.images, recipe.side) for patient in patients])
+    draws = np.where(masks.any((1, 2, 3)), tumor_draws, 1)
+    share = masks.mean() if share is None else share
+    if recipe.loss == "border":
+        if not share:
+            raise InputError("no training slice has tumor; --loss border weighs classes, choose another")
+        masks = np.concatenate([masks, border_weights(masks, share)], -1)
+    return Examples(images, masks).take(np.repeat(np.arange(len(images)), draws)), share
+
+
+def draw_augmentation(examples, augment, path, count=12):
+    """Draw distorted slices, with tumor where there are any, and the outlines of their masks to a PNG file."""
+    import numpy as np
+    import tensorflow as tf
+
+    from kerascnn.overlays import pair_sheet
+
+    tumor = np.flatnonzero(examples.labels[..., 0].any((1, 2)))
+    places = tumor if len(tumor) else np.arange(len(examples))
+    shown = examples.take(places[:: max(1, len(places) // count)][:count])
+    images, masks = augment(tf.constant(shown.images), tf.constant(shown.labels, tf.float32), tf.constant([0, 0]))
+    write_aside(path, lambda aside: pair_sheet(images.numpy(), masks.numpy(), aside))
+
+
+def load_data(name, data_dir, modalities):
+    """The PatientDataset called `name`; nifti is the folder `data_dir`."""
+    from kerascnn import datasets
+
+    if name == "nifti":
+        from kerascnn.datasets import nifti
+
+        data = nifti.load(data_dir, modalities)
+    else:
+        data = datasets.load(name, data_dir)
+    cli.note(f"data: {data.description}")
+    return data
