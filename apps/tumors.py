@@ -14,7 +14,7 @@ if __name__ == "__main__":
 
 from cyclopts import Parameter
 
-from kerascnn import cli, crossvalidation, mask_verbs, outlines
+from kerascnn import cli, crossvalidation, mask_training, mask_verbs, outlines
 from kerascnn.cli import Out, Require, Resume, Server
 from kerascnn.recipe import TrainingRecipe
 
@@ -94,7 +94,7 @@ def train(
     smoke: Annotated[bool, Parameter(help="Two epochs on drawn phantoms: proves the wiring, nothing else.")] = False,
 ):
     """Train a network; --out gets model.keras, history.csv, learning_curve.png, augmentation.png and recipe.json."""
-    mask_verbs.train("tumors", mask_verbs.smoke(recipe) if smoke else recipe, data_dir, out, resume)
+    mask_training.train("tumors", mask_training.smoke(recipe) if smoke else recipe, data_dir, out, resume)
 
 
 @app.command
@@ -116,7 +116,7 @@ def crossvalidate(
     """Train and score all five folds; run it again to go on where it was stopped."""
     crossvalidation.crossvalidate(
         recipe,
-        lambda asked, folder, resume: mask_verbs.train("tumors", asked, data_dir, folder, resume),
+        lambda asked, folder, resume: mask_training.train("tumors", asked, data_dir, folder, resume),
         lambda folder: mask_verbs.evaluate("tumors", data_dir, folder, empty, {}),
         out,
         empty,

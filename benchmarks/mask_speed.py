@@ -80,7 +80,7 @@ def main():
         return
     load = two_idle_cores()
     sys.path.insert(0, str(ROOT))
-    from kerascnn.mask_verbs import WIDTH
+    from kerascnn.mask_training import WIDTH
     from kerascnn.run import provenance
 
     width = json.loads((SHIPPED / "recipe.json").read_text())["recipe"]["width"] or WIDTH

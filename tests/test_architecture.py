@@ -68,6 +68,7 @@ ORDER = (
         "cli",
         "serving",
         "verbs",
+        "mask_training",
         "mask_verbs",
         "crossvalidation",
         "outlines",
