@@ -47,6 +47,8 @@ class Recipe(TrainingRecipe):
     "Where the patients come from; nifti is a folder of volumes, given by --data-dir."
     modalities: Annotated[tuple[str, ...], Parameter(negative="")] = ("t1", "flair", "t1ce")
     "The volumes of a NIfTI patient that become channels."
+    members: int = 1
+    "Networks that are trained, each with other validation patients, and averaged."
     fold: int = 0
     "Which of the five folds of patients is the test split."
     side: int = 128

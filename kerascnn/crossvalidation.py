@@ -1,12 +1,11 @@
 """Five folds of patients, each trained and scored in a folder of its own, and what they say together."""
 
 import dataclasses
-import json
 
 from kerascnn import cli
 from kerascnn.errors import UsageError
 from kerascnn.files import read_json, write_aside, write_json, writing_to
-from kerascnn.recipe import differences
+from kerascnn.recipe import refuse_other_recipe
 
 
 def crossvalidate(recipe, train, evaluate, out, empty):
@@ -27,7 +26,7 @@ def crossvalidate(recipe, train, evaluate, out, empty):
             refuse_other_recipe(folder, asked)
         else:
             cli.note(f"fold {fold}")
-            train(asked, folder, (folder / "checkpoint.npz").exists())
+            train(asked, folder, folder.is_dir())
         scored = read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {}
         if scored.get("empty_masks") != empty:
             evaluate(folder)
@@ -67,10 +66,3 @@ def together(records, metrics):
         "by_patient": by_patient,
         "table": table,
     }
-
-
-def refuse_other_recipe(folder, recipe):
-    """Raise UsageError where the finished run in `folder` is one of another recipe."""
-    recorded, asked = read_json(folder / "recipe.json")["recipe"], json.loads(json.dumps(dataclasses.asdict(recipe)))
-    if was := differences({name: recorded.get(name) for name in asked}, asked):
-        raise UsageError(f"{folder} was trained with {was}; give the same flags or choose another --out")

@@ -1,4 +1,4 @@
-"""What is done to a network before it is only used: float32, and batch normalisation folded into convolutions.
+"""What is done to networks before they are only used: float32, several made one, and batch normalisation folded.
 
 At inference, batch normalisation is one scale and one offset per channel, which a convolution can do by itself:
 conv(x, K) * s + o = conv(x, K * s) + o with s = gamma / sqrt(variance + epsilon) and o = beta + (bias - mean) * s
@@ -17,9 +17,11 @@ CONVOLUTIONS = (keras.layers.Conv2D, GroupedConv2D)
 def folded(model):
     """A model of the same outputs, up to rounding, without the batch normalisations that follow a convolution directly.
 
-    model: a Functional model whose weights are final; it is left as it is. Layers keep their names. Returns `model`
-    itself when there is nothing to fold.
+    model: a Functional model whose weights are final, or one that `averaged` made; it is left as it is. Layers keep
+    their names. Returns `model` itself when there is nothing to fold.
     """
+    if members := [layer for layer in model.layers if isinstance(layer, keras.Model)]:
+        return averaged([folded(member) for member in members])
     pairs = {before.name: layer for layer in model.layers for before in convolution_before(layer)}
     if not pairs:
         return model
@@ -71,3 +73,15 @@ def in_float32(model):
     )
     network.set_weights(model.get_weights())
     return network
+
+
+def averaged(models):
+    """One model, whose logits are the mean of those of `models`: two or more of the same input and output.
+
+    It holds the models themselves, as the layers member0, member1 …
+    """
+    image = keras.Input(models[0].input_shape[1:], name="image")
+    # layers of one model differ in name
+    members = [keras.Model(model.input, model.output, name=f"member{i}") for i, model in enumerate(models)]
+    logits = keras.layers.Average(dtype="float32", name="logits")([member(image) for member in members])
+    return keras.Model(image, logits, name=models[0].name)

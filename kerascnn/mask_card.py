@@ -7,6 +7,7 @@ NON_COMMERCIAL = (
     "share what you derive from them under the same licence (https://creativecommons.org/licenses/by-nc-sa/4.0/)."
 )
 CHOICES = "Weights, best epoch and settings were chosen on the training and validation patients named in `split`."
+MEMBERS = "Each of the averaged networks (`members`) was trained on the validation patients of the others, too."
 SCORED = "Its test patients served for `metrics` alone."
 SLICES = "Axial, the front of the head at the top; `minimum` in the settings counts voxels of the slices as they come."
 
@@ -14,15 +15,16 @@ SLICES = "Axial, the front of the head at the top; `minimum` in the settings cou
 def segmenter_card(model, record, metrics):
     """A dict for JSON of the network `model`, its run's recipe.json and its metrics.json, None if not evaluated."""
     run = ("recipe", "data", "split", "training_seconds", "peak_memory_mib", "hardware")
+    choices = [CHOICES, *([MEMBERS] if "members" in record else []), *([SCORED] if metrics else [])]
     return {
         "model": model.name,
         "parameters": model.count_params(),
-        **{name: record[name] for name in run},
+        **{name: record[name] for name in (*run, "members") if name in record},
         "sources": sources(record["data"]["name"]),
         "metrics": metrics,
         "slices": SLICES,
         "use": [NOTICE, NON_COMMERCIAL] if "-NC" in record["data"]["licence"] else [NOTICE],
-        "choices": f"{CHOICES} {SCORED}" if metrics else CHOICES,
+        "choices": " ".join(choices),
     }
 
 

@@ -45,14 +45,15 @@ class Segmenter:
         return mask_of(tf.constant(self.probability(images, settings.mirror)), settings).numpy()
 
 
-def choose_settings(segmenter, patients):
-    """(the MaskSettings with the highest mean patient Dice on `patients`, what was tried: a list of dicts for JSON).
+def choose_settings(unseen):
+    """(the MaskSettings with the highest mean patient Dice, what was tried: a list of dicts for JSON).
 
     One thing after the other, each kept only where it raises the mean: mirroring, threshold, largest component,
-    smallest component, holes. `patients` are validation patients.
+    smallest component, holes. unseen: pairs of a Segmenter and a validation patient, whom it was not trained on.
     """
+    patients = [patient for _, patient in unseen]
     maps = {
-        mirror: [tf.constant(segmenter.probability(patient.images, mirror)) for patient in patients]
+        mirror: [tf.constant(segmenter.probability(patient.images, mirror)) for segmenter, patient in unseen]
         for mirror in (False, True)
     }
 

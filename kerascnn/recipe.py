@@ -4,11 +4,14 @@ An app derives its own frozen dataclass from TrainingRecipe, adds what is its ow
 overrides defaults. The fields become flags, `recipe.json` and what `--resume` compares. Nothing heavy is imported here.
 """
 
+import dataclasses
+import json
 import math
 from dataclasses import dataclass
 from typing import Literal
 
 from kerascnn.errors import InputError, UsageError
+from kerascnn.files import read_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,13 @@ def differences(recorded, given):
     """`name was (now is)` of every name whose values differ between two dicts, in one text; "" where none does."""
     names = [name for name in recorded | given if recorded.get(name) != given.get(name)]
     return ", ".join(f"{name} {recorded.get(name)!r} (now {given.get(name)!r})" for name in names)
+
+
+def refuse_other_recipe(folder, recipe):
+    """Raise UsageError where the finished run in `folder` is one of another recipe."""
+    recorded, asked = read_json(folder / "recipe.json")["recipe"], json.loads(json.dumps(dataclasses.asdict(recipe)))
+    if was := differences({name: recorded.get(name) for name in asked}, asked):
+        raise UsageError(f"{folder} was trained with {was}; give the same flags or choose another --out")
 
 
 # the smallest and the largest value of each number; nan is outside

@@ -169,8 +169,7 @@ class Run(keras.callbacks.Callback):
             "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
             "images_per_second": round(float(np.median([row["images_per_second"] for row in self.history]))),
             **conclusions,
-            **provenance(),
-            "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
+            **origin(),
         }
         write_json(self.folder / "recipe.json", record)
         self.checkpoint.unlink(missing_ok=True)
@@ -202,6 +201,11 @@ def provenance():
         "date": date.today().isoformat(),
         "versions": {"kerascnn": __version__, "python": platform.python_version(), **versions},
     }
+
+
+def origin():
+    """What recipe.json says of how a run came about: provenance and the command, JSON types."""
+    return {**provenance(), "argv": [Path(sys.argv[0]).name, *sys.argv[1:]]}
 
 
 def hardware():

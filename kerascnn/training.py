@@ -44,7 +44,7 @@ def fit(
     """
     facts = json.loads(json.dumps({"recipe": dataclasses.asdict(recipe), **(facts or {})}))
     checkpoint = folder / "checkpoint.npz"
-    check_folder(folder, checkpoint, resume)
+    check_folder(folder, checkpoint.exists(), resume)
     set_up(recipe)
     model = build()
     steps, at_once = epoch_steps(len(train), recipe.batch_size, train.images[0].size)
@@ -143,11 +143,14 @@ def epoch_steps(examples, batch_size, image_size):
     return steps - steps % at_once, at_once
 
 
-def check_folder(folder, checkpoint, resume):
-    """Refuse what training here would destroy, and a folder that cannot be written, before any work is done."""
+def check_folder(folder, unfinished, resume):
+    """Refuse what training here would destroy, and a folder that cannot be written, before any work is done.
+
+    unfinished: whether `folder` holds a part of a run.
+    """
     if (folder / "recipe.json").exists():
         raise UsageError(f"{folder} holds a finished run; choose another folder with --out")
-    if checkpoint.exists() and not resume:
+    if unfinished and not resume:
         raise UsageError(f"{folder} holds an unfinished run; continue it with --resume or choose another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerascnn.folding import folded
+from kerascnn.folding import averaged, folded
 from kerascnn.models import builder
 from kerascnn.models.layers import GroupedConv2D
 
@@ -65,3 +65,14 @@ def test_a_normalisation_stays_where_no_convolution_can_take_it():
     model = keras.Model(image, outputs)
     assert norms(folded(model)) == norms(model)
     assert folded(model) is model
+
+
+def test_an_average_of_networks_has_the_mean_of_their_logits_folded_or_not():
+    models = [shaken(builder("unet_buda")((32, 32, 3), width=2)) for _ in range(3)]
+    together = averaged(models)
+    images = np.random.default_rng(1).random((2, 32, 32, 3), dtype=np.float32)
+    mean = sum(model(images, training=False).numpy() for model in models) / 3
+    np.testing.assert_allclose(together(images, training=False), mean, atol=1e-5)
+    np.testing.assert_allclose(folded(together)(images, training=False), mean, rtol=1e-4, atol=1e-4)
+    assert not [name for member in folded(together).layers if isinstance(member, keras.Model) for name in norms(member)]
+    assert together.count_params() == sum(model.count_params() for model in models)

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from kerascnn.datasets.patients import FOLDS, Patient, split
+from kerascnn.datasets.patients import FOLDS, PARTS, Patient, split
 from kerascnn.errors import InputError
 
 SLICES = np.zeros((2, 4, 4, 3), np.uint8), np.zeros((2, 4, 4, 1), np.uint8)
@@ -40,6 +40,17 @@ def test_institutions_are_spread_over_the_folds():
         found = [sum(patient.institution == institution for patient in part) for part in parts]
         assert max(found) - min(found) <= 1
         assert sum(found) == count
+
+
+@pytest.mark.parametrize("fold", range(FOLDS))
+def test_the_parts_of_a_fold_validate_each_patient_once_and_test_the_same(fold):
+    splits = [split(PATIENTS, fold, part) for part in range(PARTS)]
+    assert {names(parts.test) == names(splits[0].test) for parts in splits} == {True}
+    validated = Counter(name for parts in splits for name in names(parts.validation))
+    assert set(validated) == names(PATIENTS) - names(splits[0].test)
+    assert set(validated.values()) == {1}
+    for parts in splits:
+        assert names(parts.train) == set(validated) - names(parts.validation)
 
 
 def test_a_split_depends_on_the_seed_and_not_on_the_order_of_the_patients():

@@ -86,7 +86,7 @@ def test_a_volume_comes_with_its_mask(finder):
 def test_settings_are_chosen_for_what_helps(finder):
     patients = [drawn_patient(number) for number in range(3)]
     segmenter = Segmenter(finder)
-    settings, tried = choose_settings(segmenter, patients)
+    settings, tried = choose_settings([(segmenter, patient) for patient in patients])
     chosen = max(tried, key=lambda attempt: attempt["dice"])
     assert {name: value for name, value in chosen.items() if name != "dice"} == vars(settings)
     assert len(tried) == 1 + 1 + 13 + 1 + 4 + 1
@@ -126,7 +126,7 @@ def test_post_processing_that_hurts_is_dropped(finder):
         apart[2:6, 28 : 36 + (left == 40), left : left + 8] = 1
     healthy = np.where(patient.masks[..., 0], 90, images[..., 1])
     images[..., 1] = np.where(apart[..., 0], 250, healthy)
-    settings, tried = choose_settings(Segmenter(finder), [Patient("two", images, apart)])
+    settings, tried = choose_settings([(Segmenter(finder), Patient("two", images, apart))])
     assert not settings.largest
     assert [attempt["dice"] for attempt in tried if attempt["largest"]][0] < 0.75
     assert max(attempt["dice"] for attempt in tried) > 0.9

@@ -1,10 +1,12 @@
 """The tumors app end to end; where what a user sees counts, a process as a user starts it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import nibabel
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from PIL import Image
 
 from apps.tumors import app  # noqa: F401, run by the fixtures `printed` and `verb`
 from kerascnn.datasets.phantoms import drawn_patient
+from kerascnn.mask_card import segmenter_card
 from kerascnn.scans import read_image
 from tests.test_nifti import place
 
@@ -51,6 +54,32 @@ def test_the_run_says_who_was_where_and_what_was_chosen(folder):
     assert [row["patient"] for row in metrics["table"]] == parts["test"]
     assert {"overlays.png", "augmentation.png"} <= {path.name for path in folder.iterdir()}
     assert sorted(path.stem for path in (folder / "strips").iterdir()) == parts["test"]
+
+
+def test_several_networks_are_trained_one_after_the_other_and_averaged(folder, tmp_path, verb):
+    # what a stopped run leaves behind
+    first = tmp_path / "member0"
+    shutil.copytree(folder, first)
+    code, _, words = verb("train", "--smoke", "--members", "2", "--out", tmp_path)
+    assert (code, "unfinished run; continue it with --resume" in words) == (2, True)
+    written = (first / "model.keras").stat().st_mtime_ns
+    assert verb("train", "--smoke", "--members", "2", "--out", tmp_path, "--resume")[0] == 0
+    assert (first / "model.keras").stat().st_mtime_ns == written
+
+    record = json.loads((tmp_path / "recipe.json").read_text())
+    models = [keras.saving.load_model(path / "model.keras") for path in (tmp_path, first, tmp_path / "member1")]
+    images = np.random.default_rng(0).random((2, 64, 64, 3), dtype=np.float32)
+    together, *logits = (model(images, training=False).numpy() for model in models)
+    np.testing.assert_allclose(together, sum(logits) / 2, atol=1e-5)
+    one, other = (set(member["split"]["validation"]) for member in record["members"])
+    assert not one & other
+    assert one | other == set(record["split"]["validation"])
+    assert len(record["split"]["train"]) + 4 + len(record["split"]["test"]) == 15
+    assert json.loads(verb("evaluate", "--out", tmp_path)[1])["patients"] == 3
+    card = segmenter_card(models[0], record, None)
+    assert card["parameters"] == sum(model.count_params() for model in models[1:])
+    assert [set(member["split"]["validation"]) for member in card["members"]] == [one, other]
+    assert "validation patients of the others" in card["choices"]
 
 
 def test_predict_outlines_a_folder_of_slices_and_a_picture(folder, tmp_path):
@@ -109,6 +138,7 @@ def test_predict_answers_a_volume_in_its_own_grid(folder, tmp_path, verb):
             "--side is 112; give a multiple of 32 from 32",
         ),
         (["train", "--width", "0"], 2, "--width is 0; give at least 1"),
+        (["train", "--members", "8"], 2, "--members is 8; give 1 to 7"),
         (["train", "--zoom", "1"], 2, "--zoom is 1.0; give a fraction below 1"),
         (["evaluate", "--out", "saved_models/digits"], 3, "saved_models/digits holds a model of digits, not of tumors"),
         (["export", "--out", "saved_models/digits"], 3, "saved_models/digits holds a model of digits, not of tumors"),

@@ -13,6 +13,7 @@ from kerascnn.datasets import source_facts
 from kerascnn.errors import InputError
 
 FOLDS = 5
+PARTS = 7
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,11 +76,12 @@ class Split:
         return {part.name: [patient.name for patient in getattr(self, part.name)] for part in dataclasses.fields(self)}
 
 
-def split(patients, fold, seed=0):
-    """The Split whose test patients are the fold numbered `fold`, 0 to FOLDS - 1; one in seven others validates.
+def split(patients, fold, part=0, seed=0):
+    """The Split whose test patients are the fold numbered `fold`, 0 to FOLDS - 1; one in PARTS others validates.
 
     Each institution's patients are shuffled with `seed` and dealt to the folds in turn, so the institutions are spread
     over all folds, every patient is tested in exactly one fold, and folds differ by one patient at most.
+    part: which of the PARTS disjoint groups of others validates, 0 to PARTS - 1.
     Raises InputError when there are too few patients.
     """
     if len(patients) < 2 * FOLDS:
@@ -89,6 +91,6 @@ def split(patients, fold, seed=0):
     dealt = sorted(shuffled, key=lambda patient: patient.institution)
     test = dealt[fold::FOLDS]
     others = [patient for patient in dealt if patient not in test]
-    validation = others[fold::7]
+    validation = others[(fold + part) % PARTS :: PARTS]
     train = [patient for patient in others if patient not in validation]
     return Split(*(tuple(sorted(part, key=lambda patient: patient.name)) for part in (train, validation, test)))
