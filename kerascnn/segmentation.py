@@ -9,10 +9,16 @@ import dataclasses
 import tensorflow as tf
 
 from kerascnn.losses import foreground_logit
-from kerascnn.postprocessing import largest_component, without_holes, without_small_components
+from kerascnn.postprocessing import (
+    largest_component,
+    surest_component,
+    without_holes,
+    without_small_components,
+)
 from kerascnn.volume_preparation import prepare_volume, restore_maps
 
 SLICES_AT_ONCE = 8
+SURE = 0.9  # probability from which a voxel counts for `surest`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +31,8 @@ class MaskSettings:
     "Whether probabilities are averaged with those of the slices seen in a mirror."
     largest: bool = False
     "Whether only the volume's largest component is kept."
+    surest: bool = False
+    "Whether only the component is kept that has the most voxels with a probability of at least SURE."
     fill: bool = False
     "Whether holes inside a slice are filled."
     minimum: int = 0
@@ -69,6 +77,8 @@ def mask_of(probability, settings):
         mask = without_small_components(mask, settings.minimum)
     if settings.largest:
         mask = largest_component(mask)
+    if settings.surest:
+        mask = surest_component(mask, probability[..., 0] >= SURE)
     if settings.fill:
         mask = without_holes(mask)
     return tf.cast(mask, tf.uint8)[..., tf.newaxis]

@@ -18,7 +18,7 @@ from kerascnn.patient_evaluation import Segmenter
 from kerascnn.saved_model import local_model
 from kerascnn.segmentation import MaskSettings
 
-SETTINGS = MaskSettings(threshold=0.4, mirror=True, largest=True)
+SETTINGS = MaskSettings(threshold=0.4, mirror=True, surest=True)
 VOLUMES = np.stack([drawn_patient(number).images for number in range(2)])
 
 

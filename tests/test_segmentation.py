@@ -71,6 +71,7 @@ def test_settings_change_the_mask_as_they_say():
     assert size() == 48 + 9 + 1
     assert size(threshold=0.7) == 48 + 1
     assert size(largest=True) == 48
+    assert size(surest=True) == 48
     assert size(largest=True, fill=True) == 49
     assert size(minimum=5) == 48 + 9
     assert size(threshold=0.95, largest=True, fill=True, minimum=5) == 0
@@ -89,7 +90,7 @@ def test_settings_are_chosen_for_what_helps(finder):
     settings, tried = choose_settings([(segmenter, patient) for patient in patients])
     chosen = max(tried, key=lambda attempt: attempt["dice"])
     assert {name: value for name, value in chosen.items() if name != "dice"} == vars(settings)
-    assert len(tried) == 1 + 1 + 13 + 1 + 4 + 1
+    assert len(tried) == 1 + 1 + 13 + 2 + 4 + 1
     assert tried[0]["dice"] <= chosen["dice"]
     # a mirror changes nothing for a network that looks at single pixels, so it is not kept
     assert settings.mirror is False
@@ -128,6 +129,7 @@ def test_post_processing_that_hurts_is_dropped(finder):
     images[..., 1] = np.where(apart[..., 0], 250, healthy)
     settings, tried = choose_settings([(Segmenter(finder), Patient("two", images, apart))])
     assert not settings.largest
+    assert not settings.surest
     assert [attempt["dice"] for attempt in tried if attempt["largest"]][0] < 0.75
     assert max(attempt["dice"] for attempt in tried) > 0.9
 
