@@ -84,6 +84,8 @@ class Recipe(TrainingRecipe):
     "Random exponent of a sequence's levels, between 1 / (1 + gamma) and 1 + gamma."
     copy: float = 0.1
     "Share of slices whose sequences are all FLAIR, as for patients where the others were not taken."
+    carve: float = 0.0
+    "Share of slices that get the tumor of another slice, where that has one."
 
 
 @app.command

@@ -137,6 +137,7 @@ def check(recipe, data_dir):
         if recipe.side >= 32 and recipe.side % multiple == 0
         else f"give a multiple of {multiple} from 32",
         "--zoom": None if 0 <= recipe.zoom < 1 else "give a fraction below 1",
+        "--carve": None if 0 <= recipe.carve <= 1 else "give a share from 0 to 1",
         "--copy": None if 0 <= recipe.copy <= 1 else "give a share from 0 to 1",
         "--tumor-draws": None if recipe.tumor_draws >= 1 else "give at least 1",
         "--modalities": None if recipe.modalities else "name at least one",
@@ -181,6 +182,7 @@ def augmentation(recipe):
         sigma=24 * scale,
         gamma=recipe.gamma,
         copy=recipe.copy,
+        carve=recipe.carve,
     )
 
 

@@ -5,6 +5,7 @@ import tensorflow as tf
 from kerascnn.datasets.augmentation import (
     affine_grid,
     blur_matrix,
+    carved,
     distortion,
     elastic_field,
     paired_distortion,
@@ -130,3 +131,31 @@ def test_sequences_are_copies_of_the_middle_one_in_their_share_of_the_slices():
     assert 30 < alike.sum() < 70
     np.testing.assert_allclose(copied[..., 1], images[..., 1], atol=1e-6)
     np.testing.assert_allclose(copied[~alike], images.numpy()[~alike], atol=1e-6)
+
+
+def test_a_tumor_is_carved_into_the_image_before_it_and_not_beside_the_head():
+    images = np.full((3, 48, 48, 2), 0.5, np.float32)
+    images[1] = 0.8
+    images[0, :, 24:] = 0
+    masks = np.zeros((3, 48, 48, 2), np.float32)
+    masks[1, 16:32, 16:32] = [1.0, 7.0]
+    for number in range(20):
+        mixed, labels = (t.numpy() for t in carved(images, masks, 1.0, tf.constant([0, number])))
+        tumor = labels[0, ..., 0] > 0
+        # well inside the tumor is the other image, far from it and beside the head the image itself
+        np.testing.assert_allclose(mixed[0, 20:28, 18:21], 0.8, atol=1e-6)
+        assert tumor[20:28, 18:21].all()
+        assert not tumor[:, 28:].any()
+        np.testing.assert_array_equal(mixed[0, :4, :4], images[0, :4, :4])
+        # further channels come along, and the tumor is no larger than it was
+        np.testing.assert_array_equal(labels[0, ..., 1], 7 * labels[0, ..., 0])
+        assert not (tumor & (masks[1, ..., 0] == 0)).any()
+        # what is followed by an image without tumor stays
+        np.testing.assert_array_equal(mixed[1:], images[1:])
+        np.testing.assert_array_equal(labels[1:], masks[1:])
+
+
+def test_tumors_are_carved_into_their_share_of_the_images():
+    images = tf.stack([tf.fill((16, 16, 1), 0.3 + level / 400) for level in range(200)])
+    mixed = carved(images, tf.ones((200, 16, 16, 1)), 0.25, tf.constant([0, 0]))[0].numpy()
+    assert 30 < (np.abs(mixed - images.numpy()).max((1, 2, 3)) > 0).sum() < 70

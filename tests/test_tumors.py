@@ -139,6 +139,7 @@ def test_predict_answers_a_volume_in_its_own_grid(folder, tmp_path, verb):
         ),
         (["train", "--width", "0"], 2, "--width is 0; give at least 1"),
         (["train", "--members", "8"], 2, "--members is 8; give 1 to 7"),
+        (["train", "--carve", "1.5"], 2, "--carve is 1.5; give a share from 0 to 1"),
         (["train", "--zoom", "1"], 2, "--zoom is 1.0; give a fraction below 1"),
         (["evaluate", "--out", "saved_models/digits"], 3, "saved_models/digits holds a model of digits, not of tumors"),
         (["export", "--out", "saved_models/digits"], 3, "saved_models/digits holds a model of digits, not of tumors"),

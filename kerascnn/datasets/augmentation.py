@@ -31,26 +31,28 @@ def distortion(shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0, sigma=
 
 def paired_distortion(
     mirror=False, shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0, sigma=24.0, brightness=0.0, contrast=0.0,
-    gamma=0.0, copy=0.0,
+    gamma=0.0, copy=0.0, carve=0.0,
 ):  # fmt: skip
     """augment(images, masks, seed) -> (images, masks) in which both move alike, and only the images change in level.
 
     Limits as in `distortion`. mirror: left and right changed in half of the images. brightness and contrast: to each
     channel of each image a value of up to `brightness` is added, after it is raised to a power between 1 / (1 + gamma)
     and 1 + gamma and multiplied by up to 1 ± contrast. copy: the share of images in which all channels are the middle
-    one.
+    one. carve: the share of images that get a tumor of another one of the batch, see `carved`.
     masks float32 (B, H, W, 1 or more): the first channel stays 0 or 1, further ones are sampled like an image.
     """
 
     def augment(images, masks, seed):
-        seeds = tf.random.split(tf.cast(seed, tf.int32), 4)
+        seeds = tf.random.split(tf.cast(seed, tf.int32), 5)
         y, x = grid(images, seeds[0], (shift, rotation, zoom, shear), elastic, sigma)
         if mirror:
             turned = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1), seeds[1]) < 0.5
             x = tf.where(turned, images.shape[2] - 1 - x, x)
         channels = images.shape[3]
         moved = sample(tf.concat([images, masks], -1), y, x)
-        pixels, mask, rest = moved[..., :channels], moved[..., channels : channels + 1], moved[..., channels + 1 :]
+        pixels, labels = moved[..., :channels], moved[..., channels:]
+        if carve:
+            pixels, labels = carved(pixels, labels, carve, seeds[4])
         if copy:
             alike = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seeds[3]) < copy
             middle = pixels[..., channels // 2 : channels // 2 + 1]
@@ -58,9 +60,35 @@ def paired_distortion(
         draw = tf.random.stateless_uniform((3, tf.shape(images)[0], 1, 1, channels), seeds[2], -1.0, 1.0)
         powers = tf.pow(tf.maximum(pixels, 1e-6), tf.pow(1 + gamma, draw[2])) if gamma else pixels
         levels = tf.clip_by_value(powers * (1 + contrast * draw[0]) + brightness * draw[1], 0.0, 1.0)
-        return levels, tf.concat([tf.cast(mask >= 0.5, tf.float32), rest], -1)
+        return levels, tf.concat([tf.cast(labels[..., :1] >= 0.5, tf.float32), labels[..., 1:]], -1)
 
     return augment
+
+
+def carved(images, masks, share, seed):
+    """(images, masks) in which `share` of the images have the tumor of the next one of the batch, cut out with a rim.
+
+    CarveMix (Zhang et al., "CarveMix: A Simple Data Augmentation Method for Brain Lesion Segmentation", 2021,
+    arXiv:2108.06883): inside a region around the tumor, as wide as is drawn, image and mask are the other's. The region
+    is where the blurred mask exceeds what is drawn, with a soft edge, and not beside the head.
+    images float32 (B, H, W, C) in [0, 1]; masks float32 (B, H, W, 1 or more), of which the first channel is the tumor,
+    0 to 1; seed int32 (2,).
+    """
+    height, width = images.shape[1:3]
+    rows, columns = (blur_matrix(size, size / 24) for size in (height, width))
+
+    def blurred(maps):
+        return tf.einsum("hi,bijc,wj->bhwc", rows, maps, columns)
+
+    seeds = tf.random.split(seed, 2)
+    shape = (tf.shape(images)[0], 1, 1, 1)
+    chosen = tf.random.stateless_uniform(shape, seeds[0]) < share
+    least = tf.random.stateless_uniform(shape, seeds[1], 0.05, 0.5)
+    head = blurred(tf.reduce_mean(images, -1, keepdims=True)) > 0.1
+    others, tumors = tf.roll(images, -1, 0), tf.roll(masks, -1, 0)
+    region = tf.clip_by_value((blurred(tumors[..., :1]) - least) / 0.1 + 0.5, 0.0, 1.0)
+    weight = region * tf.cast(chosen & head, tf.float32)
+    return images + weight * (others - images), tf.where(weight >= 0.5, tumors, masks)
 
 
 def grid(images, seed, limits, elastic, sigma):
