@@ -1,5 +1,6 @@
 import cv2
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from kerascnn.datasets.augmentation import (
@@ -153,6 +154,21 @@ def test_a_tumor_is_carved_into_the_image_before_it_and_not_beside_the_head():
         # what is followed by an image without tumor stays
         np.testing.assert_array_equal(mixed[1:], images[1:])
         np.testing.assert_array_equal(labels[1:], masks[1:])
+
+
+@pytest.mark.parametrize("radius", [1, 3, 9])
+def test_tumors_of_any_size_are_carved(radius):
+    rows, columns = np.mgrid[:128, :128]
+    disc = np.hypot(rows - 64, columns - 64) <= radius
+    images = np.full((2, 128, 128, 1), 0.5, np.float32)
+    images[1, disc] = 1.0
+    masks = np.zeros((2, 128, 128, 1), np.float32)
+    masks[1, disc] = 1
+    for number in range(50):
+        mixed, labels = (t.numpy() for t in carved(images, masks, 1.0, tf.constant([0, number])))
+        # nothing of the tumor comes without its label
+        assert labels[0, 64, 64, 0] == 1
+        assert (mixed[0][labels[0] == 0] < 0.75 + 1e-6).all()
 
 
 def test_tumors_are_carved_into_their_share_of_the_images():

@@ -66,11 +66,12 @@ def paired_distortion(
 
 
 def carved(images, masks, share, seed):
-    """(images, masks) in which `share` of the images have the tumor of the next one of the batch, cut out with a rim.
+    """(images, masks) in which `share` of the images have the tumor of the next of the batch, with what is around it.
 
     CarveMix (Zhang et al., "CarveMix: A Simple Data Augmentation Method for Brain Lesion Segmentation", 2021,
-    arXiv:2108.06883): inside a region around the tumor, as wide as is drawn, image and mask are the other's. The region
-    is where the blurred mask exceeds what is drawn, with a soft edge, and not beside the head.
+    arXiv:2108.06883): inside a region around the tumor, as wide as is drawn, image and mask are the other's. Differs
+    from the paper: the region is where the blurred mask exceeds a drawn part of its maximum, in place of a distance
+    from the tumor; its edge is soft, nothing is put beside the head, and slices take the place of volumes.
     images float32 (B, H, W, C) in [0, 1]; masks float32 (B, H, W, 1 or more), of which the first channel is the tumor,
     0 to 1; seed int32 (2,).
     """
@@ -86,7 +87,9 @@ def carved(images, masks, share, seed):
     least = tf.random.stateless_uniform(shape, seeds[1], 0.05, 0.5)
     head = blurred(tf.reduce_mean(images, -1, keepdims=True)) > 0.1
     others, tumors = tf.roll(images, -1, 0), tf.roll(masks, -1, 0)
-    region = tf.clip_by_value((blurred(tumors[..., :1]) - least) / 0.1 + 0.5, 0.0, 1.0)
+    near = blurred(tumors[..., :1])
+    near /= tf.maximum(tf.reduce_max(near, (1, 2, 3), keepdims=True), 1e-6)
+    region = tf.clip_by_value((near - least) / 0.1 + 0.5, 0.0, 1.0)
     weight = region * tf.cast(chosen & head, tf.float32)
     return images + weight * (others - images), tf.where(weight >= 0.5, tumors, masks)
 
