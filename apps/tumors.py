@@ -48,7 +48,7 @@ class Recipe(TrainingRecipe):
     modalities: Annotated[tuple[str, ...], Parameter(negative="")] = ("t1", "flair", "t1ce")
     "The volumes of a NIfTI patient that become channels."
     members: int = 1
-    "Networks that are trained, each with other validation patients, and averaged."
+    "Networks of an ensemble, trained one after the other, each with other validation patients, and averaged."
     fold: int = 0
     "Which of the five folds of patients is the test split."
     side: int = 128
@@ -97,8 +97,12 @@ def train(
     resume: Resume = False,
     smoke: Annotated[bool, Parameter(help="Two epochs on drawn phantoms: proves the wiring, nothing else.")] = False,
 ):
-    """Train a network; --out gets model.keras, history.csv, learning_curve.png, augmentation.png and recipe.json."""
-    mask_training.train("tumors", mask_training.smoke(recipe) if smoke else recipe, data_dir, out, resume)
+    """Train a network; --out gets model.keras, history.csv, learning_curve.png, augmentation.png and recipe.json.
+
+    With several --members, --out gets a folder of these for each, member0 and so on, and model.keras and recipe.json of
+    their average.
+    """
+    mask_verbs.train("tumors", mask_training.smoke(recipe) if smoke else recipe, data_dir, out, resume)
 
 
 @app.command
@@ -120,7 +124,7 @@ def crossvalidate(
     """Train and score all five folds; run it again to go on where it was stopped."""
     crossvalidation.crossvalidate(
         recipe,
-        lambda asked, folder, resume: mask_training.train("tumors", asked, data_dir, folder, resume),
+        lambda asked, folder, resume: mask_verbs.train("tumors", asked, data_dir, folder, resume),
         lambda folder: mask_verbs.evaluate("tumors", data_dir, folder, empty, {}),
         out,
         empty,

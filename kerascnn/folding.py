@@ -17,11 +17,11 @@ CONVOLUTIONS = (keras.layers.Conv2D, GroupedConv2D)
 def folded(model):
     """A model of the same outputs, up to rounding, without the batch normalisations that follow a convolution directly.
 
-    model: a Functional model whose weights are final, or one that `averaged` made; it is left as it is. Layers keep
-    their names. Returns `model` itself when there is nothing to fold.
+    model: a Functional model whose weights are final; it is left as it is. Layers keep their names. An average is one
+    of folded models; any other model is returned itself when there is nothing to fold.
     """
-    if members := [layer for layer in model.layers if isinstance(layer, keras.Model)]:
-        return averaged([folded(member) for member in members])
+    if members := members_of(model):
+        return averaged([folded(member) for member in members], model.name)
     pairs = {before.name: layer for layer in model.layers for before in convolution_before(layer)}
     if not pairs:
         return model
@@ -66,6 +66,8 @@ def absorbed(weights, norm):
 
 def in_float32(model):
     """The model itself, or a copy that computes in float32: runtimes round half precision differently."""
+    if members := members_of(model):
+        return averaged(members, model.name)
     if all(layer.compute_dtype == "float32" for layer in model.layers):
         return model
     network = keras.models.clone_model(
@@ -75,13 +77,22 @@ def in_float32(model):
     return network
 
 
-def averaged(models):
-    """One model, whose logits are the mean of those of `models`: two or more of the same input and output.
+def averaged(models, name=None):
+    """One float32 model, whose logits are the mean of those of `models`: two or more of the same input and output.
 
-    It holds the models themselves, as the layers member0, member1 …
+    It holds them, or copies of them in float32, as the layers member0, member1 … name: the model's, in place of the
+    first one's.
     """
     image = keras.Input(models[0].input_shape[1:], name="image")
     # layers of one model differ in name
-    members = [keras.Model(model.input, model.output, name=f"member{i}") for i, model in enumerate(models)]
+    members = [
+        keras.Model(model.input, model.output, name=f"member{i}") for i, model in enumerate(map(in_float32, models))
+    ]
     logits = keras.layers.Average(dtype="float32", name="logits")([member(image) for member in members])
-    return keras.Model(image, logits, name=models[0].name)
+    return keras.Model(image, logits, name=name or models[0].name)
+
+
+def members_of(model):
+    """The models that `averaged` made `model` of, or []."""
+    average = isinstance(model.layers[-1], keras.layers.Average)
+    return [layer for layer in model.layers if average and isinstance(layer, keras.Model)]

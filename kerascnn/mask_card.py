@@ -7,7 +7,10 @@ NON_COMMERCIAL = (
     "share what you derive from them under the same licence (https://creativecommons.org/licenses/by-nc-sa/4.0/)."
 )
 CHOICES = "Weights, best epoch and settings were chosen on the training and validation patients named in `split`."
-MEMBERS = "Each of the averaged networks (`members`) was trained on the validation patients of the others, too."
+MEMBERS = (
+    "Each of the averaged networks (`members`) was trained on the validation patients of the others, too; the settings "
+    "were chosen on what each network said of its own."
+)
 SCORED = "Its test patients served for `metrics` alone."
 SLICES = "Axial, the front of the head at the top; `minimum` in the settings counts voxels of the slices as they come."
 
@@ -19,7 +22,8 @@ def segmenter_card(model, record, metrics):
     return {
         "model": model.name,
         "parameters": model.count_params(),
-        **{name: record[name] for name in (*run, "members") if name in record},
+        **{name: record[name] for name in run},
+        **({"members": record["members"]} if "members" in record else {}),
         "sources": sources(record["data"]["name"]),
         "metrics": metrics,
         "slices": SLICES,

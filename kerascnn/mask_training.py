@@ -7,8 +7,7 @@ import dataclasses
 
 from kerascnn import cli
 from kerascnn.errors import InputError, UsageError
-from kerascnn.files import one_writer, write_aside, write_json
-from kerascnn.recipe import refuse_other_recipe
+from kerascnn.files import write_aside
 
 # The networks whose width or depth can be chosen, and what this app takes for the width unless it is told.
 VARIED = {"width": ("unet", "unet_buda"), "depth": ("unet",)}
@@ -22,30 +21,16 @@ def smoke(recipe):
     return dataclasses.replace(recipe, data="phantoms", loss="dice_cross_entropy", **tiny)
 
 
-def train(app, recipe, data_dir, out, resume):
-    """Train the network of a recipe, or each of recipe.members and then make them one, into the folder `out`.
+def train_network(app, recipe, data, parts, out, resume):
+    """Train one network on the training patients of the Split `parts` of `data`, into the folder `out`.
 
-    Patients of recipe.fold are left out. resume: go on with what an earlier run of the same recipe left in `out`.
     Raises what training.fit raises.
     """
-    check(recipe, data_dir)
-    cli.load_tensorflow()
-    data = load_data(recipe.data, data_dir, recipe.modalities)
-    if recipe.members == 1:
-        train_member(app, recipe, data, 0, out, resume)
-    else:
-        train_members(app, recipe, data, out, resume)
-
-
-def train_member(app, recipe, data, part, out, resume):
-    """Train one network on all patients but those of recipe.fold and of the validation part numbered `part`."""
-    from kerascnn.datasets.patients import split
     from kerascnn.losses import MASK_LOSSES
     from kerascnn.mask_metrics import PooledDice
     from kerascnn.patient_evaluation import Segmenter, choose_settings
     from kerascnn.training import fit
 
-    parts = split(data.patients, recipe.fold, part)
     examples, share = slice_examples(parts.train, recipe, recipe.tumor_draws)
     augment = augmentation(recipe)
 
@@ -68,59 +53,6 @@ def train_member(app, recipe, data, part, out, resume):
         conclude=conclude,
         resume=resume,
     )
-
-
-def train_members(app, recipe, data, out, resume):
-    """Train each network in a folder of its own, `out`/member0 …, and leave their average in `out`.
-
-    Each has validation patients of its own, on which its best epoch is chosen; the settings of all are chosen on the
-    validation patients together, each patient seen by the network that was not trained on it.
-    """
-    from kerascnn.datasets.patients import split
-    from kerascnn.folding import averaged, in_float32
-    from kerascnn.patient_evaluation import Segmenter, choose_settings
-    from kerascnn.run import load_trained, origin
-    from kerascnn.training import check_folder
-
-    folders = [out / f"member{part}" for part in range(recipe.members)]
-    check_folder(out, any(folder.is_dir() for folder in folders), resume)
-    with one_writer(out):
-        for part, folder in enumerate(folders):
-            cli.note(f"network {part + 1} of {recipe.members}")
-            own = dataclasses.replace(recipe, members=1, seed=recipe.seed + part)
-            if (folder / "recipe.json").is_file():
-                refuse_other_recipe(folder, own)
-            else:
-                train_member(app, own, data, part, folder, (folder / "checkpoint.npz").exists())
-        models, records = zip(*(load_trained(folder, app) for folder in folders), strict=True)
-        models = [in_float32(model) for model in models]
-        parts = [split(data.patients, recipe.fold, part) for part in range(recipe.members)]
-        unseen = [
-            (segmenter, patient)
-            for segmenter, part in zip(map(Segmenter, models), parts, strict=True)
-            for patient in part.validation
-        ]
-        settings, tried = choose_settings(unseen)
-        validation = [patient.name for _, patient in unseen]
-        members = ("split", "best_epoch", "validation", "settings", "training_seconds", "peak_memory_mib")
-        record = {
-            **{name: records[0][name] for name in ("app", "data")},
-            "recipe": dataclasses.asdict(recipe),
-            "split": {
-                "train": [name for name in records[0]["split"]["train"] if name not in validation],
-                "validation": validation,
-                "test": records[0]["split"]["test"],
-            },
-            "complete": True,
-            "members": [{name: record[name] for name in members} for record in records],
-            "training_seconds": round(sum(record["training_seconds"] for record in records), 1),
-            "peak_memory_mib": max(record["peak_memory_mib"] for record in records),
-            "settings": dataclasses.asdict(settings),
-            "settings_tried": tried,
-            **origin(),
-        }
-        write_aside(out / "model.keras", averaged(models).save)
-        write_json(out / "recipe.json", record)
 
 
 def check(recipe, data_dir):

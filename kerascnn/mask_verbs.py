@@ -6,7 +6,32 @@ TensorFlow and Keras are imported inside the verbs, after everything that can be
 from kerascnn import cli
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import read_json, write_aside, write_json, writing_to
-from kerascnn.mask_training import load_data
+from kerascnn.mask_ensemble import train_ensemble
+from kerascnn.mask_training import check, load_data, train_network
+
+
+def train(app, recipe, data_dir, out, resume):
+    """Train the network of a recipe, or an ensemble of recipe.members, into the folder `out`."""
+    check(recipe, data_dir)
+    refuse_other_members(out, recipe.members)
+    cli.load_tensorflow()
+    from kerascnn.datasets.patients import split
+
+    data = load_data(recipe.data, data_dir, recipe.modalities)
+    if recipe.members == 1:
+        train_network(app, recipe, data, split(data.patients, recipe.fold), out, resume)
+    else:
+        train_ensemble(app, recipe, data, out, resume)
+
+
+def refuse_other_members(out, members):
+    """Raise UsageError where `out` holds a started run of another number of networks."""
+    fitting = {f"member{number}" for number in range(members)} if members > 1 else set()
+    others = {path.name for path in out.glob("member*")} - fitting
+    if others or (members > 1 and (out / "checkpoint.npz").exists()):
+        raise UsageError(
+            f"{out} holds a run of other than {members} --members; give its number or choose another --out"
+        )
 
 
 def evaluate(app, data_dir, out, empty, requirements):

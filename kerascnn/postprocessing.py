@@ -13,7 +13,8 @@ def largest_component(mask):
 
 
 def surest_component(mask, sure):
-    """The connected part with the most voxels of `sure`, a mask as well; of those with as many the largest.
+    """The connected part with the most voxels of `sure`, bool (S, H, W); of those with as many the largest, or one of
+    the largest.
 
     What a network takes for a tumor elsewhere can be larger than the tumor, but is seldom as sure.
     """
@@ -23,6 +24,7 @@ def surest_component(mask, sure):
         voxels = tf.reshape(labels, [-1])
         sizes = tf.cast(tf.math.bincount(voxels), tf.int64)
         sure_sizes = tf.math.bincount(voxels, weights=tf.cast(tf.reshape(sure_part, [-1]), tf.int64))
+        # more than any size, so that sizes decide only between equals
         order = tf.tensor_scatter_nd_update(sure_sizes * 2**31 + sizes, [[0]], [0])
         return part & (labels == tf.argmax(order, output_type=tf.int32))
 
@@ -88,7 +90,7 @@ def without_holes(mask):
 
 
 def inside_box(mask, change, *others):
-    """change(mask, *others) where `change` needs to see the mask's bounding box only."""
+    """change(mask, *others), all (S, H, W), where `change` needs to see the mask's bounding box only."""
     places = tf.cast(tf.where(mask), tf.int32)
 
     def changed():

@@ -79,9 +79,13 @@ def differences(recorded, given):
 
 
 def refuse_other_recipe(folder, recipe):
-    """Raise UsageError where the finished run in `folder` is one of another recipe."""
-    recorded, asked = read_json(folder / "recipe.json")["recipe"], json.loads(json.dumps(dataclasses.asdict(recipe)))
-    if was := differences({name: recorded.get(name) for name in asked}, asked):
+    """Raise UsageError where the finished run in `folder` is one of another recipe.
+
+    What a recipe did not know yet when it was recorded counts as the default.
+    """
+    defaults, asked = (json.loads(json.dumps(dataclasses.asdict(each))) for each in (type(recipe)(), recipe))
+    recorded = defaults | read_json(folder / "recipe.json")["recipe"]
+    if was := differences({name: recorded[name] for name in asked}, asked):
         raise UsageError(f"{folder} was trained with {was}; give the same flags or choose another --out")
 
 

@@ -69,6 +69,7 @@ ORDER = (
         "serving",
         "verbs",
         "mask_training",
+        "mask_ensemble",
         "mask_verbs",
         "crossvalidation",
         "outlines",

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerascnn.folding import averaged, folded
+from kerascnn.folding import averaged, folded, in_float32
 from kerascnn.models import builder
 from kerascnn.models.layers import GroupedConv2D
 
@@ -76,3 +76,15 @@ def test_an_average_of_networks_has_the_mean_of_their_logits_folded_or_not():
     np.testing.assert_allclose(folded(together)(images, training=False), mean, rtol=1e-4, atol=1e-4)
     assert not [name for member in folded(together).layers if isinstance(member, keras.Model) for name in norms(member)]
     assert together.count_params() == sum(model.count_params() for model in models)
+
+
+def test_an_average_of_mixed_precision_computes_in_float32_and_keeps_its_name():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    models = [builder("unet")((32, 32, 3), width=2, depth=2) for _ in range(2)]
+    keras.config.set_dtype_policy("float32")
+    together = averaged(models)
+    images = np.random.default_rng(1).random((2, 32, 32, 3), dtype=np.float32)
+    logits = [in_float32(model)(images, training=False).numpy() for model in models]
+    for model in (together, in_float32(together), folded(together)):
+        np.testing.assert_allclose(model(images, training=False), sum(logits) / 2, atol=1e-5)
+        assert model.name == "unet"

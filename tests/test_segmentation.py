@@ -77,6 +77,16 @@ def test_settings_change_the_mask_as_they_say():
     assert size(threshold=0.95, largest=True, fill=True, minimum=5) == 0
 
 
+def test_a_small_sure_component_is_kept_in_place_of_a_large_doubtful_one():
+    probability = np.full((1, 20, 20, 1), 0.1, np.float32)
+    probability[0, 2:12, 2:12] = 0.89
+    probability[0, 15:18, 15:18] = 0.9
+    sizes = [
+        mask_of(tf.constant(probability), MaskSettings(**{name: True})).numpy().sum() for name in ("largest", "surest")
+    ]
+    assert sizes == [100, 9]
+
+
 def test_a_volume_comes_with_its_mask(finder):
     patient = drawn_patient(1)
     probability, mask = segment(finder, patient.images, 64, MaskSettings())

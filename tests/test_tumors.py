@@ -62,6 +62,8 @@ def test_several_networks_are_trained_one_after_the_other_and_averaged(folder, t
     shutil.copytree(folder, first)
     code, _, words = verb("train", "--smoke", "--members", "2", "--out", tmp_path)
     assert (code, "unfinished run; continue it with --resume" in words) == (2, True)
+    code, _, words = verb("train", "--smoke", "--out", tmp_path, "--resume")
+    assert (code, "holds a run of other than 1 --members; give its number" in words) == (2, True)
     written = (first / "model.keras").stat().st_mtime_ns
     assert verb("train", "--smoke", "--members", "2", "--out", tmp_path, "--resume")[0] == 0
     assert (first / "model.keras").stat().st_mtime_ns == written
@@ -183,11 +185,13 @@ def test_the_outlined_scan_is_never_overwritten(folder, tmp_path, verb):
 @pytest.mark.slow
 def test_crossvalidation_tests_every_patient_once(tmp_path, verb):
     flags = ("--data", "phantoms", "--side", 32, "--width", 2, "--epochs", 1, "--batch-size", 8, "--out", tmp_path)
-    code, _, words = verb("crossvalidate", *flags)
+    code, _, words = verb("crossvalidate", *flags, "--members", 2)
     assert code == 0, words
     summary = json.loads((tmp_path / "crossvalidation.json").read_text())
     assert len(summary["table"]) == len({row["patient"] for row in summary["table"]}) == 15
     assert (tmp_path / "crossvalidation.png").is_file()
+    version = tmp_path / "fold0" / "1"
+    assert json.loads(verb("export", "--out", tmp_path / "fold0")[1]) == {"saved_model": str(version)}
 
 
 @pytest.mark.slow

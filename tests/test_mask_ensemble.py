@@ -1,0 +1,71 @@
+import dataclasses
+import json
+
+import pytest
+
+from apps.tumors import Recipe
+from kerascnn.datasets.patients import PatientDataset, split
+from kerascnn.datasets.phantoms import drawn_patient
+from kerascnn.errors import UsageError
+from kerascnn.mask_ensemble import refuse_other_run
+from kerascnn.mask_verbs import refuse_other_members
+
+
+def drawn(count):
+    return PatientDataset("phantoms", tuple(map(drawn_patient, range(count))), ("a", "b", "c"), "none", "drawn")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return drawn(10)
+
+
+def leave(folder, recipe, data, parts):
+    """What a finished member says of itself."""
+    record = {"recipe": dataclasses.asdict(recipe), "data": data.facts(), "split": parts.facts()}
+    (folder / "recipe.json").write_text(json.dumps(record))
+
+
+def test_a_finished_member_is_taken_over_only_if_recipe_data_and_split_are_the_same(tmp_path, data):
+    recipe, parts = Recipe(seed=3), split(data.patients, 0, 1)
+    leave(tmp_path, recipe, data, parts)
+    refuse_other_run(tmp_path, recipe, data, parts)
+    with pytest.raises(UsageError, match=r"trained with seed 3 \(now 4\)"):
+        refuse_other_run(tmp_path, Recipe(seed=4), data, parts)
+    with pytest.raises(UsageError, match="trained on other data; give the same or choose another --out"):
+        refuse_other_run(tmp_path, recipe, drawn(11), parts)
+    with pytest.raises(UsageError, match="trained on other data"):
+        refuse_other_run(tmp_path, recipe, data, split(data.patients, 0, 2))
+
+
+def test_a_recipe_from_before_a_flag_existed_had_its_default(tmp_path, data):
+    recipe, parts = Recipe(), split(data.patients, 0)
+    leave(tmp_path, recipe, data, parts)
+    record = json.loads((tmp_path / "recipe.json").read_text())
+    del record["recipe"]["carve"]
+    (tmp_path / "recipe.json").write_text(json.dumps(record))
+    refuse_other_run(tmp_path, recipe, data, parts)
+    with pytest.raises(UsageError, match=r"trained with carve 0.0 \(now 0.5\)"):
+        refuse_other_run(tmp_path, Recipe(carve=0.5), data, parts)
+
+
+@pytest.mark.parametrize(
+    ("left", "members", "fits"),
+    [
+        ([], 1, True),
+        ([], 2, True),
+        (["checkpoint.npz"], 1, True),
+        (["checkpoint.npz"], 2, False),
+        (["member0"], 1, False),
+        (["member0"], 2, True),
+        (["member0", "member1", "member2"], 2, False),
+    ],
+)
+def test_a_started_run_of_another_number_of_networks_is_refused(tmp_path, left, members, fits):
+    for name in left:
+        (tmp_path / name).mkdir()
+    if fits:
+        refuse_other_members(tmp_path, members)
+    else:
+        with pytest.raises(UsageError, match=f"other than {members} --members; give its number or choose another"):
+            refuse_other_members(tmp_path, members)
