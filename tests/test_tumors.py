@@ -56,6 +56,7 @@ def test_the_run_says_who_was_where_and_what_was_chosen(folder):
     assert sorted(path.stem for path in (folder / "strips").iterdir()) == parts["test"]
 
 
+@pytest.mark.slow
 def test_several_networks_are_trained_one_after_the_other_and_averaged(folder, tmp_path, verb):
     # what a stopped run leaves behind
     first = tmp_path / "member0"
