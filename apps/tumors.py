@@ -14,7 +14,7 @@ if __name__ == "__main__":
 
 from cyclopts import Parameter
 
-from kerascnn import cli, crossvalidation, mask_training, mask_verbs, outlines
+from kerascnn import cli, crossvalidation, mask_verbs, outlines
 from kerascnn.cli import Out, Require, Resume, Server
 from kerascnn.recipe import TrainingRecipe
 
@@ -102,7 +102,7 @@ def train(
     With several --members, --out gets a folder of these for each, member0 and so on, and model.keras and recipe.json of
     their average.
     """
-    mask_verbs.train("tumors", mask_training.smoke(recipe) if smoke else recipe, data_dir, out, resume)
+    mask_verbs.train("tumors", mask_verbs.smoke(recipe) if smoke else recipe, data_dir, out, resume)
 
 
 @app.command

@@ -23,7 +23,7 @@ def crossvalidate(recipe, train, evaluate, out, empty):
     for fold in range(FOLDS):
         folder, asked = out / f"fold{fold}", dataclasses.replace(recipe, fold=fold)
         if (folder / "recipe.json").is_file():
-            refuse_other_recipe(folder, asked)
+            refuse_other_recipe(read_json(folder / "recipe.json"), folder, asked)
         else:
             cli.note(f"fold {fold}")
             train(asked, folder, folder.is_dir())

@@ -42,8 +42,8 @@ def train_ensemble(app, recipe, data, out, resume):
 
 def refuse_other_run(folder, recipe, data, parts):
     """Raise UsageError where the finished run in `folder` is one of another recipe, data or split."""
-    refuse_other_recipe(folder, recipe)
     record = read_json(folder / "recipe.json")
+    refuse_other_recipe(record, folder, recipe)
     if record["data"] != data.facts() or record["split"] != parts.facts():
         raise UsageError(f"{folder} was trained on other data; give the same or choose another --out")
 

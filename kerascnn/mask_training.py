@@ -14,13 +14,6 @@ VARIED = {"width": ("unet", "unet_buda"), "depth": ("unet",)}
 WIDTH = 16
 
 
-def smoke(recipe):
-    """The recipe of a few seconds' run on drawn phantoms, which proves the wiring and says so."""
-    cli.note("note: --smoke trains two epochs on drawn phantoms, whatever other flags say; its figures mean nothing")
-    tiny = {"model": "unet_buda", "width": 8, "depth": None, "side": 64, "epochs": 2, "batch_size": 8}
-    return dataclasses.replace(recipe, data="phantoms", loss="dice_cross_entropy", **tiny)
-
-
 def train_network(app, recipe, data, parts, out, resume):
     """Train one network on the training patients of the Split `parts` of `data`, into the folder `out`.
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kerascnn.errors import InputError, UsageError
-from kerascnn.files import read_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +77,13 @@ def differences(recorded, given):
     return ", ".join(f"{name} {recorded.get(name)!r} (now {given.get(name)!r})" for name in names)
 
 
-def refuse_other_recipe(folder, recipe):
-    """Raise UsageError where the finished run in `folder` is one of another recipe.
+def refuse_other_recipe(record, folder, recipe):
+    """Raise UsageError unless the finished run recorded in `folder` is one of the recipe `recipe`.
 
     What a recipe did not know yet when it was recorded counts as the default.
     """
     defaults, asked = (json.loads(json.dumps(dataclasses.asdict(each))) for each in (type(recipe)(), recipe))
-    recorded = defaults | read_json(folder / "recipe.json")["recipe"]
+    recorded = defaults | record["recipe"]
     if was := differences({name: recorded[name] for name in asked}, asked):
         raise UsageError(f"{folder} was trained with {was}; give the same flags or choose another --out")
 

@@ -9,12 +9,7 @@ import dataclasses
 import tensorflow as tf
 
 from kerascnn.losses import foreground_logit
-from kerascnn.postprocessing import (
-    largest_component,
-    surest_component,
-    without_holes,
-    without_small_components,
-)
+from kerascnn.postprocessing import largest_component, surest_component, without_holes, without_small_components
 from kerascnn.volume_preparation import prepare_volume, restore_maps
 
 SLICES_AT_ONCE = 8
