@@ -44,19 +44,30 @@ def keep_by_size(mask, least):
     return tf.gather(sizes, labels) >= tf.maximum(least(sizes), 1)
 
 
-def components(mask):
+def touching(numbers):
+    """The highest of each voxel's number and those of its neighbours over faces, edges and corners."""
+    for axis in range(3):
+        numbers = highest_of_three(numbers, axis)
+    return numbers
+
+
+def beside(numbers):
+    """The highest of each pixel's number and those of its neighbours over the sides, slice by slice."""
+    return tf.maximum(highest_of_three(numbers, 1), highest_of_three(numbers, 2))
+
+
+def components(mask, highest_near=touching):
     """Every voxel's component as a number from 1, 0 outside: int32 (S, H, W); numbers are not consecutive.
 
-    Each voxel begins with a number of its own, and takes the highest of its neighbours until nothing changes.
+    Each voxel begins with its place as its number, and takes the highest near it, and then the one which the voxel at
+    that place has come to, until nothing changes: that doubles the way of a number with each round.
     """
     inside = tf.cast(mask, tf.int32)
-    numbers = tf.reshape(tf.cumsum(tf.reshape(inside, [-1])), tf.shape(mask)) * inside
+    numbers = tf.reshape(tf.range(1, tf.size(mask) + 1), tf.shape(mask)) * inside
 
     def spread(now, _):
-        highest = now
-        for axis in range(3):
-            highest = highest_of_three(highest, axis)
-        return highest * inside, now
+        highest = highest_near(now) * inside
+        return tf.gather(tf.concat([[0], tf.reshape(highest, [-1])], 0), highest), now
 
     last, _ = tf.while_loop(lambda now, before: tf.reduce_any(now != before), spread, (numbers, numbers - 1))
     return last
@@ -76,17 +87,12 @@ def highest_of_three(numbers, axis):
 
 def without_holes(mask):
     """The mask and, slice by slice, what it encloses; outside is what an edge of the slice reaches over pixel sides."""
-    free = tf.cast(~tf.pad(mask, [[0, 0], [1, 1], [1, 1]]), tf.float32)[..., tf.newaxis]
-    edge = tf.pad(tf.zeros_like(free[:, 1:-1, 1:-1]), [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=1.0)
 
-    def flood(now, _):
-        sides = (tf.nn.max_pool2d(now, window, 1, "SAME") for window in ((1, 3), (3, 1)))
-        return tf.maximum(*sides) * free, now
+    def filled(part):
+        free = components(~tf.pad(part, [[0, 0], [1, 1], [1, 1]]), beside)
+        return (free != free[:, :1, :1])[:, 1:-1, 1:-1]
 
-    outside, _ = tf.while_loop(
-        lambda now, before: tf.reduce_any(now != before), flood, (edge, edge - 1), maximum_iterations=10_000
-    )
-    return outside[:, 1:-1, 1:-1, 0] == 0
+    return inside_box(mask, filled)
 
 
 def inside_box(mask, change, *others):
