@@ -40,14 +40,14 @@ class Recipe(TrainingRecipe):
     model: Literal["unet", "unet_buda", "unet_dong", "unet_2015"] = "unet_buda"
     "The network."
     width: int | None = None
-    "Feature maps of the first level (unet, unet_buda; default: 12)."
+    "Feature maps of the first level (unet, unet_buda; default: 16)."
     depth: int | None = None
     "How often the network halves the slice (unet; default: 4)."
     data: Literal["brain_mri", "nifti", "phantoms"] = "brain_mri"
     "Where the patients come from; nifti is a folder of volumes, given by --data-dir."
     modalities: Annotated[tuple[str, ...], Parameter(negative="")] = ("t1", "flair", "t1ce")
     "The volumes of a NIfTI patient that become channels."
-    members: int = 2
+    members: int = 1
     "Networks of an ensemble, trained one after the other, each with other validation patients, and averaged."
     fold: int = 0
     "Which of the five folds of patients is the test split."
@@ -55,7 +55,7 @@ class Recipe(TrainingRecipe):
     "Pixels of the window around the head that the network sees, a multiple of 16."
     loss: Literal["dice", "dice_cross_entropy", "jaccard", "tversky", "focal", "border"] = "dice_cross_entropy"
     "What is minimised; border is the 2015 U-Net's."
-    epochs: int = 24
+    epochs: int = 30
     batch_size: int = 16
     optimizer: Literal["sgd", "adam", "adamw", "adagrad", "rmsprop"] = "adamw"
     learning_rate: float = 2e-3
@@ -84,7 +84,7 @@ class Recipe(TrainingRecipe):
     "Random exponent of a sequence's levels, between 1 / (1 + gamma) and 1 + gamma."
     copy: float = 0.1
     "Share of slices whose sequences are all FLAIR, as for patients where the others were not taken."
-    carve: float = 0.5
+    carve: float = 0.0
     "Share of slices that get the tumor of another slice, where that has one."
 
 

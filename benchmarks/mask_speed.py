@@ -1,12 +1,12 @@
-"""Slices a second of networks like the shipped ones for tumors, against the same in eager PyTorch, on the same cores.
+"""Slices a second of a network like the shipped one for tumors, against the same in eager PyTorch, on the same cores.
 
     python benchmarks/mask_speed.py [--rounds 5]
 
 Network: batches of 8 random float32 slices of 256 x 256, through the graph that a SavedModel holds and through PyTorch
-in inference mode, the logits of all members averaged, weights random. Volume: 80 drawn uint8 slices of 256 x 256
-through `predict_volume` of the shipped SavedModel, from bytes to mask. Every contender runs in a process of its own on
-the same two cores, rounds interleaved; a figure is the median of the rounds, a round's the median of 5 calls after 2
-that are not timed. stdout: one JSON object; stderr: the rounds.
+in inference mode, weights random. Volume: 80 drawn uint8 slices of 256 x 256 through `predict_volume` of the shipped
+SavedModel, from bytes to mask. Every contender runs in a process of its own on the same two cores, rounds interleaved;
+a figure is the median of the rounds, a round's the median of 5 calls after 2 that are not timed. stdout: one JSON
+object; stderr: the rounds.
 """
 
 # Cyclopts is not in PyTorch's environment, where this runs, too.
@@ -23,35 +23,34 @@ SHIPPED = ROOT / "saved_models" / "tumors"
 SLICES, SIDE, VOLUME = 8, 256, 80
 
 
-def network(width, members):
+def network(width):
     import tensorflow as tf
 
-    from kerascnn.folding import averaged, folded
+    from kerascnn.folding import folded
     from kerascnn.models.unet import unet_buda
 
-    networks = [unet_buda((SIDE, SIDE, 3), width=width) for _ in range(members)]
-    model = folded(averaged(networks) if members > 1 else networks[0])
+    model = folded(unet_buda((SIDE, SIDE, 3), width=width))
     graph = tf.function(lambda x: model(x, training=False))
     slices = tf.constant(random_slices())
     return SLICES, lambda: graph(slices).numpy()
 
 
-def pytorch(width, members):
+def pytorch(width):
     import torch
     from statements import UNet
 
     torch.set_num_threads(2)
-    models = [UNet(3, 1, width=width, norm=True, skip_first=False).eval() for _ in range(members)]
+    model = UNet(3, 1, width=width, norm=True, skip_first=False).eval()
     slices = torch.from_numpy(random_slices()).permute(0, 3, 1, 2).contiguous()
 
     def call():
         with torch.inference_mode():
-            return sum(model(slices) for model in models) / members
+            return model(slices)
 
     return SLICES, call
 
 
-def volume(width, members):
+def volume(width):
     import tensorflow as tf
 
     from kerascnn.datasets.phantoms import drawn_patient
@@ -74,10 +73,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--contender", choices=CONTENDERS, help="measure this one alone, in this process")
     parser.add_argument("--width", type=int, help="maps of the first level, with --contender")
-    parser.add_argument("--members", type=int, help="networks averaged, with --contender")
     options = parser.parse_args()
     if options.contender:
-        slices, call = CONTENDERS[options.contender](options.width, options.members)
+        slices, call = CONTENDERS[options.contender](options.width)
         print(1000 * slices / median_milliseconds(call))
         return
     load = two_idle_cores()
@@ -85,19 +83,17 @@ def main():
     from kerascnn.mask_training import WIDTH
     from kerascnn.run import provenance
 
-    recipe = json.loads((SHIPPED / "recipe.json").read_text())["recipe"]
-    structure = {"width": recipe["width"] or WIDTH, "members": recipe["members"]}
+    width = json.loads((SHIPPED / "recipe.json").read_text())["recipe"]["width"] or WIDTH
     rounds = {name: [] for name in CONTENDERS}
     for _ in range(options.rounds):
         for name, rates in rounds.items():
-            flags = [text for flag, value in structure.items() for text in (f"--{flag}", value)]
-            rates.append(float(measured(__file__, name, *flags, pytorch=name == "pytorch")))
+            rates.append(float(measured(__file__, name, "--width", width, pytorch=name == "pytorch")))
             print(name, round(rates[-1], 1), file=sys.stderr, flush=True)
     rates = {name: round(statistics.median(found), 1) for name, found in rounds.items()}
     ratio = round(rates["network"] / rates["pytorch"], 2)
     print(
         json.dumps(
-            {**rates, "ratio": ratio, **structure, "rounds": options.rounds, "load_before": load, **provenance()}
+            {**rates, "ratio": ratio, "width": width, "rounds": options.rounds, "load_before": load, **provenance()}
         )
     )
 

@@ -11,7 +11,7 @@ from kerascnn.files import write_aside
 
 # The networks whose width or depth can be chosen, and what this app takes for the width unless it is told.
 VARIED = {"width": ("unet", "unet_buda"), "depth": ("unet",)}
-WIDTH = 12
+WIDTH = 16
 
 
 def train_network(app, recipe, data, parts, out, resume):
