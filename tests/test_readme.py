@@ -103,6 +103,11 @@ ROWS = [
     ("logits against reference implementations with the same weights", "parity", differences),
     ("digits read on composed sheets of test digits", "read_sheets", sheets),
     ("brain tumors, five folds by patient, Dice of a patient", "tumors_folds", folds),
+    (
+        "brain tumors, five folds, ensembles of two with CarveMix, Dice of a patient",
+        "tumors_folds_ensemble",
+        folds,
+    ),
     ("slices of 256 × 256 a second, the shipped tumor network's structure, batch 8", "mask_speed", masks),
 ]
 
