@@ -1,4 +1,4 @@
-"""The filters app, a process as a user starts it."""
+"""The filters app; where what a user sees or what is loaded counts, a process as a user starts it."""
 
 import json
 import subprocess
@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import pytest
 from sklearn.datasets import load_sample_image
+
+from apps.filters import app  # noqa: F401, run by the fixture `verb`
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,21 +49,22 @@ def test_the_sheet_holds_every_filter_and_the_paddings(photo, tmp_path):
     assert drawn.std() > 30
 
 
-def test_one_kernel_is_drawn_in_the_padding_and_stride_asked_for(photo, tmp_path):
-    out = tmp_path / "sheet.png"
-    ran = filters(photo, "--kernel", "-1 -1 -1; -1 8 -1; -1 -1 -1", "--padding", "full", "--stride", 3, "--out", out)
-    assert ran.returncode == 0, ran.stderr
+def test_one_kernel_is_drawn_in_the_padding_and_stride_asked_for(photo, tmp_path, verb):
+    sheet = tmp_path / "sheet.png"
+    flags = ("--padding", "full", "--stride", 3, "--out", sheet)
+    code, out, words = verb(photo, "--kernel", "-1 -1 -1; -1 8 -1; -1 -1 -1", *flags)
+    assert code == 0, words
     shapes = {"photo": [240, 360, 3], "full, stride 1": [242, 362], "full, stride 3": [81, 121]}
-    assert json.loads(ran.stdout) == {"picture": str(out), "shapes": shapes}
-    assert out.is_file()
+    assert json.loads(out) == {"picture": str(sheet), "shapes": shapes}
+    assert sheet.is_file()
 
 
-def test_a_kernel_that_brightens_is_divided_by_its_sum_on_a_picture_of_any_size(tmp_path):
+def test_a_kernel_that_brightens_is_divided_by_its_sum_on_a_picture_of_any_size(tmp_path, verb):
     cv2.imwrite(str(tmp_path / "dot.png"), np.full((1, 2, 3), 100, np.uint8))
-    ran = filters(tmp_path / "dot.png", "--kernel", "1/2, 1/2; 1, 2", "--padding", "same", "--out", tmp_path / "o.png")
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stderr == ""
-    assert json.loads(ran.stdout)["shapes"]["same, stride 2, divided by 4"] == [1, 1, 3]
+    flags = ("--padding", "same", "--out", tmp_path / "o.png")
+    code, out, words = verb(tmp_path / "dot.png", "--kernel", "1/2, 1/2; 1, 2", *flags)
+    assert (code, words) == (0, "")
+    assert json.loads(out)["shapes"]["same, stride 2, divided by 4"] == [1, 1, 3]
 
 
 @pytest.mark.parametrize(
@@ -82,15 +85,14 @@ def test_a_kernel_that_brightens_is_divided_by_its_sum_on_a_picture_of_any_size(
         (["{dot}", "--kernel", "1 1"], 3, "error: the kernel has 1 x 2 numbers and"),
     ],
 )
-def test_bad_input_is_one_line_with_the_way_on(arguments, code, words, photo):
+def test_bad_input_is_one_line_with_the_way_on(arguments, code, words, photo, verb):
     dot = photo.with_name("dot.png")
     cv2.imwrite(str(dot), np.zeros((1, 1, 3), np.uint8))
     before = photo.read_bytes()
-    ran = filters(*(argument.format(photo=photo, dot=dot) for argument in arguments))
-    assert ran.returncode == code
-    assert ran.stdout == ""
-    assert words in ran.stderr
-    assert ran.stderr.count("\n") == 1
+    ended, out, said = verb(*(argument.format(photo=photo, dot=dot) for argument in arguments))
+    assert (ended, out) == (code, "")
+    assert words in said
+    assert said.count("\n") == 1
     assert photo.read_bytes() == before
 
 

@@ -1,4 +1,4 @@
-"""The networks app, a process as a user starts it."""
+"""The networks app; where what a user sees or what is loaded counts, a process as a user starts it."""
 
 import json
 import subprocess
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from apps.networks import app  # noqa: F401, run by the fixture `verb`
 from tests.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
@@ -45,11 +46,11 @@ def test_show_prints_a_table_and_the_totals_and_draws(tmp_path):
     assert (tmp_path / "alexnet.svg").is_file()
 
 
-def test_show_as_json_follows_every_flag():
+def test_show_as_json_follows_every_flag(verb):
     flags = ["--input", "64x96x1", "--classes", 7, "--batch-size", 5, "--precision", "mixed_bfloat16"]
-    ran = networks("show", "resnet18", *flags, "--optimizer", "sgd", "--memory", "500MB", "--json")
-    assert ran.returncode == 0, ran.stderr
-    found = json.loads(ran.stdout)
+    code, out, words = verb("show", "resnet18", *flags, "--optimizer", "sgd", "--memory", "500MB", "--json")
+    assert code == 0, words
+    found = json.loads(out)
     assert found["input"] == [64, 96, 1]
     assert found["rows"][-1]["shape"] == [7]
     assert found["largest_batch"]["memory"] == 500_000_000
@@ -58,10 +59,10 @@ def test_show_as_json_follows_every_flag():
     assert memory["total"] == sum(memory["parts"].values())
 
 
-def test_compare_has_a_row_a_network():
-    ran = networks("compare", "lenet5", "mlp", "resnet20")
-    assert ran.returncode == 0, ran.stderr
-    head, *rows = (line.split() for line in ran.stdout.splitlines())
+def test_compare_has_a_row_a_network(verb):
+    code, out, words = verb("compare", "lenet5", "mlp", "resnet20")
+    assert code == 0, words
+    head, *rows = (line.split() for line in out.splitlines())
     assert head[:3] == ["network", "input", "parameters"]
     assert [(row[0], row[6]) for row in rows] == [("lenet5", "61,706"), ("mlp", "238,510"), ("resnet20", "269,722")]
 
@@ -80,11 +81,11 @@ def test_compare_has_a_row_a_network():
         (["show"], "NAME"),
     ],
 )
-def test_bad_usage_is_one_line_with_the_way_on(arguments, words):
-    ran = networks(*arguments)
-    assert (ran.returncode, ran.stdout) == (2, "")
-    assert words in ran.stderr
-    assert ran.stderr.count("\n") == 1
+def test_bad_usage_is_one_line_with_the_way_on(arguments, words, verb):
+    code, out, said = verb(*arguments)
+    assert (code, out) == (2, "")
+    assert words in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["show", "--help"]])
