@@ -3,11 +3,12 @@
 import cv2
 import numpy as np
 
-from kerascnn.pictures import contact_sheet
+from kerascnn.pictures import contact_sheet, save_picture
 
 TRUTH, PREDICTION = (0.2, 1.0, 0.3), (1.0, 0.35, 0.1)  # red, green, blue
 HIT, FALSE, MISSED = (0.2, 0.9, 0.3), (1.0, 0.2, 0.1), (0.2, 0.5, 1.0)
 SCALE = 2  # pixels of a picture per pixel of a slice, so that an outline hides little
+MOST_LARGE = 64  # slices of one patient that are drawn at this scale; of more, each is drawn as it is
 
 
 def grey(image):
@@ -16,13 +17,13 @@ def grey(image):
     return level / max(level.max(), 0.25)
 
 
-def outlined(image, masks):
-    """A slice in grey, twice as large, with an outline for each of [(mask (H, W, 1), colour)]: float (2H, 2W, 3)."""
+def outlined(image, masks, scale=SCALE):
+    """A slice in grey, enlarged, with an outline for each of [(mask (H, W, 1), colour)]: float (sH, sW, 3)."""
     level = np.repeat(grey(image)[..., np.newaxis], 3, -1).astype(np.float32)
-    large = cv2.resize(level, None, fx=SCALE, fy=SCALE)
+    large = cv2.resize(level, None, fx=scale, fy=scale)
     for mask, colour in masks:
         shape = cv2.resize(
-            np.ascontiguousarray(mask[..., 0], np.uint8), None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_NEAREST
+            np.ascontiguousarray(mask[..., 0], np.uint8), None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST
         )
         contours, _ = cv2.findContours(shape, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(large, contours, -1, colour, 1)
@@ -56,24 +57,40 @@ def overlay_sheet(cases, path):
     contact_sheet(panels, path, 4)
 
 
-def patient_strip(patient, masks, path, columns=8):
+def patient_strip(patient, masks, path):
     """Draw every slice of a patient with the outlines of truth (green) and mask (orange) to a PNG file."""
-    panels = [
-        (f"{i}", outlined(image, [(truth, TRUTH), (mask, PREDICTION)]))
-        for i, (image, truth, mask) in enumerate(zip(patient.images, patient.masks, masks, strict=True), 1)
-    ]
-    contact_sheet(panels, path, columns)
+    labels = [str(number) for number in range(1, len(masks) + 1)]
+    draw_slices(patient.images, [(patient.masks, TRUTH), (masks, PREDICTION)], labels, path)
 
 
 def mask_sheet(images, masks, labels, path):
     """Draw slices uint8 (S, H, W, C) with the outlines of their masks (S, H, W, 1), orange, to a PNG file.
 
-    labels: a text for each slice.
+    labels: a text of digits for each slice.
     """
-    panels = [
-        (label, outlined(image, [(mask, PREDICTION)])) for label, image, mask in zip(labels, images, masks, strict=True)
-    ]
-    contact_sheet(panels, path, min(8, len(panels)))
+    draw_slices(images, [(masks, PREDICTION)], labels, path)
+
+
+def draw_slices(images, layers, labels, path, columns=8):
+    """Draw slices in rows, each under its label, with an outline for each of `layers`, [(masks (S, H, W, 1), colour)].
+
+    A volume has hundreds of slices, and a figure of Matplotlib's takes time with the square of its panels.
+    """
+    scale = SCALE if len(images) <= MOST_LARGE else 1
+    tiles = []
+    for place, (image, label) in enumerate(zip(images, labels, strict=True)):
+        drawn = outlined(image, [(masks[place], colour) for masks, colour in layers], scale)
+        height, width = drawn.shape[:2]
+        above = 20 * scale
+        # a label of four figures is 40 pixels wide at the scale of 1
+        tile = np.full((above + height + 2, max(width, 44 * scale) + 4, 3), 255, np.uint8)
+        tile[above : above + height, 2 : 2 + width] = np.round(255 * drawn.clip(0, 1))
+        font = cv2.FONT_HERSHEY_SIMPLEX, 0.45 * scale, (0, 0, 0), scale, cv2.LINE_AA
+        tiles.append(cv2.putText(tile, label, (4, above - 6 * scale), *font))
+    columns = min(columns, len(tiles))
+    tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % columns)
+    rows = [np.hstack(tiles[first : first + columns]) for first in range(0, len(tiles), columns)]
+    save_picture(path, np.vstack(rows)[..., ::-1])
 
 
 def pair_sheet(images, masks, path):
