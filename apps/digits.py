@@ -21,7 +21,7 @@ from kerascnn.cli import Out, Require, Resume, Server
 from kerascnn.errors import DataAbsent
 from kerascnn.files import read_json
 from kerascnn.models import check_name
-from kerascnn.recipe import TrainingRecipe
+from kerascnn.recipe import TrainingRecipe, refuse_finished
 
 SHIPPED = Path(__file__).resolve().parents[1] / "saved_models" / "digits"
 
@@ -69,6 +69,7 @@ def train(
 ):
     """Train a network; --out gets model.keras, history.csv, learning_curve.png and recipe.json."""
     check_name(recipe.model)
+    refuse_finished(out)
     recipe = verbs.smoke(recipe) if smoke else recipe
     cli.load_tensorflow()
     from kerascnn.datasets.augmentation import distortion

@@ -62,10 +62,15 @@ def check(recipe, data_dir):
         if recipe.side >= 32 and recipe.side % multiple == 0
         else f"give a multiple of {multiple} from 32",
         "--zoom": None if 0 <= recipe.zoom < 1 else "give a fraction below 1",
+        "--gamma": None if recipe.gamma >= 0 else "give at least 0",
         "--carve": None if 0 <= recipe.carve <= 1 else "give a share from 0 to 1",
         "--copy": None if 0 <= recipe.copy <= 1 else "give a share from 0 to 1",
         "--tumor-draws": None if recipe.tumor_draws >= 1 else "give at least 1",
-        "--modalities": None if recipe.modalities else "name at least one",
+        "--modalities": "name at least one"
+        if not recipe.modalities
+        else "it is for --data nifti, leave it out"
+        if recipe.data != "nifti" and recipe.modalities != type(recipe)().modalities
+        else None,
         "--label-smoothing": "it is for classes, not for masks; leave it out" if recipe.label_smoothing else None,
     }
     for flag, remedy in faults.items():

@@ -10,6 +10,7 @@ from kerascnn.errors import InputError, UsageError
 from kerascnn.files import read_json, write_aside, write_json, writing_to
 from kerascnn.mask_ensemble import train_ensemble
 from kerascnn.mask_training import check, load_data, train_network
+from kerascnn.recipe import refuse_finished
 
 
 def smoke(recipe):
@@ -22,6 +23,7 @@ def smoke(recipe):
 def train(app, recipe, data_dir, out, resume):
     """Train the network of a recipe, or an ensemble of recipe.members, into the folder `out`."""
     check(recipe, data_dir)
+    refuse_finished(out)
     refuse_other_members(out, recipe.members)
     cli.load_tensorflow()
     from kerascnn.datasets.patients import split

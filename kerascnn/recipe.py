@@ -71,6 +71,12 @@ def check_app(record, folder, app):
         raise InputError(f"{folder} holds a model of {found or 'no app'}, not of {app}; name another folder with --out")
 
 
+def refuse_finished(folder):
+    """Raise UsageError where `folder` holds a finished run."""
+    if (folder / "recipe.json").exists():
+        raise UsageError(f"{folder} holds a finished run; choose another folder with --out")
+
+
 def differences(recorded, given):
     """`name was (now is)` of every name whose values differ between two dicts, in one text; "" where none does."""
     names = [name for name in recorded | given if recorded.get(name) != given.get(name)]

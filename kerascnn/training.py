@@ -20,6 +20,7 @@ from kerascnn.errors import InputError, TrainingStopped, UsageError
 from kerascnn.files import one_writer, write_aside
 from kerascnn.metrics import FirstBadStep
 from kerascnn.optimizers import create_optimizer
+from kerascnn.recipe import refuse_finished
 from kerascnn.run import Run
 
 AUXILIARY_WEIGHT = 0.3  # of the loss of a head on the way; Szegedy et al., 2014, arXiv:1409.4842, section 5
@@ -148,8 +149,7 @@ def check_folder(folder, unfinished, resume):
 
     unfinished: whether `folder` holds a part of a run.
     """
-    if (folder / "recipe.json").exists():
-        raise UsageError(f"{folder} holds a finished run; choose another folder with --out")
+    refuse_finished(folder)
     if unfinished and not resume:
         raise UsageError(f"{folder} holds an unfinished run; continue it with --resume or choose another --out")
     try:
