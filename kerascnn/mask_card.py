@@ -11,7 +11,7 @@ MEMBERS = (
     "Each of the averaged networks (`members`) was trained on the validation patients of the others, too; the settings "
     "were chosen on what each network said of its own."
 )
-SCORED = "Its test patients served for `metrics` alone."
+SCORED = "None of these was chosen on its test patients, whom `metrics` scores."
 SLICES = "Axial, the front of the head at the top; `minimum` in the settings counts voxels of the slices as they come."
 
 

@@ -111,8 +111,8 @@ def institution(patient):
 def load(name="brain_mri", data_dir=None):
     """All patients whose folders are there: slices of 256×256, channels pre-contrast, FLAIR, post-contrast.
 
-    Where a sequence was not taken, its channel is a copy of FLAIR. Raises DataAbsent when there are no originals,
-    InputError when they are damaged.
+    Where a sequence was not taken, its channel is a copy of FLAIR. The originals are read once, when they are prepared.
+    Raises DataAbsent when there are none, InputError when they are damaged then, or are of other patients now.
     """
     root = folder(data_dir)
     manual = root / "downloads" / "manual"

@@ -114,7 +114,7 @@ def unet_buda(input_shape=(256, 256, 3), num_classes=1, width=32):
     return build(input_shape, num_classes, "unet_buda", width=width, batch_norm=True, skip_first=False)
 
 
-def framed(input_shape, num_classes=2, width=64):
+def framed(input_shape, width=64):
     """`unet_2015` for images (H, W, C) of which every pixel is to be labelled, H = W, 96 or more, in multiples of 16.
 
     The image is continued by its mirror image to the next size that the network takes ("overlap-tile", figure 2), and
@@ -124,6 +124,6 @@ def framed(input_shape, num_classes=2, width=64):
     margin = (188 + 16 * -(-(side - 4) // 16) - side) // 2
     image = keras.Input(input_shape, name="image")
     x = ReflectPadding2D(margin, name="mirrored")(Normalize()(image))
-    x = maps(x, num_classes, width, padding="valid", dropout=0.5, last="labels_beyond")
+    x = maps(x, 2, width, padding="valid", dropout=0.5, last="labels_beyond")
     logits = layers.Cropping2D((x.shape[1] - side) // 2, dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name="unet_2015")
