@@ -21,6 +21,10 @@ class DataAbsent(InputError):
     """The files of a data set are not there and cannot be fetched; an app may have another set to fall back on."""
 
 
+class InputRefused(InputError):
+    """A model does not take one of several inputs; it may take the others."""
+
+
 class RequirementError(Exception):
     """A figure asked for with --require was not reached (exit code 4)."""
 

@@ -77,7 +77,7 @@ def signatures(network, settings):
         shape = tf.shape(volumes)
         allowed = tf.reduce_all(shape[1:] > 0) & fits(shape[1], shape[2:4], side)
         words = "a volume needs pixels, and at most 2^26 voxels, slices times longer side squared; these have the shape"
-        check = tf.debugging.Assert(allowed, [words, shape])
+        check = tf.debugging.Assert(allowed, [words, shape], summarize=5)
         with tf.control_dependencies([check] if check is not None else []):
             # A batch of nothing is passed on as one volume: nothing has no size to answer in.
             none = tf.cast(shape[0] == 0, tf.int32)

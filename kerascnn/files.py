@@ -41,6 +41,17 @@ def runs(process):
 
 
 @contextlib.contextmanager
+def reading_from(path):
+    """Turn what the system says of a path that cannot be read into InputError; what a decoder says has no number."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise InputError(f"cannot read {error.filename or path} ({error.strerror}); check the path") from None
+
+
+@contextlib.contextmanager
 def writing_to(place):
     """Turn what the system says of a place that cannot be written to into InputError."""
     try:

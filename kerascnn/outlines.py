@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from kerascnn import cli, verbs
-from kerascnn.errors import InputError, UsageError
+from kerascnn.errors import InputError, InputRefused, UsageError
 from kerascnn.files import write_aside, writing_to
 from kerascnn.patient_report import NOTICE, tumor_size, write_report
 from kerascnn.saved_model import latest_version
@@ -15,7 +15,7 @@ def predict(paths, app, out, server, pictures, modalities):
     """Outline the tumor in each scan: a JSON object a scan on stdout, its files in a folder of its own in `pictures`.
 
     modalities: the volumes of a NIfTI patient for a server's model; a model in `out` says itself. Raises InputError,
-    after all others are outlined, naming the scans that cannot be read.
+    after all others are outlined, naming the scans that cannot be read and those that the model does not take.
     """
     from kerascnn.scans import read_scan
 
@@ -27,8 +27,13 @@ def predict(paths, app, out, server, pictures, modalities):
     answer = verbs.answerer(app, out, server, {"probability", "mask"}) if scans else None
     for (path, scan), place in zip(scans, places, strict=True):
         made_by = f"{app} at {server}" if server else f"{app}, {latest_version(out)}"
+        try:
+            answers = answer(scan.images[np.newaxis], "predict_volume")
+        except InputRefused as error:
+            faults.append(f"cannot outline {path}: {error}")
+            continue
         with writing_to(place):
-            cli.result({"file": str(path), **outline(scan, path, answer, place, made_by)})
+            cli.result({"file": str(path), **outline(scan, path, answers, place, made_by)})
     cli.note(f"note: {NOTICE}")
     if faults:
         raise InputError("; ".join(faults))
@@ -37,26 +42,33 @@ def predict(paths, app, out, server, pictures, modalities):
 def folders(named, pictures):
     """A folder in `pictures` for each (path, name), numbered where names are the same.
 
-    Raises UsageError when one is a scan itself.
+    Raises UsageError when one is a scan itself or holds one.
     """
     places = []
-    for path, name in named:
+    for _, name in named:
         numbered = (pictures / (f"{name}-{number}" if number > 1 else name) for number in itertools.count(1))
         places.append(next(place for place in numbered if place not in places))
-        if places[-1].resolve() in {other.resolve() for other, _ in named}:
-            raise UsageError(f"{places[-1]} is a scan to read ({path}); choose another folder with --pictures")
+        for scan, _ in named:
+            if scan.resolve().is_relative_to(places[-1].resolve()):
+                raise UsageError(f"{places[-1]} is or holds {scan}, a scan to read; choose another --pictures")
     return places
 
 
-def outline(scan, source, answer, place, model):
-    """What `predict` prints of the scan that lies at `source`; writes mask, overlay and report into `place`."""
+def outline(scan, source, answers, place, model):
+    """What `predict` prints of the scan that lies at `source`; writes mask, overlay and report into `place`.
+
+    answers: what the signature predict_volume says of the scan.
+    """
     from kerascnn.overlays import mask_sheet
     from kerascnn.pictures import save_picture
 
-    answers = answer(scan.images[np.newaxis], "predict_volume")
     probability, mask = answers["probability"][0], answers["mask"][0].astype(np.uint8)
     place.mkdir(parents=True, exist_ok=True)
     overlay, report = place / "overlay.png", place / "report.html"
+    if report.exists():
+        # masks of another scan of this name
+        for earlier in (place / "mask.nii.gz", place / "mask.png", *(place / "masks").glob("*_mask.png")):
+            earlier.unlink(missing_ok=True)
     if scan.nifti is not None:
         from kerascnn.datasets.nifti import write_mask
 
@@ -67,8 +79,6 @@ def outline(scan, source, answer, place, model):
         save_picture(written, mask[0] * 255)
     else:
         written = place / "masks"
-        for earlier in written.glob("*_mask.png"):
-            earlier.unlink()
         for file, each in zip(scan.files, mask, strict=True):
             save_picture(written / f"{file}_mask.png", each * 255)
     write_aside(overlay, lambda path: mask_sheet(scan.images, mask, scan.labels(), path))

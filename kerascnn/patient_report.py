@@ -62,4 +62,5 @@ def write_report(path, scan, source, probability, mask, picture, model):
             model=html.escape(model),
         ),
         encoding="utf-8",
+        errors="replace",  # what in a file's name is no UTF-8
     )

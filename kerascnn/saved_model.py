@@ -2,7 +2,7 @@
 
 import re
 
-from kerascnn.errors import InputError
+from kerascnn.errors import InputError, InputRefused
 
 
 def versions(folder):
@@ -35,7 +35,7 @@ def local_model(version):
     """answer(inputs, signature name) -> dict of arrays, by the SavedModel in a version folder.
 
     inputs: an array, or for predict_bytes a list of encoded pictures; text comes back as str, but for
-    outputs named *_bytes. Raises InputError when the model refuses the input.
+    outputs named *_bytes. Raises InputRefused when the model does not take the input.
     """
     import tensorflow as tf
 
@@ -47,7 +47,7 @@ def local_model(version):
         try:
             outputs = call(**{name: tf.constant(inputs, spec.dtype)})
         except tf.errors.InvalidArgumentError as error:
-            raise InputError(f"{version} refuses its input ({refusal(error)})") from None
+            raise InputRefused(f"{version} refuses its input ({refusal(error)})") from None
         return {key: value.numpy() if key.endswith("_bytes") else text(value.numpy()) for key, value in outputs.items()}
 
     return answer

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from kerascnn.errors import InputError
+from kerascnn.files import reading_from
 from kerascnn.limits import FORMATS, MOST_PIXELS
 from kerascnn.pictures import load_picture, over_background
 
@@ -47,12 +48,15 @@ def read_scan(path, channels, modalities):
     volume for each of `modalities`, named as datasets/nifti.py has it. A single volume stands for all channels, as
     FLAIR does in the LGG data where a sequence was not taken. Raises InputError.
     """
-    if path.is_dir():
-        if any(is_nifti(child) for child in path.iterdir()):
-            from kerascnn.datasets.nifti import read_modalities
+    with reading_from(path):
+        folder = path.is_dir()
+        volumes = folder and any(is_nifti(child) for child in path.iterdir())
+    if volumes:
+        from kerascnn.datasets.nifti import read_modalities
 
-            images, spacing, nifti = read_modalities(path, modalities)
-            return checked(Scan(path.resolve().name, images, spacing, nifti), path, channels)
+        images, spacing, nifti = read_modalities(path, modalities)
+        return checked(Scan(path.resolve().name, images, spacing, nifti), path, channels)
+    if folder:
         return checked(read_slices(path), path, channels)
     if is_nifti(path):
         from kerascnn.datasets.nifti import as_slices, check_signal, read_volume, spacing_of, to_levels
@@ -69,7 +73,7 @@ def is_nifti(path):
 
 
 def read_slices(folder):
-    """The Scan of a folder of slices. Raises InputError where there are none, or of different sizes."""
+    """The Scan of a folder of slices. Raises InputError where there are none, of different sizes or of one name."""
     files = [
         child
         for child in folder.iterdir()
@@ -79,6 +83,11 @@ def read_slices(folder):
         remedy = "name its sub-folders" if any(child.is_dir() for child in folder.iterdir()) else "give such files"
         raise InputError(f"{folder} holds no PNG, JPEG, BMP or TIFF slices and no NIfTI volumes; {remedy}")
     files.sort(key=numbers_in)
+    by_stem = {}
+    for file in files:
+        other = by_stem.setdefault(file.stem, file)
+        if other != file:
+            raise InputError(f"{folder} holds {other.name} and {file.name}; give every slice a name of its own")
     images = [read_image(file) for file in files]
     for file, image in zip(files, images, strict=True):
         if image.shape != images[0].shape:
@@ -96,15 +105,19 @@ def read_image(path):
     """The pixels of an image file as uint8 (H, W, 3), what is transparent over white or black. Raises InputError."""
     path = Path(path)
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=(*FORMATS, "TIFF")) as image:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            reading_from(path),
+            Image.open(path, formats=(*FORMATS, "TIFF")) as image,
+        ):
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError("too large")
-            if image.mode not in EIGHT_BITS or getattr(image, "n_frames", 1) > 1:
+            # Pillow calls colours of 16 bits RGB as well, and cuts them to 8; how they are stored says what they are
+            deep = image.mode not in EIGHT_BITS or ";16" in str(image.tile)
+            if deep or getattr(image, "n_frames", 1) > 1:
                 raise InputError(f"{path} is no picture of 8 bits a channel; give one, or a NIfTI volume")
             if image.format == "TIFF":
                 return over_background(image)
-    except FileNotFoundError:
-        raise InputError(f"cannot read {path} (no such file or folder); check the path") from None
     except (OSError, TypeError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise InputError(
             f"cannot decode {path}; give a PNG, JPEG, BMP or TIFF file of at most 25 million pixels, or a NIfTI volume"

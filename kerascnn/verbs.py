@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kerascnn import cli
 from kerascnn.errors import InputError, UsageError
-from kerascnn.files import read_json, writing_to
+from kerascnn.files import read_json, reading_from, writing_to
 from kerascnn.recipe import check_app
 from kerascnn.saved_model import latest_version, local_model
 
@@ -198,7 +198,5 @@ def recorded(out, app):
 
 def read_bytes(file):
     """The content of a file. Raises InputError when it cannot be read."""
-    try:
+    with reading_from(file):
         return Path(file).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {file} ({error.strerror}); check the path") from None

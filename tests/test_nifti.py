@@ -31,6 +31,14 @@ def of_type(path, code):
     path.write_bytes(gzip.compress(content))
 
 
+def of_sides(path, *sides):
+    """Let the header claim these sides."""
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    for i, side in enumerate(sides):
+        content[42 + 2 * i : 44 + 2 * i] = side.to_bytes(2, "little", signed=True)
+    path.write_bytes(gzip.compress(content))
+
+
 def place(root, name="patient_1"):
     draw = np.random.default_rng(0)
     for modality in ("t1", "flair", "t1ce"):
@@ -96,6 +104,14 @@ def test_a_mask_is_written_onto_the_grid_it_came_from(tmp_path):
         (lambda folder: write(folder / "patient_1_t1.nii.gz", np.zeros(SHAPE), np.eye(4)), "on different grids"),
         (lambda folder: write(folder / "patient_1_seg.nii.gz", np.zeros(SHAPE), np.eye(4)), "on different grids"),
         (lambda folder: damage(folder / "patient_1_t1.nii.gz"), "_t1.nii.gz is no NIfTI volume"),
+        (
+            lambda folder: of_sides(folder / "patient_1_t1.nii.gz", -5),
+            r"its shape \(-5, 5, 4\) is not of 1 to 67,108,864",
+        ),
+        (
+            lambda folder: of_sides(folder / "patient_1_t1.nii.gz", *[30_000] * 3),
+            r"\(its shape \(30000, 30000, 30000\)",
+        ),
         (lambda folder: of_type(folder / "patient_1_t1.nii.gz", 1), "_t1.nii.gz is no NIfTI volume"),
         (lambda folder: of_type(folder / "patient_1_t1.nii.gz", 32), r"is no NIfTI volume \(its voxels are complex64"),
     ],

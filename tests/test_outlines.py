@@ -12,6 +12,8 @@ def test_scans_of_one_name_get_folders_of_their_own():
     assert places == [Path("out") / name for name in ("a", "a-2", "a-2-2", "b", "a-3")]
 
 
-def test_a_scan_is_never_its_own_place():
-    with pytest.raises(UsageError, match="scans/a is a scan to read .*; choose another folder with --pictures"):
-        folders([(Path("scans/a"), "a")], Path("scans"))
+@pytest.mark.parametrize("other", ["scans/a", "scans/a/mask.png", "scans/a/masks/a_1_mask.png"])
+def test_no_scan_lies_where_anything_is_written(other):
+    words = f"scans/a is or holds {other}, a scan to read; choose another --pictures"
+    with pytest.raises(UsageError, match=f"^{words}$"):
+        folders([(Path("scans/a.png"), "a"), (Path(other), "b")], Path("scans"))

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -65,14 +66,23 @@ def test_what_cannot_be_read_is_named(tmp_path):
     Image.fromarray(np.full((8, 10), 3000, np.uint16)).save(tmp_path / "deep.png")
     pages = [Image.fromarray(np.zeros((8, 10), np.uint8)) for _ in range(2)]
     pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    colours = np.full((8, 10, 3), 3000, np.uint16)
+    for suffix in (".png", ".tif"):
+        cv2.imwrite(str(tmp_path / f"colours{suffix}"), colours)
+    twice = slices(tmp_path / "twice", [1, 2])
+    (twice / "s_1.png").write_bytes((tmp_path / "deep.png").read_bytes())
     mixed = slices(tmp_path / "mixed", [1, 2])
     Image.fromarray(np.zeros((9, 10, 3), np.uint8)).save(mixed / "s_2.tif")
     for path, words in (
-        (tmp_path / "absent.png", r"cannot read .*absent.png \(no such file or folder\); check the path"),
+        (tmp_path / "absent.png", r"cannot read .*absent.png \(No such file or directory\); check the path"),
         (tmp_path / "text.png", r"cannot decode .*text.png; give a PNG, JPEG, BMP or TIFF file"),
         (tmp_path / "empty", r"empty holds no PNG, JPEG, BMP or TIFF slices and no NIfTI volumes; give such files"),
         (tmp_path / "parent", r"parent holds no PNG, .* and no NIfTI volumes; name its sub-folders"),
         (tmp_path / "deep.png", r"deep.png is no picture of 8 bits a channel; give one, or a NIfTI volume"),
+        (tmp_path / "colours.png", r"colours.png is no picture of 8 bits a channel"),
+        (tmp_path / "colours.tif", r"colours.tif is no picture of 8 bits a channel"),
+        (tmp_path / ("x" * 300), r"cannot read .*x \(File name too long\); check the path"),
+        (twice, r"twice holds s_1\.(tif|png) and s_1\.(tif|png); give every slice a name of its own"),
         (tmp_path / "pages.tif", r"pages.tif is no picture of 8 bits a channel"),
         (mixed, r"s_2.tif is 10 x 9, s_1.tif 10 x 8; give slices of one size"),
     ):

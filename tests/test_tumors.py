@@ -3,7 +3,9 @@
 import contextlib
 import io
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ from PIL import Image
 from apps.tumors import app  # noqa: F401, run by the fixtures `printed` and `verb`
 from kerascnn.datasets.phantoms import drawn_patient
 from kerascnn.mask_card import segmenter_card
+from kerascnn.run import load_trained
 from kerascnn.scans import read_image
 from tests.test_nifti import place
 
@@ -85,6 +88,27 @@ def test_several_networks_are_trained_one_after_the_other_and_averaged(folder, t
     assert "validation patients of the others" in card["choices"]
 
 
+@pytest.mark.slow
+def test_an_ensemble_killed_within_a_member_resumes_to_the_same_weights(tmp_path):
+    flags = ("--data", "phantoms", "--side", 32, "--width", 2, "--epochs", 8, "--batch-size", 8, "--deterministic")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    command = [sys.executable, "-m", "apps.tumors", "train", *map(str, flags), "--members", "2", "--out"]
+    with subprocess.Popen([*command, killed], cwd=ROOT, stderr=subprocess.PIPE, text=True) as training:
+        for line in training.stderr:
+            if line.startswith("epoch 3/8") and (killed / "member0" / "recipe.json").exists():
+                training.kill()
+    assert training.returncode == -signal.SIGKILL
+    assert (killed / "member1" / "checkpoint.npz").exists()
+    for folder, *resume in ([killed, "--resume"], [whole]):
+        ran = tumors("train", *flags, "--members", 2, "--out", folder, *resume)
+        assert ran.returncode == 0, ran.stderr
+    images = np.random.default_rng(0).random((2, 32, 32, 3), dtype=np.float32)
+    models, records = zip(*(load_trained(folder, "tumors") for folder in (whole, killed)), strict=True)
+    one, other = (model(images, training=False) for model in models)
+    np.testing.assert_array_equal(one, other)
+    assert records[0]["settings_tried"] == records[1]["settings_tried"]
+
+
 def test_predict_outlines_a_folder_of_slices_and_a_picture(folder, tmp_path):
     patient = tmp_path / "patient"
     patient.mkdir()
@@ -97,7 +121,7 @@ def test_predict_outlines_a_folder_of_slices_and_a_picture(folder, tmp_path):
     # no line of TensorFlow among them
     assert len(ran.stderr.splitlines()) == 2
     assert "not a medical device" in ran.stderr
-    assert ran.stderr.splitlines()[-1].startswith(f"error: cannot read {tmp_path / 'absent.png'} (no such file")
+    assert ran.stderr.splitlines()[-1].startswith(f"error: cannot read {tmp_path / 'absent.png'} (No such file")
     whole, single = map(json.loads, ran.stdout.splitlines())
     assert (whole["slices"], single["slices"], whole["millilitres"]) == (8, 1, None)
     masks = sorted(Path(whole["mask"]).iterdir())
@@ -122,6 +146,44 @@ def test_predict_answers_a_volume_in_its_own_grid(folder, tmp_path, verb):
     assert mask.shape == image.shape
     np.testing.assert_array_equal(mask.affine, image.affine)
     assert answer["millilitres"] == pytest.approx(answer["tumor_voxels"] * 0.012)
+    assert "<th>mm²</th>" in Path(answer["report"]).read_text()
+    # a picture of the same name takes the volume's place
+    picture = tmp_path / "patient_1.png"
+    Image.fromarray(drawn_patient(30).images[4]).save(picture)
+    code, out, words = verb("predict", picture, "--out", folder, "--pictures", tmp_path / "out")
+    assert code == 0, words
+    assert not Path(answer["mask"]).exists()
+    assert "<th>mm²</th>" not in Path(answer["report"]).read_text()
+
+
+def test_a_scan_that_the_model_does_not_take_stops_no_other(folder, tmp_path, verb):
+    # 9,000² is more than the voxels of a volume; what follows is a name in Latin-1
+    long, other = tmp_path / "long.png", Path(os.fsdecode(bytes(tmp_path) + b"/M\xfcller.png"))
+    for path, picture in ((long, np.zeros((1, 9000, 3), np.uint8)), (other, drawn_patient(30).images[4])):
+        Image.fromarray(picture).save(path)
+    code, out, words = verb("predict", long, other, "--out", folder, "--pictures", tmp_path / "out")
+    assert code == 3
+    assert json.loads(out)["file"] == str(other)
+    assert words.splitlines()[-1].startswith(f"error: cannot outline {long}: {folder / '1'} refuses its input (")
+
+
+def test_an_evaluation_names_what_its_data_lack(folder, tmp_path, verb):
+    model = tmp_path / "model"
+    shutil.copytree(folder, model)
+    record = json.loads((model / "recipe.json").read_text())
+    changed = {"name": "nifti"}, {"sha256": "0"}, {}
+    tests = record["split"]["test"], record["split"]["test"], ["phantom_99"]
+    said = []
+    for data, test in zip(changed, tests, strict=True):
+        other = {**record, "data": record["data"] | data, "split": {**record["split"], "test": test}}
+        (model / "recipe.json").write_text(json.dumps(other))
+        code, _, words = verb("evaluate", "--out", model)
+        said.append((code, words.splitlines()[-1]))
+    assert said == [
+        (2, "error: the model's data have no folder; name the one of its NIfTI volumes with --data-dir"),
+        (0, "note: the data are not those that the model was trained on"),
+        (3, "error: no data of the test patients phantom_99; name their folder with --data-dir"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -143,6 +205,9 @@ def test_predict_answers_a_volume_in_its_own_grid(folder, tmp_path, verb):
         (["train", "--width", "0"], 2, "--width is 0; give at least 1"),
         (["train", "--members", "8"], 2, "--members is 8; give 1 to 7"),
         (["train", "--carve", "1.5"], 2, "--carve is 1.5; give a share from 0 to 1"),
+        (["train", "--gamma", "-1"], 2, "--gamma is -1.0; give at least 0"),
+        (["train", "--modalities", "flair"], 2, "--modalities is ('flair',); it is for --data nifti, leave it out"),
+        (["train", "--out", "saved_models/tumors"], 2, "saved_models/tumors holds a finished run; choose another"),
         (["train", "--zoom", "1"], 2, "--zoom is 1.0; give a fraction below 1"),
         (["evaluate", "--out", "saved_models/digits"], 3, "saved_models/digits holds a model of digits, not of tumors"),
         (["export", "--out", "saved_models/digits"], 3, "saved_models/digits holds a model of digits, not of tumors"),
@@ -165,9 +230,9 @@ def test_bad_usage_is_one_line(tmp_path, verb, arguments, code, words):
 
 
 def test_requirements_that_are_not_met_end_with_4(folder, verb):
-    code, out, words = verb("evaluate", "--out", folder, "--require", "patient_dice=1.01")
+    code, out, words = verb("evaluate", "--out", folder, "--empty", "zero", "--require", "patient_dice=1.01")
     assert code == 4
-    assert json.loads(out)["patients"] == 3
+    assert (json.loads(out)["patients"], json.loads(out)["empty_masks"]) == (3, "zero")
     assert words.splitlines()[-1].endswith("required 1.01")
 
 
@@ -181,7 +246,7 @@ def test_a_place_that_cannot_be_written_to_is_named(folder, tmp_path, verb):
 def test_the_outlined_scan_is_never_overwritten(folder, tmp_path, verb):
     code, _, words = verb("predict", place(tmp_path), "--out", folder, "--pictures", tmp_path)
     assert code == 2
-    assert words.splitlines()[-1].endswith("choose another folder with --pictures")
+    assert words.splitlines()[-1].endswith("a scan to read; choose another --pictures")
 
 
 @pytest.mark.slow

@@ -6,6 +6,8 @@
 Volumes are read through nibabel, turned to its closest canonical axes, and cut into axial slices.
 """
 
+import logging
+import math
 import zlib
 from pathlib import Path
 
@@ -14,8 +16,11 @@ import numpy as np
 
 from kerascnn.datasets.patients import Patient, PatientDataset
 from kerascnn.errors import DataAbsent, InputError
+from kerascnn.limits import MOST_VOXELS
 
 LABEL = "seg"
+# It tells of headers that it mends on stderr, where an app says in one line what a user can mend.
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 NIBABEL_ERRORS = (
     nibabel.filebasedimages.ImageFileError,
     nibabel.orientations.OrientationError,
@@ -33,12 +38,15 @@ def read_volume(path):
         image = nibabel.load(path)
         if image.get_data_dtype().kind not in "iuf":
             raise ValueError(f"its voxels are {image.get_data_dtype()}")
+        # before anything is unpacked: a few bytes may claim to be many gigabytes
+        if min(image.shape, default=0) < 1 or math.prod(image.shape) > MOST_VOXELS:
+            raise ValueError(f"its shape {image.shape} is not of 1 to {MOST_VOXELS:,} voxels")
         if image.ndim > 3:
             image = nibabel.funcs.squeeze_image(image)
         data = np.asarray(nibabel.as_closest_canonical(image).dataobj, np.float32)
     except FileNotFoundError:
         raise InputError(f"{path} is missing; add it or name another folder") from None
-    except (OSError, ValueError, TypeError, EOFError, zlib.error, *NIBABEL_ERRORS) as error:
+    except (OSError, ValueError, TypeError, EOFError, OverflowError, zlib.error, *NIBABEL_ERRORS) as error:
         raise InputError(f"{path} is no NIfTI volume ({str(error).splitlines()[0]}); restore the original") from None
     if data.ndim != 3 or not data.size:
         raise InputError(f"{path} has the shape {data.shape}; give a volume of three axes")
@@ -133,7 +141,7 @@ def read_patient(folder, modalities):
 
 
 def load(folder, modalities):
-    """All patients in `folder` whose sub-folders hold volumes; three modalities take the place of the LGG channels.
+    """All patients in `folder`, a sub-folder of volumes each; the modalities become the channels, in their order.
 
     Raises DataAbsent when the folder is not there, InputError when it holds no patient, or one that is incomplete.
     """

@@ -9,7 +9,7 @@ import urllib.request
 
 import numpy as np
 
-from kerascnn.errors import InputError
+from kerascnn.errors import InputError, InputRefused
 
 REQUEST_CHARACTERS = 16 * 2**20
 
@@ -22,7 +22,7 @@ def predict(server, model, inputs, signature="predict_bytes", timeout=60):
     Numbers come back as arrays (B, ...), decimal ones float32; text as nested lists of str. A signature with one output
     answers under the signature's own name. Many inputs go in requests of about 16 MiB, each within `timeout` seconds.
 
-    Raises InputError when the server cannot be reached, refuses, or answers something else.
+    Raises InputRefused when the server does not take the input, InputError when it cannot be reached or is no such one.
     """
     address = f"{checked(server)}/v1/models/{urllib.parse.quote(model, safe='')}:predict"
     answers = {}
@@ -73,7 +73,8 @@ def outputs_of(address, body, timeout):
         with urllib.request.urlopen(request, timeout=timeout) as response:
             return json.load(response)["outputs"]
     except urllib.error.HTTPError as error:
-        raise InputError(refusal(address, error)) from None
+        refused = InputRefused if error.code in (400, 413) else InputError
+        raise refused(refusal(address, error)) from None
     except (TimeoutError, urllib.error.URLError, ConnectionError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, BrokenPipeError | ConnectionResetError):
