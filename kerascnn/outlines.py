@@ -1,11 +1,9 @@
 """Outlining what a segmentation model finds in a user's scans: masks, overlays and a report for each."""
 
-import itertools
-
 import numpy as np
 
 from kerascnn import cli, verbs
-from kerascnn.errors import InputError, InputRefused, UsageError
+from kerascnn.errors import InputError, InputRefused
 from kerascnn.files import write_aside, writing_to
 from kerascnn.patient_report import NOTICE, tumor_size, write_report
 from kerascnn.saved_model import latest_version
@@ -23,7 +21,7 @@ def predict(paths, app, out, server, pictures, modalities):
     if record := verbs.recorded(out, app):
         channels, modalities = len(record["data"]["channels"]), record["recipe"]["modalities"]
     scans, faults = verbs.usable(paths, lambda path: read_scan(path, channels, modalities))
-    places = folders([(path, scan.name) for path, scan in scans], pictures)
+    places = verbs.places_of([(path, scan.name) for path, scan in scans], pictures)
     answer = verbs.answerer(app, out, server, {"probability", "mask"}) if scans else None
     for (path, scan), place in zip(scans, places, strict=True):
         made_by = f"{app} at {server}" if server else f"{app}, {latest_version(out)}"
@@ -37,21 +35,6 @@ def predict(paths, app, out, server, pictures, modalities):
     cli.note(f"note: {NOTICE}")
     if faults:
         raise InputError("; ".join(faults))
-
-
-def folders(named, pictures):
-    """A folder in `pictures` for each (path, name), numbered where names are the same.
-
-    Raises UsageError when one is a scan itself or holds one.
-    """
-    places = []
-    for _, name in named:
-        numbered = (pictures / (f"{name}-{number}" if number > 1 else name) for number in itertools.count(1))
-        places.append(next(place for place in numbered if place not in places))
-        for scan, _ in named:
-            if scan.resolve().is_relative_to(places[-1].resolve()):
-                raise UsageError(f"{places[-1]} is or holds {scan}, a scan to read; choose another --pictures")
-    return places
 
 
 def outline(scan, source, answers, place, model):

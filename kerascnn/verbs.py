@@ -4,6 +4,7 @@ TensorFlow and Keras are imported inside the verbs, after everything that can be
 """
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 from kerascnn import cli
@@ -105,7 +106,7 @@ def read(files, app, out, server, pictures):
     from kerascnn.sheets import annotate, read_page
 
     pages, faults = usable(files, load_picture)
-    places = picture_places([file for file, _ in pages], pictures)
+    places = places_of([(file, file.stem) for file, _ in pages], pictures, ".png")
     classify = classifier(app, out, server) if pages else None
     for (file, page), picture in zip(pages, places, strict=True):
         lines = read_page(page, lambda crops: classify(crops, "serving_default")["probabilities"])
@@ -128,21 +129,20 @@ def usable(files, load):
     return loaded, faults
 
 
-def picture_places(files, folder):
-    """A PNG in `folder` for each file, named after it, numbered where names are the same.
+def places_of(named, folder, suffix=""):
+    """Where in `folder` to write what is made of each (path, name): the name, numbered where it is another's, and suffix.
 
-    Raises UsageError when one would take the place of a file that is read.
+    Raises UsageError when a place is, or is a folder above, a path that is read.
     """
     places = []
-    for file in files:
-        same = sum(place.stem.rpartition("-")[0] == file.stem or place.stem == file.stem for place in places)
-        places.append(folder / (f"{file.stem}-{same + 1}.png" if same else f"{file.stem}.png"))
-    read = {file.resolve() for file in files}
-    for place in places:
-        if place.resolve() in read:
-            raise UsageError(
-                f"{place} is a file to read and would be overwritten; choose another folder with --pictures"
-            )
+    for _, name in named:
+        numbered = (f"{name}-{number}" if number > 1 else name for number in itertools.count(1))
+        places.append(next(place for each in numbered if (place := folder / f"{each}{suffix}") not in places))
+        for path, _ in named:
+            if path.resolve().is_relative_to(places[-1].resolve()):
+                raise UsageError(
+                    f"{path} is read and would be written over, at {places[-1]}; choose another folder with --pictures"
+                )
     return places
 
 

@@ -207,7 +207,7 @@ def test_pages_of_one_name_get_pictures_of_their_own_and_no_page_is_overwritten(
     before = pages[0].read_bytes()
     code, _, words = verb("read", pages[0], "--out", folder, "--pictures", pages[0].parent)
     assert code == 2
-    assert f"error: {pages[0]} is a file to read and would be overwritten; choose another" in words
+    assert f"error: {pages[0]} is read and would be written over, at {pages[0]}; choose another" in words
     assert pages[0].read_bytes() == before
 
 

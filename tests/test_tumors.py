@@ -246,7 +246,7 @@ def test_a_place_that_cannot_be_written_to_is_named(folder, tmp_path, verb):
 def test_the_outlined_scan_is_never_overwritten(folder, tmp_path, verb):
     code, _, words = verb("predict", place(tmp_path), "--out", folder, "--pictures", tmp_path)
     assert code == 2
-    assert words.splitlines()[-1].endswith("a scan to read; choose another --pictures")
+    assert words.splitlines()[-1].endswith("choose another folder with --pictures")
 
 
 @pytest.mark.slow
