@@ -130,7 +130,7 @@ def usable(files, load):
 
 
 def places_of(named, folder, suffix=""):
-    """Where in `folder` to write what is made of each (path, name): the name, numbered where it is another's, and suffix.
+    """Where in `folder` to write what is made of each (path, name): its name, numbered where two are alike, and suffix.
 
     Raises UsageError when a place is, or is a folder above, a path that is read.
     """
