@@ -40,7 +40,9 @@ def draw(
         Literal["full", "same", "valid"] | None, Parameter(help="Show this padding only; default: all three.")
     ] = None,
     stride: Annotated[int, Parameter(help="The stride beside stride 1, 1 to 32.")] = 2,
-    out: Annotated[Path | None, Parameter(help="The PNG file; default: runs/filters/<photo's name>.png.")] = None,
+    out: Annotated[
+        Path | None, Parameter(help="The PNG file; default: runs/filters/<photo>.png, or <photo>_kernel.png.")
+    ] = None,
 ):
     """Draw a contact sheet of all filters, or of one kernel, and print its place and the shape of each panel."""
     table = None if kernel is None else parse_kernel(kernel)
@@ -48,7 +50,7 @@ def draw(
         raise UsageError(f"--stride is {stride}; give a number from 1 to {LARGEST_STRIDE}")
     if out and out.suffix.lower() != ".png":
         raise UsageError(f"--out {out} is no PNG file; give it a name that ends in .png")
-    out = out or Path("runs/filters") / f"{photo.stem}.png"
+    out = out or Path("runs/filters") / f"{photo.stem}{'_kernel' if kernel else ''}.png"
     if out.resolve() == photo.resolve():
         raise UsageError(f"{out} is the photo and would be overwritten; choose another --out")
 

@@ -25,7 +25,13 @@ Require = Annotated[tuple[str, ...], Parameter(help="NAME=MIN: exit code 4 unles
 
 def create_app(name, text):
     """The Cyclopts App of `python -m apps.<name>`; `text` is its help."""
-    return App(name=f"python -m apps.{name}", help=text, version=__version__, result_action="return_value")
+    return App(
+        name=f"python -m apps.{name}",
+        help=text,
+        version=__version__,
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,  # else it ends the process without a word
+    )
 
 
 def run(app, arguments=None):

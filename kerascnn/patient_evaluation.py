@@ -119,7 +119,7 @@ def evaluate_patients(segmenter, settings, patients, empty="one"):
         "settings": dataclasses.asdict(settings),
         "by_patient": by_patient,
         "by_slice": by_slice,
-        "worst": [row["patient"] for row in ranked(rows)[-3:]],
+        "worst": [row["patient"] for row in ranked(rows)[:-4:-1]],
         "table": [{name: none_for_nan(value) for name, value in row.items()} for row in rows],
     }
     return metrics, masks

@@ -28,6 +28,7 @@ def learning_curve(history, path):
         for key, text in ((name, "training"), (f"val_{name}", "validation")):
             axes.plot(epochs, [row[key] for row in history], marker="." if len(history) < 30 else None, label=text)
         axes.set(xlabel="epoch", ylabel=name)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()
     sheet.savefig(path, format="png")

@@ -21,15 +21,21 @@ def smoke(recipe):
 
 
 def train(app, recipe, data, augment, out, resume):
-    """Train recipe.model on `data`, a Dataset, into the folder `out`."""
+    """Train recipe.model on `data`, a Dataset, into the folder `out`.
+
+    Raises UsageError, before `out` is made, where the network does not take the images.
+    """
     import keras
 
     from kerascnn.losses import SparseCrossEntropy
     from kerascnn.models import builder
+    from kerascnn.summary import outline
     from kerascnn.training import fit
 
+    shape = data.train.images.shape[1:]
+    outline(recipe.model, shape, len(data.class_names))  # raises where the network does not take such images
     fit(
-        lambda: builder(recipe.model)(data.train.images.shape[1:], len(data.class_names)),
+        lambda: builder(recipe.model)(shape, len(data.class_names)),
         data.train,
         data.validation,
         recipe,

@@ -30,6 +30,14 @@ def test_what_a_user_can_mend_is_one_line_and_its_exit_code(error, code, capsys)
     assert ended(verb, ["verb"], capsys) == (code, "", "error: paper is blank; turn it over\n")
 
 
+def test_an_interruption_says_how_to_go_on(capsys):
+    def verb():
+        raise KeyboardInterrupt
+
+    words = "error: interrupted; a training continues with --resume\n"
+    assert ended(verb, ["verb"], capsys) == (130, "", words)
+
+
 def test_a_bug_keeps_its_traceback(capsys):
     def verb():
         return {}["missing"]

@@ -133,6 +133,13 @@ def test_bad_input_is_one_line_with_the_way_on(arguments, code, words, verb):
     assert said.count("\n") == 1
 
 
+def test_a_network_for_larger_pictures_is_refused_before_the_folder_is_made(tmp_path, verb):
+    code, _, words = verb("train", "--smoke", "--model", "alexnet", "--out", tmp_path / "model")
+    assert code == 2
+    assert words.splitlines()[-1].startswith("error: input shape (28, 28, 1) does not fit alexnet; use ")
+    assert not (tmp_path / "model").exists()
+
+
 def test_help_loads_no_tensorflow():
     ran = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "apps.digits", "train", "--help"],
