@@ -141,11 +141,13 @@ def places_of(named, folder, suffix=""):
     Raises UsageError when a place is, or is a folder above, a path that is read.
     """
     places = []
+    read = [(path, path.resolve()) for path, _ in named]
     for _, name in named:
         numbered = (f"{name}-{number}" if number > 1 else name for number in itertools.count(1))
         places.append(next(place for each in numbered if (place := folder / f"{each}{suffix}") not in places))
-        for path, _ in named:
-            if path.resolve().is_relative_to(places[-1].resolve()):
+        place = places[-1].resolve()
+        for path, resolved in read:
+            if resolved.is_relative_to(place):
                 raise UsageError(
                     f"{path} is read and would be written over, at {places[-1]}; choose another folder with --pictures"
                 )
