@@ -39,7 +39,7 @@ def run(app, arguments=None):
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        fail(" ".join(str(error).split()), UsageError.exit_code)
+        fail(f"{' '.join(str(error).split()).removesuffix('.')}; --help lists what is taken", UsageError.exit_code)
     except (UsageError, InputError, RequirementError, TrainingStopped) as error:
         fail(error, error.exit_code)
     except BrokenPipeError:

@@ -32,7 +32,8 @@ def predict(paths, app, out, server, pictures, modalities):
             continue
         with writing_to(place):
             cli.result({"file": str(path), **outline(scan, path, answers, place, made_by)})
-    cli.note(f"note: {NOTICE}")
+    if len(faults) < len(paths):
+        cli.note(f"note: {NOTICE}")
     if faults:
         raise InputError("; ".join(faults))
 

@@ -57,6 +57,7 @@ def test_an_unknown_verb_lists_the_verbs(capsys):
     assert code == 2
     assert err.startswith("error: unknown command")
     assert "verb" in err
+    assert err.endswith("; --help lists what is taken\n")
     assert err.count("\n") == 1
 
 

@@ -223,7 +223,7 @@ def test_an_evaluation_names_what_its_data_lack(folder, tmp_path, verb):
 def test_bad_usage_is_one_line(tmp_path, verb, arguments, code, words):
     named = [text.replace("{tmp}", str(tmp_path)) for text in arguments]
     ended, out, words_said = verb(*named, *([] if "--out" in named else ["--out", tmp_path / "new"]))
-    (line,) = [line for line in words_said.splitlines() if not line.startswith("note: ")]
+    (line,) = words_said.splitlines()
     assert line.startswith("error: " + words.replace("{tmp}", str(tmp_path)))
     assert (ended, out) == (code, "")
     assert not (tmp_path / "new").exists()

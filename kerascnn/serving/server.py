@@ -106,7 +106,8 @@ def listening(host, port):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listener
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+        # the socket module says the address once more, behind the reason
+        reason = str(getattr(error, "strerror", None) or error).partition(" (while")[0]
         raise InputError(f"cannot listen on {host}:{port} ({reason}); choose another --host or --port") from None
 
 
