@@ -18,7 +18,7 @@ from cyclopts import Parameter
 
 from kerascnn import cli, verbs
 from kerascnn.cli import Out, Require, Resume, Server
-from kerascnn.errors import DataAbsent
+from kerascnn.errors import DataAbsent, UsageError
 from kerascnn.files import read_json
 from kerascnn.models import check_name
 from kerascnn.recipe import TrainingRecipe, refuse_finished
@@ -53,6 +53,11 @@ class Recipe(TrainingRecipe):
     "Random slant, as a fraction."
     elastic: float = 20.0
     "Elastic distortion: Simard's alpha in pixels."
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 <= self.zoom < 1:
+            raise UsageError(f"--zoom is {self.zoom:g}; give a fraction below 1")
 
 
 DEMO = Recipe(epochs=12, shift=1.0, rotation=5.0, elastic=0.0, ema=0.98)

@@ -39,12 +39,12 @@ def learning_rate(recipe, steps_per_epoch):
     total = max(1, round(recipe.epochs * steps_per_epoch))
     if recipe.schedule == "cosine":
         after = keras.optimizers.schedules.CosineDecay(peak, total)
-    elif recipe.schedule == "step":
-        epochs = range(recipe.decay_every, recipe.epochs, recipe.decay_every)
-        rates = [peak * recipe.decay_factor**i for i in range(len(epochs) + 1)]
-        after = keras.optimizers.schedules.PiecewiseConstantDecay([round(e * steps_per_epoch) for e in epochs], rates)
     else:
-        after = keras.optimizers.schedules.PiecewiseConstantDecay([total], [peak, peak])
+        step = recipe.decay_every if recipe.schedule == "step" else recipe.epochs
+        # Keras wants one boundary at least; one at the end of the run changes nothing
+        ends = [round(epoch * steps_per_epoch) for epoch in range(step, recipe.epochs, step)] or [total]
+        rates = [peak * recipe.decay_factor**i for i in range(len(ends) + 1)]
+        after = keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
     return WarmUp(after, round(recipe.warmup_epochs * steps_per_epoch)) if recipe.warmup_epochs else after
 
 

@@ -6,7 +6,7 @@ overrides defaults. The fields become flags, `recipe.json` and what `--resume` c
 
 import dataclasses
 import json
-import math
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,8 +60,10 @@ class TrainingRecipe:
             value = getattr(self, name)
             if not low <= value <= high:
                 flag = "--" + name.replace("_", "-")
-                words = f"from {low:g} to {high:g}" if high < math.inf else f"of at least {low:g}"
+                words = f"from {low:g} to {high:g}" if high < LARGEST else f"of at least {low:g}"
                 raise UsageError(f"{flag} is {value:g}; give a number {words}")
+        if self.schedule == "plateau" and self.decay_factor == 1:
+            raise UsageError("--decay-factor is 1; give a smaller number, or choose --schedule constant")
 
 
 def check_app(record, folder, app):
@@ -94,10 +96,11 @@ def refuse_other_recipe(record, folder, recipe):
         raise UsageError(f"{folder} was trained with {was}; give the same flags or choose another --out")
 
 
-# the smallest and the largest value of each number; nan is outside
+# the smallest and the largest value of each number; nan is outside, and infinity
+LARGEST = sys.float_info.max
 LIMITS = (
-    *((name, 1, math.inf) for name in ("epochs", "batch_size", "decay_every", "accumulate")),
+    *((name, 1, LARGEST) for name in ("epochs", "batch_size", "decay_every", "accumulate")),
     *((name, 0.0, 1.0) for name in ("momentum", "label_smoothing", "decay_factor", "ema")),
-    *((name, 0.0, math.inf) for name in ("learning_rate", "warmup_epochs", "weight_decay", "clip_norm")),
+    *((name, 0.0, LARGEST) for name in ("learning_rate", "warmup_epochs", "weight_decay", "clip_norm")),
     *((name, 0, 2**32 - 1) for name in ("early_stopping", "seed")),
 )

@@ -118,6 +118,7 @@ def test_training_into_a_finished_folder_is_refused(folder, verb):
         (["train", "--optimizer", "sdg"], 2, 'Choose from: "sgd", "adam"'),
         (["train", "--epochs", "many"], 2, "--epochs"),
         (["train", "--batch-size", "0"], 2, "error: --batch-size is 0; give a number of at least 1"),
+        (["train", "--zoom", "1.5"], 2, "error: --zoom is 1.5; give a fraction below 1"),
         (["trian"], 2, 'unknown command "trian"'),
         (["evaluate", "--out", "/nowhere"], 3, "error: no trained model at /nowhere/model.keras; run `train` first"),
         (["export", "--out", "/nowhere"], 3, "error: no trained model at /nowhere/model.keras; run `train` first"),

@@ -31,6 +31,12 @@ def test_step_decay_multiplies_every_few_epochs():
     np.testing.assert_allclose(rates(recipe, [0, 39, 41, 79, 81]), [0.8, 0.8, 0.08, 0.08, 0.008], rtol=1e-5)
 
 
+@pytest.mark.parametrize("recipe", [replace(RECIPE, schedule="step"), replace(RECIPE, schedule="constant")])
+def test_without_a_decay_the_rate_stays_as_it_is(recipe):
+    assert (recipe.epochs, recipe.decay_every) == (10, 10)
+    np.testing.assert_allclose(rates(recipe, [0, 50, 99]), 0.8, rtol=1e-6)
+
+
 def test_plateau_starts_from_a_plain_number():
     assert learning_rate(replace(RECIPE, schedule="plateau"), 10) == 0.8
 

@@ -13,6 +13,7 @@ from kerascnn.recipe import LIMITS, TrainingRecipe
         ("accumulate", -5, "--accumulate is -5; give a number of at least 1"),
         ("learning_rate", -1.0, "--learning-rate is -1; give a number of at least 0"),
         ("learning_rate", float("nan"), "--learning-rate is nan; give a number of at least 0"),
+        ("warmup_epochs", float("inf"), "--warmup-epochs is inf; give a number of at least 0"),
         ("ema", 1.5, "--ema is 1.5; give a number from 0 to 1"),
         ("seed", -1, "--seed is -1; give a number from 0 to 4.29497e+09"),
     ],
@@ -21,6 +22,11 @@ def test_a_number_that_no_training_can_use_is_refused(field, value, words):
     with pytest.raises(UsageError) as caught:
         replace(TrainingRecipe(), **{field: value})
     assert str(caught.value) == words
+
+
+def test_a_plateau_that_decays_by_nothing_is_refused():
+    with pytest.raises(UsageError, match="^--decay-factor is 1; give a smaller number, or choose --schedule constant$"):
+        replace(TrainingRecipe(), schedule="plateau", decay_factor=1.0)
 
 
 def test_every_number_of_the_recipe_has_its_limits():
