@@ -1,9 +1,10 @@
-"""What a trained classifier is worth on examples it has never seen, through the very preparation it is served with."""
+"""What a trained classifier is worth on examples it has never seen, as it is served: in preparation and precision."""
 
 import numpy as np
 
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.files import write_aside, write_json
+from kerascnn.folding import folded, in_float32
 from kerascnn.metrics import classification_metrics
 from kerascnn.pictures import confusion_picture, mistakes_sheet
 
@@ -15,8 +16,9 @@ def evaluate_classifier(model, prepare, examples, class_names, folder, facts):
     JSON types. Leaves `metrics.json` (rewritten only when a figure changed), `confusion.png` and `mistakes.png` in
     `folder`.
     """
+    network = folded(in_float32(model))  # what is exported
     batches = evaluation_batches(examples, prepare=prepare)
-    logits = np.concatenate([model(images, training=False).numpy() for images, _ in batches])
+    logits = np.concatenate([network(images, training=False).numpy() for images, _ in batches])
     probabilities = softmax(logits)
     metrics = {**classification_metrics(probabilities, examples.labels, class_names), **facts}
     predicted = probabilities.argmax(-1)

@@ -41,5 +41,21 @@ def test_evaluation_goes_through_the_preparation(tmp_path):
     assert metrics["accuracy"] == 0.2
 
 
+def test_a_half_precision_network_is_scored_as_it_is_exported(tmp_path):
+    model = brightness_model()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        half = brightness_model()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    images = np.random.default_rng(0).integers(0, 256, (64, 4, 4, 1), np.uint8)
+    examples = Examples(images, (np.arange(64) % 2).astype(np.int32))
+    for network, name in ((model, "whole"), (half, "half")):
+        (tmp_path / name).mkdir()
+        evaluate_classifier(network, None, examples, ("dark", "bright"), tmp_path / name, {})
+    texts = [(tmp_path / name / "metrics.json").read_text() for name in ("whole", "half")]
+    assert texts[0] == texts[1]
+
+
 def test_softmax_is_exact_for_large_logits():
     np.testing.assert_allclose(softmax(np.array([[1000.0, 1000.0 + np.log(3)]])), [[0.25, 0.75]], rtol=1e-9)
