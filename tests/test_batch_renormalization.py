@@ -43,6 +43,17 @@ def test_batch_renormalisation_begins_as_batch_normalisation_with_its_gradient()
         np.testing.assert_allclose(ours, keras_own, atol=1e-4)
 
 
+def test_batch_renormalisation_keeps_its_averages_in_float32_under_half_precision():
+    layer = BatchRenormalization(momentum=0.999, dtype="mixed_bfloat16")
+    x = np.random.default_rng(0).normal([5.0, -1.0], 1, size=(4, 8, 8, 2)).astype(np.float32)
+    half = tf.cast(x, tf.bfloat16)
+    for _ in range(3):
+        y = layer(half, training=True)
+    assert y.dtype == tf.bfloat16
+    seen = half.numpy().astype(np.float64).mean((0, 1, 2))
+    np.testing.assert_allclose(layer.moving_mean.numpy(), (1 - 0.999**3) * seen, rtol=1e-4)
+
+
 def test_a_schedule_that_ends_before_it_begins_is_refused():
     with pytest.raises(ValueError, match=r"^begin 10, r_end 5, .* are no schedule; use begin below both ends"):
         BatchRenormalization(begin=10, r_end=5)

@@ -32,13 +32,12 @@ class BatchRenormalization(keras.layers.Layer):
         self.begin, self.r_end, self.d_end = begin, r_end, d_end
 
     def build(self, input_shape):
-        shape = (input_shape[-1],)
-        self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones")
-        self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
-        self.moving_mean = self.add_weight(name="moving_mean", shape=shape, initializer="zeros", trainable=False)
-        self.moving_deviation = self.add_weight(
-            name="moving_deviation", shape=shape, initializer="ones", trainable=False
-        )
+        # no half precision: a moving average takes steps that it has no digits for
+        each = {"shape": (input_shape[-1],), "autocast": False}
+        self.gamma = self.add_weight(name="gamma", initializer="ones", **each)
+        self.beta = self.add_weight(name="beta", initializer="zeros", **each)
+        self.moving_mean = self.add_weight(name="moving_mean", initializer="zeros", trainable=False, **each)
+        self.moving_deviation = self.add_weight(name="moving_deviation", initializer="ones", trainable=False, **each)
         self.step = self.add_weight(name="step", shape=(), initializer="zeros", dtype="int32", trainable=False)
 
     def bounds(self, step):
