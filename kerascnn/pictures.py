@@ -145,6 +145,8 @@ def load_picture(path):
 
 def over_background(image):
     """The PIL image as uint8 (H, W, 3), red first, over white, or over black if nothing would show on white."""
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))  # Pillow would cut at level 255
     image = image.convert("RGBA")
     white, black = (
         np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, colour), image))[..., :3]

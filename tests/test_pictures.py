@@ -3,6 +3,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from kerascnn.datasets.synthetic import drawn
@@ -102,6 +103,13 @@ def test_what_is_transparent_is_laid_over_what_shows_it(tmp_path):
     ink[..., :3] = 255
     Image.fromarray(ink).save(tmp_path / "white.png")
     assert load_picture(tmp_path / "white.png")[:, 0, 0].tolist() == [0, 0, 255, 255, 0, 0, 0, 0]
+
+
+def test_of_sixteen_bits_a_level_the_upper_eight_are_taken(tmp_path):
+    # as TensorFlow decodes them for predict_bytes
+    Image.fromarray(np.array([[0, 1000, 30_000, 65_535]], np.uint16)).save(tmp_path / "deep.png")
+    assert load_picture(tmp_path / "deep.png")[0, :, 0].tolist() == [0, 3, 117, 255]
+    assert tf.io.decode_png((tmp_path / "deep.png").read_bytes())[0, :, 0].numpy().tolist() == [0, 3, 117, 255]
 
 
 def test_a_cameras_note_on_orientation_is_followed(tmp_path):
