@@ -1,5 +1,7 @@
 """Outlining what a segmentation model finds in a user's scans: masks, overlays and a report for each."""
 
+import functools
+
 import numpy as np
 
 from kerascnn import cli, verbs
@@ -15,23 +17,28 @@ def predict(paths, app, out, server, pictures, modalities):
     modalities: the volumes of a NIfTI patient for a server's model; a model in `out` says itself. Raises InputError,
     after all others are outlined, naming the scans that cannot be read and those that the model does not take.
     """
-    from kerascnn.scans import read_scan
+    from kerascnn.scans import read_scan, scan_name
 
     channels = 3
     if record := verbs.recorded(out, app):
         channels, modalities = len(record["data"]["channels"]), record["recipe"]["modalities"]
-    scans, faults = verbs.usable(paths, lambda path: read_scan(path, channels, modalities))
-    places = verbs.places_of([(path, scan.name) for path, scan in scans], pictures)
-    answer = verbs.answerer(app, out, server, {"probability", "mask"}) if scans else None
-    for (path, scan), place in zip(scans, places, strict=True):
+    places = verbs.places_of([(path, scan_name(path)) for path in paths], pictures)
+    faults = []
+    answer = functools.cache(lambda: verbs.answerer(app, out, server, {"probability", "mask"}))  # for the first scan
+
+    def read(pair):
+        return read_scan(pair[0], channels, modalities)
+
+    for (path, place), scan in verbs.loaded(zip(paths, places, strict=True), read, faults):
         made_by = f"{app} at {server}" if server else f"{app}, {latest_version(out)}"
         try:
-            answers = answer(scan.images[np.newaxis], "predict_volume")
+            answers = answer()(scan.images[np.newaxis], "predict_volume")
         except InputRefused as error:
             faults.append(f"cannot outline {path}: {error}")
             continue
         with writing_to(place):
-            cli.result({"file": str(path), **outline(scan, path, answers, place, made_by)})
+            outlined = outline(scan, path, answers, place, made_by)
+        cli.result({"file": str(path), **outlined})
     if len(faults) < len(paths):
         cli.note(f"note: {NOTICE}")
     if faults:

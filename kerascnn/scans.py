@@ -1,6 +1,7 @@
 """What a user wants outlined: an image file, a folder of one patient's slices, or NIfTI volumes."""
 
 import dataclasses
+import os
 import re
 import warnings
 from pathlib import Path
@@ -51,29 +52,37 @@ def read_scan(path, channels, modalities):
     with reading_from(path):
         folder = path.is_dir()
         volumes = folder and any(is_nifti(child) for child in path.iterdir())
+    name = scan_name(path)
     if volumes:
         from kerascnn.datasets.nifti import read_modalities
 
         images, spacing, nifti = read_modalities(path, modalities)
-        return checked(Scan(path.resolve().name, images, spacing, nifti), path, channels)
+        return checked(Scan(name, images, spacing, nifti), path, channels)
     if folder:
-        return checked(read_slices(path), path, channels)
+        return checked(read_slices(path, name), path, channels)
     if is_nifti(path):
         from kerascnn.datasets.nifti import as_slices, check_signal, read_volume, spacing_of, to_levels
 
         nifti, data = read_volume(path)
         check_signal(data, path)
         images = np.repeat(as_slices(to_levels(data))[..., np.newaxis], channels, -1)
-        return Scan(path.name.split(".nii")[0], images, spacing_of(nifti), nifti)
-    return checked(Scan(path.stem, read_image(path)[np.newaxis]), path, channels)
+        return Scan(name, images, spacing_of(nifti), nifti)
+    return checked(Scan(name, read_image(path)[np.newaxis]), path, channels)
+
+
+def scan_name(path):
+    """What to call the scan at `path`: its name without what says how it is stored."""
+    if os.path.isdir(path):
+        return path.resolve().name
+    return path.name.split(".nii")[0] if is_nifti(path) else path.stem
 
 
 def is_nifti(path):
     return path.name.lower().endswith(NIFTI_SUFFIXES)
 
 
-def read_slices(folder):
-    """The Scan of a folder of slices. Raises InputError where there are none, of different sizes or of one name."""
+def read_slices(folder, name):
+    """The Scan of a folder of slices. Raises InputError where there are none, or some of other sizes or of one name."""
     files = [
         child
         for child in folder.iterdir()
@@ -93,7 +102,7 @@ def read_slices(folder):
         if image.shape != images[0].shape:
             sizes = f"{image.shape[1]} x {image.shape[0]}, {files[0].name} {images[0].shape[1]} x {images[0].shape[0]}"
             raise InputError(f"{file} is {sizes}; give slices of one size")
-    return Scan(folder.resolve().name, np.stack(images), files=tuple(file.stem for file in files))
+    return Scan(name, np.stack(images), files=tuple(file.stem for file in files))
 
 
 def numbers_in(path):

@@ -4,7 +4,9 @@ TensorFlow and Keras are imported inside the verbs, after everything that can be
 """
 
 import dataclasses
+import functools
 import itertools
+import os
 from pathlib import Path
 
 from kerascnn import cli
@@ -85,7 +87,8 @@ def predict(files, app, out, server):
     Raises InputError, after all others are printed, naming the files that cannot be read and those that are no PNG,
     JPEG or BMP picture.
     """
-    pictures, faults = usable(files, read_bytes)
+    faults = []
+    pictures = list(loaded(files, read_bytes, faults))
     if not pictures:
         raise InputError("; ".join(faults))
     answer = classifier(app, out, server)([content for _, content in pictures], "predict_bytes")
@@ -111,11 +114,11 @@ def read(files, app, out, server, pictures):
     from kerascnn.pictures import load_picture, save_picture
     from kerascnn.sheets import annotate, read_page
 
-    pages, faults = usable(files, load_picture)
-    places = places_of([(file, file.stem) for file, _ in pages], pictures, ".png")
-    classify = classifier(app, out, server) if pages else None
-    for (file, page), picture in zip(pages, places, strict=True):
-        lines = read_page(page, lambda crops: classify(crops, "serving_default")["probabilities"])
+    places = places_of([(file, file.stem) for file in files], pictures, ".png")
+    faults = []
+    classify = functools.cache(lambda: classifier(app, out, server))  # made for the first page that can be read
+    for (file, picture), page in loaded(zip(files, places, strict=True), lambda pair: load_picture(pair[0]), faults):
+        lines = read_page(page, lambda crops: classify()(crops, "serving_default")["probabilities"])
         save_picture(picture, annotate(page, lines))
         text = ["".join(digit.digit for digit in line) for line in lines]
         digits = [[dataclasses.asdict(digit) for digit in line] for line in lines]
@@ -124,15 +127,15 @@ def read(files, app, out, server, pictures):
         raise InputError("; ".join(faults))
 
 
-def usable(files, load):
-    """([(file, load(file))] of the files that can be read, the messages about the others), in order."""
-    loaded, faults = [], []
-    for file in files:
+def loaded(items, load, faults):
+    """Each (item, load(item)), one at a time; the messages about those that cannot be read go to the list `faults`."""
+    for item in items:
         try:
-            loaded.append((file, load(file)))
+            value = load(item)
         except InputError as error:
             faults.append(str(error))
-    return loaded, faults
+        else:
+            yield item, value
 
 
 def places_of(named, folder, suffix=""):
@@ -141,11 +144,11 @@ def places_of(named, folder, suffix=""):
     Raises UsageError when a place is, or is a folder above, a path that is read.
     """
     places = []
-    read = [(path, path.resolve()) for path, _ in named]
+    read = [(path, Path(os.path.realpath(path))) for path, _ in named]  # resolve() fails where links lead in circles
     for _, name in named:
         numbered = (f"{name}-{number}" if number > 1 else name for number in itertools.count(1))
         places.append(next(place for each in numbered if (place := folder / f"{each}{suffix}") not in places))
-        place = places[-1].resolve()
+        place = os.path.realpath(places[-1])
         for path, resolved in read:
             if resolved.is_relative_to(place):
                 raise UsageError(

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from kerascnn.errors import InputError
+from kerascnn.errors import InputError, InputRefused
 from kerascnn.serving.client import predict
 
 
@@ -126,6 +126,6 @@ def test_a_server_that_hangs_up_on_a_large_request_is_told_apart():
 
         thread = threading.Thread(target=hang_up)
         thread.start()
-        with pytest.raises(InputError, match=r"hung up on 10\.\d MiB; send less or raise its --max-request-mib"):
+        with pytest.raises(InputRefused, match=r"hung up on 10\.\d MiB; send less or raise its --max-request-mib"):
             predict(f"http://127.0.0.1:{listening.getsockname()[1]}", "digits", [bytes(10 * 2**20 * 3 // 4)])
         thread.join()

@@ -20,7 +20,8 @@ def predict(server, model, inputs, signature="predict_bytes", timeout=60):
     server: address such as http://127.0.0.1:8501. model: the name under which it serves the model.
     inputs: a list of bytes (encoded pictures), or numbers as an array or nested lists (B, ...).
     Numbers come back as arrays (B, ...), decimal ones float32; text as nested lists of str. A signature with one output
-    answers under the signature's own name. Many inputs go in requests of about 16 MiB, each within `timeout` seconds.
+    answers under the signature's own name. Many inputs go in requests of about 16 MiB. timeout: the seconds of silence
+    after which the server is given up.
 
     Raises InputRefused when the server does not take the input, InputError when it cannot be reached or is no such one.
     """
@@ -67,7 +68,7 @@ def groups(rows):
 
 
 def outputs_of(address, body, timeout):
-    """`outputs` of the server's answer. Raises InputError."""
+    """`outputs` of the server's answer. Raises InputRefused or InputError as `predict` does."""
     request = urllib.request.Request(address, body.encode(), {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=timeout) as response:
@@ -78,7 +79,7 @@ def outputs_of(address, body, timeout):
     except (TimeoutError, urllib.error.URLError, ConnectionError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, BrokenPipeError | ConnectionResetError):
-            raise InputError(
+            raise InputRefused(
                 f"{address} hung up on {len(body) / 2**20:.1f} MiB; send less or raise its --max-request-mib"
             ) from None
         reason = f"no answer within {timeout} s" if isinstance(reason, TimeoutError) else reason
