@@ -3,6 +3,7 @@
 Flags come from the app's Recipe and the verbs' parameters through Cyclopts. Results go to stdout, all words to stderr.
 """
 
+import io
 import json
 import os
 import sys
@@ -36,17 +37,20 @@ def create_app(name, text):
 
 def run(app, arguments=None):
     """Run `app` on `arguments` (default: the command line) and end the process with its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        fail(f"{' '.join(str(error).split()).removesuffix('.')}; --help lists what is taken", UsageError.exit_code)
+        words = " ".join(str(error).split()).removesuffix(".")
+        fail(f"{words[:1].lower()}{words[1:]}; --help lists what is taken", UsageError.exit_code)
     except (UsageError, InputError, RequirementError, TrainingStopped) as error:
         fail(error, error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except KeyboardInterrupt:
-        fail("interrupted; a training continues with --resume", 130)
+        fail("interrupted; give the same command again (`train` goes on with --resume)", 130)
     except Exception:
         traceback.print_exc()
         sys.exit(1)
@@ -54,8 +58,7 @@ def run(app, arguments=None):
 
 
 def fail(message, exit_code):
-    text = str(message)
-    print(f"error: {text[:1].lower()}{text[1:]}", file=sys.stderr)
+    print(f"error: {message}", file=sys.stderr)
     sys.exit(exit_code)
 
 

@@ -45,6 +45,8 @@ class Run(keras.callbacks.Callback):
             self.stateful.append(plateau)
         if recipe.early_stopping:
             self.stateful.append(keras.callbacks.EarlyStopping(patience=recipe.early_stopping))
+        with contextlib.suppress(OSError):  # where Linux does not allow it, the peak is that of the process
+            Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of memory, of runs before this one
 
     def companions(self):
         """The Keras callbacks to run before this one."""

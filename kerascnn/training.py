@@ -23,6 +23,7 @@ from kerascnn.optimizers import create_optimizer
 from kerascnn.recipe import refuse_finished
 from kerascnn.run import Run
 
+FREE_SPACE = "free some space and give the same command again (`train` goes on with --resume)"
 AUXILIARY_WEIGHT = 0.3  # of the loss of a head on the way; Szegedy et al., 2014, arXiv:1409.4842, section 5
 
 
@@ -63,11 +64,13 @@ def fit(
     check_space(model, folder)
     run = Run(folder, checkpoint, recipe, facts, steps)
     run.set_model(model)
-    if checkpoint.exists():
-        run.restore()
-    elif resume:
-        print(f"note: {folder} holds no unfinished run to resume; starting one", file=sys.stderr)
     with one_writer(folder), stopped_by_limits(recipe):
+        # another process may have ended its run here since the folder was looked at
+        refuse_finished(folder)
+        if checkpoint.exists():
+            run.restore()
+        elif resume:
+            print(f"note: {folder} holds no unfinished run to resume; starting one", file=sys.stderr)
         if not run.ended:
             batches = training_batches(
                 train, recipe.batch_size, steps, recipe.seed, run.epochs_done, recipe.epochs, augment
@@ -180,12 +183,12 @@ def stopped_by_limits(recipe):
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        raise TrainingStopped(f"disk full ({error.filename}); free some space and continue with --resume") from None
+        raise TrainingStopped(f"disk full ({error.filename}); {FREE_SPACE}") from None
     except Exception as error:
         if type(error).__name__ not in ("ResourceExhaustedError", "XlaRuntimeError"):
             raise
         if "No space left" in str(error):
-            raise TrainingStopped("disk full; free some space and continue with --resume") from None
+            raise TrainingStopped(f"disk full; {FREE_SPACE}") from None
         if "OOM" not in str(error):
             raise
         smaller = max(1, recipe.batch_size // 2)

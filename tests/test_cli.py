@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,17 +26,24 @@ def ended(app_body, arguments, capsys):
 )
 def test_what_a_user_can_mend_is_one_line_and_its_exit_code(error, code, capsys):
     def verb():
-        raise error("Paper is blank; turn it over")
+        raise error("Scans/page.png is blank; turn it over")
 
-    assert ended(verb, ["verb"], capsys) == (code, "", "error: paper is blank; turn it over\n")
+    assert ended(verb, ["verb"], capsys) == (code, "", "error: Scans/page.png is blank; turn it over\n")
 
 
 def test_an_interruption_says_how_to_go_on(capsys):
     def verb():
         raise KeyboardInterrupt
 
-    words = "error: interrupted; a training continues with --resume\n"
+    words = "error: interrupted; give the same command again (`train` goes on with --resume)\n"
     assert ended(verb, ["verb"], capsys) == (130, "", words)
+
+
+def test_a_name_that_is_no_utf8_is_printed_as_it_is():
+    program = "from kerascnn import cli; cli.run(lambda *_, **__: print('\\udcff'))"
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True)
+    assert (ran.returncode, ran.stdout) == (0, b"\xff\n")
 
 
 def test_a_bug_keeps_its_traceback(capsys):
