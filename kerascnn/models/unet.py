@@ -118,12 +118,11 @@ def framed(input_shape, width=64):
     """`unet_2015` for images (H, W, C) of which every pixel is to be labelled, H = W, 96 or more, in multiples of 16.
 
     The image is continued by its mirror image to the next size that the network takes ("overlap-tile", figure 2), and
-    what it labels beyond the image is cut off.
+    what it labels beyond the image, two pixels at each edge, is cut off.
     """
     side = input_shape[0]
-    margin = (188 + 16 * -(-(side - 4) // 16) - side) // 2
     image = keras.Input(input_shape, name="image")
-    x = ReflectPadding2D(margin, name="mirrored")(Normalize()(image))
+    x = ReflectPadding2D(94, name="mirrored")(Normalize()(image))
     x = maps(x, 2, width, padding="valid", dropout=0.5, last="labels_beyond")
     logits = layers.Cropping2D((x.shape[1] - side) // 2, dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name="unet_2015")
