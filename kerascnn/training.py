@@ -50,17 +50,8 @@ def fit(
     set_up(recipe)
     model = build()
     steps, at_once = epoch_steps(len(train), recipe.batch_size, train.images[0].size)
-    measured = [*(metric() for metric in metrics), FirstBadStep()]
     heads = list(model.output) if isinstance(model.output, dict) else []
-    model.compile(
-        optimizer=create_optimizer(recipe, steps),
-        loss=dict.fromkeys(heads, loss) if heads else loss,
-        loss_weights={head: 1.0 if head == "logits" else AUXILIARY_WEIGHT for head in heads} or None,
-        metrics={"logits": measured} if heads else measured,
-        steps_per_execution=at_once,
-        jit_compile=on_accelerator(),
-    )
-    model.optimizer.build(model.trainable_variables)
+    compile_model(model, heads, recipe, loss, metrics, steps, at_once)
     check_space(model, folder)
     run = Run(folder, checkpoint, recipe, facts, steps)
     run.set_model(model)
@@ -90,6 +81,20 @@ def fit(
         batch_statistics.measure(trained, train, recipe.seed)
         run.finish(trained, conclude(trained) if conclude else {})
     return trained
+
+
+def compile_model(model, heads, recipe, loss, metrics, steps, at_once):
+    """Give the model what it is trained with; heads: the names of its outputs, where it has several."""
+    measured = [*(metric() for metric in metrics), FirstBadStep()]
+    model.compile(
+        optimizer=create_optimizer(recipe, steps),
+        loss=dict.fromkeys(heads, loss) if heads else loss,
+        loss_weights={head: 1.0 if head == "logits" else AUXILIARY_WEIGHT for head in heads} or None,
+        metrics={"logits": measured} if heads else measured,
+        steps_per_execution=at_once,
+        jit_compile=on_accelerator(),
+    )
+    model.optimizer.build(model.trainable_variables)
 
 
 def for_each_head(batches, heads):

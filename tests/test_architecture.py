@@ -21,6 +21,7 @@ ORDER = (
     *(
         "errors",
         "limits",
+        "sizes",
         "files",
         "recipe",
         "decoding",
@@ -64,6 +65,8 @@ ORDER = (
         "patient_report",
         "mask_card",
         "cli",
+        "filter_sheet",
+        "network_tables",
         "serving",
         "verbs",
         "mask_training",
