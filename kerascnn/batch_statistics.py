@@ -23,11 +23,12 @@ def measure(model, examples, seed):
     if not layers:
         return
     drawn = np.random.default_rng(seed).permutation(len(examples))[:IMAGES]
-    momenta = [layer.momentum for layer in layers]
-    for step, (images, _) in enumerate(evaluation_batches(examples.take(drawn), min(BATCH, len(drawn)))):
+    momenta, seen = [layer.momentum for layer in layers], 0
+    for images, _ in evaluation_batches(examples.take(drawn), min(BATCH, len(drawn))):
         for layer in layers:
-            # after n batches the moving average is their mean
-            layer.momentum = step / (step + 1)
+            # the moving average is the mean over all images so far; the last batch may be smaller
+            layer.momentum = seen / (seen + len(images))
+        seen += len(images)
         model(images, training=True)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum

@@ -9,7 +9,7 @@ from kerascnn.models import builder
 def test_statistics_are_those_of_the_images_and_of_these_weights():
     keras.utils.set_random_seed(0)
     model = builder("vgg_digits")()
-    examples = drawn(500, 0)
+    examples = drawn(510, 0)  # two batches, and a small one
     batch_statistics.measure(model, examples, seed=0)
     before_first = keras.Model(model.input, model.get_layer("block1_conv1").output)
     maps = before_first(examples.images / np.float32(255)).numpy()
