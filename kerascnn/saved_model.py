@@ -35,13 +35,16 @@ def local_model(version):
     """answer(inputs, signature name) -> dict of arrays, by the SavedModel in a version folder.
 
     inputs: an array, or for predict_bytes a list of encoded pictures; text comes back as str, but for
-    outputs named *_bytes. Raises InputRefused when the model does not take the input.
+    outputs named *_bytes. Raises InputRefused when the model does not take the input, InputError when it has no such
+    signature.
     """
     import tensorflow as tf
 
     signatures = load_signatures(version)
 
     def answer(inputs, signature):
+        if signature not in signatures:
+            raise InputError(f"{version} has no signature {signature}; name another folder with --out")
         call = signatures[signature]
         ((name, spec),) = call.structured_input_signature[1].items()
         try:

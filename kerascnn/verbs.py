@@ -176,23 +176,25 @@ def classifier(app, out, server):
 def answerer(app, out, server, outputs):
     """answer(inputs, signature name) -> dict of arrays with `outputs` among the names, as `classifier` has it.
 
-    Raises InputError where `out` holds a model of another app.
+    Raises InputError where `out` holds a model of another app, and so does the answer.
     """
     if server:
         from kerascnn.serving.client import predict
 
-        def ask(inputs, signature):
-            answer = predict(server, app, inputs, signature)
-            missing = outputs - set(answer)
-            if missing:
-                raise InputError(f"{server} answers for {app} without {', '.join(sorted(missing))}; serve our export")
-            return answer
+        who, remedy, call = server, "serve our export", functools.partial(predict, server, app)
+    else:
+        recorded(out, app)
+        cli.load_tensorflow()
+        who, remedy = latest_version(out), "name another folder with --out"
+        call = local_model(who)
 
-        return ask
-    recorded(out, app)
-    version = latest_version(out)
-    cli.load_tensorflow()
-    return local_model(version)
+    def answer(inputs, signature):
+        values = call(inputs, signature)
+        if missing := outputs - set(values):
+            raise InputError(f"{who} answers for {app} without {', '.join(sorted(missing))}; {remedy}")
+        return values
+
+    return answer
 
 
 def recorded(out, app):
