@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import glob
 import json
 import os
 from pathlib import Path
@@ -16,7 +17,7 @@ def write_aside(path, write):
     """
     path = Path(path)
     # The process in the name keeps two that write the same file apart; what a killed one left is taken away.
-    for left in path.parent.glob(f".aside-*-{path.name}"):
+    for left in path.parent.glob(f".aside-*-{glob.escape(path.name)}"):
         if not runs(int(left.name.split("-")[1])):
             left.unlink(missing_ok=True)
     aside = path.with_name(f".aside-{os.getpid()}-{path.name}")

@@ -22,6 +22,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["weights.npz"]
 
 
+@pytest.mark.parametrize("name", ["a**b.json", "[1].json"])
+def test_a_name_is_no_pattern(name, tmp_path):
+    left = tmp_path / f".aside-{2**22 + 1}-{name}"  # of a process whose number is more than Linux gives
+    left.write_text("half")
+    write_aside(tmp_path / name, lambda aside: aside.write_text("{}"))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_the_temporary_name_keeps_the_suffix(tmp_path):
     seen = []
     write_aside(tmp_path / "model.keras", lambda aside: seen.append(aside.suffix) or aside.write_text("x"))
