@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -12,13 +13,21 @@ import pytest
 @pytest.fixture(scope="session")
 def mnist():
     """The MNIST Dataset, or a skip when TFDS_DATA_DIR holds none."""
-    from kerascnn.datasets import mnist
-    from kerascnn.errors import DataAbsent
+    from kerascnn.datasets import mnist, prepared
 
-    try:
-        return mnist.load("mnist")
-    except DataAbsent:
+    root = prepared.folder()
+    # else it would be downloaded
+    if not ((root / "mnist").is_dir() or (root / "downloads" / "manual" / "train-images-idx3-ubyte.gz").is_file()):
         pytest.skip("needs MNIST under TFDS_DATA_DIR")
+    return mnist.load("mnist")
+
+
+@pytest.fixture(autouse=True)
+def _float32():
+    """What a test has set for all of Keras does not reach the next one."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].config.set_dtype_policy("float32")
 
 
 @pytest.fixture(scope="module")

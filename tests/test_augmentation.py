@@ -52,6 +52,24 @@ def test_the_grid_stays_within_the_limits():
     assert np.ptp(shift, axis=(1, 2)).max() < 1e-4
     assert 1.8 < np.abs(shift).max() <= 2
     assert abs(shift.mean()) < 0.2
+    across = x.numpy() - np.arange(28)
+    assert np.ptp(across, axis=(1, 2)).max() < 1e-4
+    assert 1.8 < np.abs(across).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "down", "right"),
+    [
+        # (rows that a step down goes, rows that a step right goes), the same of columns: the largest of 500 draws
+        ((0.0, 30.0, 0.0, 0.0), (1.0, 0.5), (0.5, 1.0)),  # the sine of 30 degrees
+        ((0.0, 0.0, 0.25, 0.0), (1 / 0.75, 0.0), (0.0, 1 / 0.75)),  # a zoom to 3/4 steps over 4/3 pixels
+        ((0.0, 0.0, 0.0, 0.2), (1.0, 0.0), (0.2, 1.0)),
+    ],
+)
+def test_rotation_zoom_and_shear_reach_their_limits(limits, down, right):
+    y, x = (axis.numpy() for axis in affine_grid(500, 28, 28, limits, tf.constant([1, 2])))
+    found = [np.abs(np.diff(axis, axis=along)[:, 0, 0]).max() for axis, along in ((y, 1), (y, 2), (x, 1), (x, 2))]
+    np.testing.assert_allclose(found, [*down, *right], rtol=0.02, atol=1e-4)
 
 
 def test_rotation_keeps_distances_from_the_centre():

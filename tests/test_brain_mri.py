@@ -114,6 +114,7 @@ def real():
     return load("brain_mri")
 
 
+@pytest.mark.data
 def test_the_real_data_have_their_published_numbers(real):
     slices = sum(len(patient) for patient in real.patients)
     tumor = sum(int(patient.masks.any((1, 2, 3)).sum()) for patient in real.patients)
@@ -122,6 +123,7 @@ def test_the_real_data_have_their_published_numbers(real):
     assert pixels / (slices * 256 * 256) == pytest.approx(0.0113, abs=5e-5)
 
 
+@pytest.mark.data
 def test_real_pixels_are_those_of_the_files(real):
     patient = next(patient for patient in real.patients if patient.name == "TCGA_DU_8165_19970205")
     folder = brain_mri.folder() / "downloads" / "manual" / "kaggle_3m" / patient.name
@@ -129,6 +131,7 @@ def test_real_pixels_are_those_of_the_files(real):
     assert hashlib.sha256(patient.images).digest() == hashlib.sha256(np.stack(stored)).digest()
 
 
+@pytest.mark.data
 def test_no_real_patient_is_on_two_sides_of_any_split(real):
     for fold in range(FOLDS):
         parts = split(real.patients, fold)

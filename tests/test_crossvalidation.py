@@ -32,7 +32,7 @@ class Verbs:
         table = [{"patient": f"p{fold}{i}", "dice": dice, "hausdorff95": 2.0} for i, dice in enumerate(DICE[fold])]
         metrics = {
             "patient_dice": summary(DICE[fold])["mean"],
-            "single_image_patient_dice": 0.5,
+            "single_image_patient_dice": 0.5 + fold / 10,
             "patients": 2,
             "empty_masks": "one",
             "distances_in": "pixels",
@@ -54,6 +54,7 @@ def test_all_patients_count_the_same(tmp_path):
     assert (figures["patients"], figures["by_patient"]["dice"]["values"]) == (10, 9)
     assert figures["worst"] == ["p30", "p11", "p10", "p01", "p31"]
     assert figures["training_seconds"] == 50
+    assert figures["single_image_patient_dice"] == pytest.approx((0.5 + 0.6 + 0.7 + 0.8 + 0.9) / 5)
     assert figures["by_fold"][1] == pytest.approx(0.65)
     assert [row["fold"] for row in figures["table"]] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     assert (tmp_path / "crossvalidation.png").is_file()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import grpc
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -20,10 +21,17 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2, prediction_service_pb2_grpc
 from tensorflow_serving.config import model_server_config_pb2
 
+from apps import digits
 from apps.tumors import app  # noqa: F401, run by the fixtures `printed` and `verb`
+from kerascnn import cli
 from kerascnn.datasets.phantoms import drawn_patient
 from kerascnn.datasets.synthetic import drawn
+from kerascnn.evaluation import softmax
+from kerascnn.folding import in_float32
+from kerascnn.run import load_trained
 from kerascnn.saved_model import latest_version, load_signatures
+from kerascnn.segmentation import network_probabilities
+from kerascnn.volume_preparation import prepare_volume
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -184,6 +192,35 @@ def test_the_curl_call_of_the_readme_gets_the_models_own_answer(picture, address
     (answer,) = json.loads(ran.stdout)["predictions"]
     assert answer["class_name"] == picture[0]
     assert abs(answer["score"] - picture[1]) < 1e-5
+
+
+def test_digits_are_named_through_the_server_as_without_it(picture, address, capsys):
+    for verb in ("predict", "read"):
+        answers = []
+        for code, source in ((0, ()), (0, ("--server", f"http://{address}")), (3, ("--server", "http://127.0.0.1:1"))):
+            with pytest.raises(SystemExit, match=f"^{code}$"):
+                cli.run(digits.app, [verb, "runs/digits/digit.png", *source])
+            answers.append(capsys.readouterr().out)
+        assert answers[0] == answers[1] != ""
+        assert answers[2] == ""
+
+
+def test_shipped_saved_models_are_those_of_the_shipped_networks():
+    # export is forgotten after a training, or the other way round
+    images = (np.random.default_rng(0).random((4, 28, 28, 1)) > 0.7).astype(np.float32)
+    network = keras.saving.load_model(MODELS / "digits" / "model.keras")
+    check_probabilities("digits", images, softmax(network(images).numpy()))
+    network, record = load_trained(MODELS / "tumors", "tumors")
+    slices = prepare_volume(drawn_patient(0).images, record["recipe"]["side"])
+    check_probabilities(
+        "tumors", slices, network_probabilities(in_float32(network), slices, record["settings"]["mirror"])
+    )
+
+
+def check_probabilities(name, images, expected):
+    answer = load_signatures(latest_version(MODELS / name))["probabilities"](image=tf.constant(images))
+    assert np.max(expected) > 0.5
+    np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
 
 
 def test_a_patient_is_outlined_through_the_server_as_without_it(address, tmp_path, printed):

@@ -57,9 +57,19 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def version(model, tmp_path_factory):
+def half():
+    """The model, as it is when it was trained in half precision."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = network()
+    keras.config.set_dtype_policy("float32")
+    return model
+
+
+@pytest.fixture(scope="module")
+def version(half, tmp_path_factory):
+    """Exported from half precision; what it answers is compared with the model in float32."""
     folder = tmp_path_factory.mktemp("saved_models") / "digits"
-    return export_classifier(model, prepare_digits, NAMES, folder, CARD, drawings(4))
+    return export_classifier(half, prepare_digits, NAMES, folder, CARD, drawings(4))
 
 
 @pytest.fixture(scope="module")
@@ -332,12 +342,7 @@ def test_class_names_must_fit_the_logits(model, tmp_path):
         export_classifier(model, prepare_digits, NAMES[:9], tmp_path, CARD, drawings(1))
 
 
-def test_a_network_trained_in_half_precision_is_exported_in_float32(model):
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        half = network()
-    finally:
-        keras.config.set_dtype_policy("float32")
+def test_a_network_of_half_precision_is_the_same_in_float32(model, half):
     assert half.get_layer("c1").compute_dtype == "bfloat16"
     image = prepare_digits(drawings(4))
     np.testing.assert_allclose(in_float32(half)(image), model(image), atol=1e-6)

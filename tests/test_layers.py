@@ -11,6 +11,7 @@ from kerascnn.models.layers import (
     LocalResponseNormalization,
     MinPooling2D,
     Normalize,
+    ReflectPadding2D,
     ZeroPadShortcut,
     check_multiple,
 )
@@ -26,6 +27,7 @@ LAYERS = [
     (MinPooling2D(3, 2, padding="same"), (6, 7, 4)),
     (GroupedConv2D(6, 3, 2, 2, "same"), (5, 6, 4)),
     (ZeroPadShortcut(6, 2), (5, 6, 4)),
+    (ReflectPadding2D(2), (5, 6, 3)),
     (FullConv2D(3, (2, 3), strides=2), (5, 6, 4)),
     (BatchRenormalization(begin=0, r_end=4, d_end=2), (5, 6, 4)),
 ]

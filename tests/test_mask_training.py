@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from apps.tumors import Recipe
+from kerascnn.datasets import augmentation as datasets_augmentation
 from kerascnn.datasets.phantoms import drawn_patient
 from kerascnn.errors import InputError
-from kerascnn.mask_training import slice_examples
+from kerascnn.mask_training import augmentation, slice_examples
 
 RECIPE = Recipe(side=64)
 
@@ -22,6 +23,16 @@ def test_slices_with_tumor_are_drawn_more_often(draws):
     assert 0 < whole.sum() < len(whole)
     drawn = examples.labels.any((1, 2, 3))
     assert (drawn.sum(), (~drawn).sum()) == (draws * whole.sum(), (~whole).sum())
+
+
+def test_the_augmentation_is_that_of_the_recipe(monkeypatch):
+    asked = {}
+    monkeypatch.setattr(datasets_augmentation, "paired_distortion", lambda **options: asked.update(options))
+    limits = {"mirror": False, "rotation": 1.0, "zoom": 0.2, "shear": 0.3, "brightness": 0.4, "contrast": 0.5}
+    limits |= {"gamma": 0.6, "copy": 0.7, "carve": 0.8}
+    augmentation(Recipe(side=120, shift=0.1, elastic=720.0, **limits))
+    # half of Dong's side: displacements alpha / sigma are half of his 720 / 24
+    assert asked == limits | {"shift": 12.0, "elastic": 180.0, "sigma": 12.0}
 
 
 def test_a_loss_that_weighs_classes_needs_tumor():

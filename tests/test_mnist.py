@@ -42,6 +42,7 @@ def test_first_test_digit_equals_the_original_file(mnist):
     order = np.lexsort(pixels.reshape(10_000, -1).T)
     ours = np.lexsort(mnist.test.images.reshape(10_000, -1).T)
     np.testing.assert_array_equal(pixels[order], mnist.test.images[ours])
+    np.testing.assert_array_equal(labels[order], mnist.test.labels[ours])
     assert np.bincount(labels).tolist() == TEST
 
 

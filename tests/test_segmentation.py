@@ -1,3 +1,6 @@
+import dataclasses
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -6,7 +9,7 @@ import tensorflow as tf
 from kerascnn.datasets.patients import Patient
 from kerascnn.datasets.phantoms import drawn_patient
 from kerascnn.models import builder
-from kerascnn.patient_evaluation import Segmenter, choose_settings, evaluate_patients
+from kerascnn.patient_evaluation import Segmenter, choose_settings, evaluate_patients, figures
 from kerascnn.segmentation import MaskSettings, mask_of, network_probabilities, probabilities, segment
 from kerascnn.volume_preparation import prepare_volume, restore_maps
 
@@ -104,6 +107,36 @@ def test_settings_are_chosen_for_what_helps(finder):
     assert tried[0]["dice"] <= chosen["dice"]
     # a mirror changes nothing for a network that looks at single pixels, so it is not kept
     assert settings.mirror is False
+
+
+class Shifted:
+    """Stands in for a Segmenter that finds a single voxel of a patient, and none of a single slice."""
+
+    def mask(self, images, settings):
+        mask = np.zeros((*images.shape[:3], 1), np.uint8)
+        mask[1:2, 2, 0] = 1
+        return mask
+
+
+def test_distances_are_in_millimetres_where_the_spacing_is_known():
+    truth = np.zeros((2, 8, 8, 1), np.uint8)
+    truth[0, 0, 0] = 1
+    patient = Patient("p", np.zeros((2, 8, 8, 3), np.uint8), truth, "site", spacing=(5.0, 2.0, 1.0))
+    metrics, _ = evaluate_patients(Shifted(), MaskSettings(), [patient])
+    # one slice of 5 mm and two rows of 2 mm away
+    assert metrics["table"][0]["hausdorff95"] == pytest.approx(math.hypot(5, 4))
+    assert metrics["distances_in"] == "mm"
+    rough = dataclasses.replace(patient, spacing=None)
+    metrics, _ = evaluate_patients(Shifted(), MaskSettings(), [patient, rough])
+    assert [row["hausdorff95"] for row in metrics["table"]] == pytest.approx([math.hypot(1, 2)] * 2)
+    assert metrics["distances_in"] == "pixels"
+
+
+def test_distances_within_a_slice_are_those_of_its_plane():
+    truth, mask = np.zeros((2, 1, 8, 8, 1), np.uint8)
+    truth[0, 0, 0], mask[0, 2, 3] = 1, 1
+    # two rows of 2 mm, three columns of 1 mm
+    assert figures(truth, mask, (5.0, 2.0, 1.0), "one")["hausdorff95"] == pytest.approx(5)
 
 
 def test_patients_are_scored_as_wholes(finder):

@@ -77,6 +77,7 @@ def test_the_kept_weights_are_those_of_the_epoch_with_the_lowest_validation_loss
     losses = [float(row["val_loss"]) for row in history(tmp_path)]
     logits = model(VALIDATION.images / np.float32(255))
     assert np.isclose(float(SparseCrossEntropy()(VALIDATION.labels, logits)), min(losses), rtol=1e-4)
+    assert losses[-1] > 1.01 * min(losses), "the last epoch is meant to be another than the best"
 
 
 def test_kept_weights_with_a_moving_average_are_the_averaged_ones(tmp_path):
@@ -167,9 +168,15 @@ def test_an_unfinished_run_is_not_overwritten(tmp_path, monkeypatch):
 
 
 def test_a_run_killed_after_its_last_epoch_only_finishes(tmp_path, monkeypatch):
-    unfinished(tmp_path, monkeypatch)
+    recipe = replace(RECIPE, ema=0.9)
+    unfinished(tmp_path, monkeypatch, recipe)
     before = (tmp_path / "history.csv").read_text()
-    train(tmp_path, resume=True)
+    with np.load(tmp_path / "checkpoint.npz") as stored:
+        best = [stored[f"best/{i}"] for i in range(len(LENET5().variables))]
+        assert not np.array_equal(stored["best/0"], stored["model/0"])
+    model = train(tmp_path, recipe, resume=True)
+    for variable, array in zip(model.variables, best, strict=True):
+        np.testing.assert_array_equal(variable, array)
     assert (tmp_path / "recipe.json").exists()
     assert (tmp_path / "history.csv").read_text() == before
     assert not (tmp_path / "checkpoint.npz").exists()

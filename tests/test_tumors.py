@@ -207,11 +207,11 @@ def test_an_evaluation_names_what_its_data_lack(folder, tmp_path, verb):
         (["train", "--carve", "1.5"], 2, "--carve is 1.5; give a share from 0 to 1"),
         (["train", "--gamma", "-1"], 2, "--gamma is -1.0; give at least 0"),
         (["train", "--modalities", "flair"], 2, "--modalities is ('flair',); it is for --data nifti, leave it out"),
-        (["train", "--out", "saved_models/tumors"], 2, "saved_models/tumors holds a finished run; choose another"),
+        (["train", "--out", "{saved}/tumors"], 2, "{saved}/tumors holds a finished run; choose another"),
         (["train", "--zoom", "1"], 2, "--zoom is 1.0; give a fraction below 1"),
-        (["evaluate", "--out", "saved_models/digits"], 3, "saved_models/digits holds a model of digits, not of tumors"),
-        (["export", "--out", "saved_models/digits"], 3, "saved_models/digits holds a model of digits, not of tumors"),
-        (["predict", "x.png", "--out", "saved_models/digits"], 3, "saved_models/digits holds a model of digits, not"),
+        (["evaluate", "--out", "{saved}/digits"], 3, "{saved}/digits holds a model of digits, not of tumors"),
+        (["export", "--out", "{saved}/digits"], 3, "{saved}/digits holds a model of digits, not of tumors"),
+        (["predict", "x.png", "--out", "{saved}/digits"], 3, "{saved}/digits holds a model of digits, not"),
         (["crossvalidate", "--fold", "2"], 2, "--fold is 2; leave it out, all folds are trained"),
         (["train", "--model", "unet_2015", "--side", "64"], 2, "--side is 64; unet_2015 mirrors 94 pixels"),
         (["train", "--data", "nifti"], 2, "--data nifti has no folder; name one of volumes"),
@@ -221,10 +221,13 @@ def test_an_evaluation_names_what_its_data_lack(folder, tmp_path, verb):
     ],
 )
 def test_bad_usage_is_one_line(tmp_path, verb, arguments, code, words):
-    named = [text.replace("{tmp}", str(tmp_path)) for text in arguments]
+    def whole(text):
+        return text.replace("{tmp}", str(tmp_path)).replace("{saved}", str(ROOT / "saved_models"))
+
+    named = [whole(text) for text in arguments]
     ended, out, words_said = verb(*named, *([] if "--out" in named else ["--out", tmp_path / "new"]))
     (line,) = words_said.splitlines()
-    assert line.startswith("error: " + words.replace("{tmp}", str(tmp_path)))
+    assert line.startswith("error: " + whole(words))
     assert (ended, out) == (code, "")
     assert not (tmp_path / "new").exists()
 
