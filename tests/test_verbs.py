@@ -31,7 +31,7 @@ def test_a_saved_model_of_another_kind_is_told_apart(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("app", "flags"), [(digits.app, ["--label-smoothing", "0.1"]), (tumors.app, ["--loss", "dice"])], ids=str
+    ("app", "flags"), [(digits.app, ["--label-smoothing", "0.1"]), (tumors.app, [])], ids=["digits", "tumors"]
 )
 def test_flags_reach_the_training(app, flags, tmp_path, monkeypatch):
     asked = {}
