@@ -70,6 +70,7 @@ def models(tmp_path_factory):
     models = tmp_path_factory.mktemp("models")
     save(models / "sizes" / "1")
     shutil.copytree(models / "sizes" / "1", models / "sizes" / "3")
+    shutil.copytree(models / "sizes" / "1", models / "growing" / "1")
     (models / "notes").mkdir()
     (models / "README.md").write_text("no model")
     return models
@@ -80,7 +81,7 @@ def address(models):
     with start("--models", models, "--port", 0, "--max-request-mib", 1) as server:
         try:
             line = server.stderr.readline()
-            assert line.startswith("serving sizes/3 at http://127.0.0.1:")
+            assert line.startswith("serving growing/1, sizes/3 at http://127.0.0.1:")
             yield re.search(r"at http://(\S+)", line).group(1)
         finally:
             server.terminate()
@@ -201,10 +202,11 @@ def test_after_bad_requests_good_ones_are_still_answered(address):
 
 
 def test_a_version_that_appears_on_disk_is_served_within_seconds(address, models):
-    shutil.copytree(models / "sizes" / "1", models / "sizes" / "copying")
-    (models / "sizes" / "copying").rename(models / "sizes" / "12")
+    assert asked(address, "/v1/models/growing/metadata")[1]["model_spec"]["version"] == "1"
+    shutil.copytree(models / "growing" / "1", models / "growing" / "copying")
+    (models / "growing" / "copying").rename(models / "growing" / "12")
     for _ in range(100):
-        newest = asked(address, "/v1/models/sizes/metadata")[1]["model_spec"]["version"]
+        newest = asked(address, "/v1/models/growing/metadata")[1]["model_spec"]["version"]
         if newest == "12":
             break
         time.sleep(0.1)
