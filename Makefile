@@ -73,7 +73,10 @@ seeds: install
 folds: install
 	$(BIN)/python -m apps.tumors crossvalidate --precision mixed_bfloat16
 	cp runs/tumors_folds/crossvalidation.json benchmarks/results/tumors_folds.json
-	$(BIN)/python -m apps.tumors crossvalidate --precision mixed_bfloat16 --members 2 --width 12 --carve 0.5 --epochs 24 \
+	$(BIN)/python -m apps.tumors crossvalidate --precision mixed_bfloat16 --epochs 30 --carve 0 --copy 0.1 \
+	    --out runs/tumors_folds_short
+	cp runs/tumors_folds_short/crossvalidation.json benchmarks/results/tumors_folds_short.json
+	$(BIN)/python -m apps.tumors crossvalidate --precision mixed_bfloat16 --members 2 --width 12 --epochs 24 --copy 0.1 \
 	    --out runs/tumors_folds_ensemble
 	cp runs/tumors_folds_ensemble/crossvalidation.json benchmarks/results/tumors_folds_ensemble.json
 

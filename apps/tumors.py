@@ -55,7 +55,7 @@ class Recipe(TrainingRecipe):
     "Pixels of the window around the head that the network sees, a multiple of 16."
     loss: Literal["dice", "dice_cross_entropy", "jaccard", "tversky", "focal", "border"] = "dice_cross_entropy"
     "What is minimised; border is the 2015 U-Net's."
-    epochs: int = 30
+    epochs: int = 60
     batch_size: int = 16
     optimizer: Literal["sgd", "adam", "adamw", "adagrad", "rmsprop"] = "adamw"
     learning_rate: float = 2e-3
@@ -82,10 +82,10 @@ class Recipe(TrainingRecipe):
     "Random change of a sequence's contrast, as a fraction."
     gamma: float = 0.3
     "Random exponent of a sequence's levels, between 1 / (1 + gamma) and 1 + gamma."
-    copy: float = 0.1
+    copy: float = 0.2
     "Share of slices whose sequences are all FLAIR, as for patients where the others were not taken."
-    carve: float = 0.0
-    "Share of slices that get the tumor of another slice, where that has one."
+    carve: float = 0.5
+    "Share of slices that get the tumor of another slice, where that has one (CarveMix; Zhang et al., 2021)."
 
 
 @app.command

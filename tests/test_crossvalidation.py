@@ -73,7 +73,7 @@ def test_finished_folds_are_left_alone_and_a_stopped_one_goes_on(tmp_path):
 
 def test_folds_of_another_recipe_are_refused(tmp_path):
     Verbs().run(tmp_path)
-    with pytest.raises(UsageError, match=r"fold0 was trained with epochs 30 \(now 2\); give the same flags or choose"):
+    with pytest.raises(UsageError, match=r"fold0 was trained with epochs 60 \(now 2\); give the same flags or choose"):
         Verbs().run(tmp_path, Recipe(epochs=2))
 
 

@@ -45,8 +45,8 @@ def test_a_recipe_from_before_a_flag_existed_had_its_default(tmp_path, data):
     del record["recipe"]["carve"]
     (tmp_path / "recipe.json").write_text(json.dumps(record))
     refuse_other_run(tmp_path, recipe, data, parts)
-    with pytest.raises(UsageError, match=r"trained with carve 0.0 \(now 0.5\)"):
-        refuse_other_run(tmp_path, Recipe(carve=0.5), data, parts)
+    with pytest.raises(UsageError, match=r"trained with carve 0.5 \(now 0.25\)"):
+        refuse_other_run(tmp_path, Recipe(carve=0.25), data, parts)
 
 
 @pytest.mark.parametrize(

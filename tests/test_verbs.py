@@ -9,6 +9,7 @@ from test_client import answering  # noqa: F401
 from apps import digits, tumors
 from kerascnn import cli, training, verbs
 from kerascnn.errors import InputError, UsageError
+from kerascnn.saved_model import latest_version
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,7 +23,7 @@ def test_a_server_with_another_kind_of_model_is_told_apart(answering):  # noqa: 
 def test_a_saved_model_of_another_kind_is_told_apart(tmp_path):
     for app, other in (("digits", "tumors"), ("tumors", "digits")):
         (tmp_path / app).mkdir()
-        (tmp_path / app / "1").symlink_to(ROOT / "saved_models" / other / "1")
+        (tmp_path / app / "1").symlink_to(latest_version(ROOT / "saved_models" / other))
     png = cv2.imencode(".png", np.zeros((32, 32, 3), np.uint8))[1].tobytes()
     with pytest.raises(InputError, match=r"answers for digits without class_name, probabilities, score; name another"):
         verbs.classifier("digits", tmp_path / "digits", None)([png], "predict_bytes")
