@@ -33,7 +33,15 @@ def main():
         seconds[name] = float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
         cli.note(f"{name}\t{seconds[name]}")
     slowest = max(seconds, key=seconds.get)
-    cli.result({"networks": len(seconds), "slowest": slowest, "slowest_seconds": seconds[slowest], **provenance()})
+    cli.result(
+        {
+            "networks": len(seconds),
+            "slowest": slowest,
+            "slowest_seconds": seconds[slowest],
+            "seconds": seconds,
+            **provenance(),
+        }
+    )
 
 
 @app.command

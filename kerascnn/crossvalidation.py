@@ -60,6 +60,7 @@ def together(records, metrics):
         "by_fold": [scored["patient_dice"] for scored in metrics],
         "worst": [row["patient"] for row in sorted(known, key=lambda row: row["dice"])[:5]],
         "settings": [record["settings"] for record in records],
+        "validation_dice": [max(tried["dice"] for tried in record["settings_tried"]) for record in records],
         "training_seconds": round(sum(record["training_seconds"] for record in records), 1),
         **{name: metrics[0][name] for name in ("empty_masks", "distances_in")},
         **{name: records[0][name] for name in ("recipe", "data", "hardware", "date", "versions")},

@@ -86,13 +86,9 @@ def differences(recorded, given):
 
 
 def refuse_other_recipe(record, folder, recipe):
-    """Raise UsageError unless the finished run recorded in `folder` is one of the recipe `recipe`.
-
-    What a recipe did not know yet when it was recorded counts as the default.
-    """
-    defaults, asked = (json.loads(json.dumps(dataclasses.asdict(each))) for each in (type(recipe)(), recipe))
-    recorded = defaults | record["recipe"]
-    if was := differences({name: recorded[name] for name in asked}, asked):
+    """Raise UsageError unless the finished run recorded in `folder` is one of the recipe `recipe`."""
+    asked = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    if was := differences({name: record["recipe"].get(name) for name in asked}, asked):
         raise UsageError(f"{folder} was trained with {was}; give the same flags or choose another --out")
 
 

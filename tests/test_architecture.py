@@ -28,7 +28,7 @@ ORDER = (
         "preparation",
         "volume_preparation",
         "datasets",
-        "variable_names",
+        "variables",
         "models",
         "folding",
         "filters",
@@ -110,8 +110,8 @@ def test_a_module_imports_only_from_those_before_it(path):
 
 
 def test_models_import_only_keras():
-    # variable_names asks which backend it is before it imports TensorFlow
-    allowed = re.compile(r"keras\b|kerascnn\.(errors|models|variable_names)\b")
+    # variables asks which backend it is before it imports TensorFlow
+    allowed = re.compile(r"keras\b|kerascnn\.(errors|models|variables)\b")
     for path in (ROOT / "kerascnn" / "models").glob("*.py"):
         others = [name for name in imports(path) if not allowed.match(name)]
         assert {name.split(".")[0] for name in others} <= sys.stdlib_module_names, f"{path.name} imports {others}"

@@ -23,7 +23,8 @@ class Verbs:
         self.trained.append((recipe.fold, resume))
         folder.mkdir(parents=True, exist_ok=True)
         record = {"recipe": dataclasses.asdict(recipe), "settings": {"threshold": 0.5}, "training_seconds": 10.0}
-        rest = {"data": {"name": "phantoms"}, "hardware": "h", "date": "d", "versions": {}}
+        tried = [{"threshold": 0.5, "dice": 0.8}, {"threshold": 0.6, "dice": 0.8 + recipe.fold / 100}]
+        rest = {"settings_tried": tried, "data": {"name": "phantoms"}, "hardware": "h", "date": "d", "versions": {}}
         (folder / "recipe.json").write_text(json.dumps(record | rest))
 
     def evaluate(self, folder):
@@ -56,6 +57,7 @@ def test_all_patients_count_the_same(tmp_path):
     assert figures["training_seconds"] == 50
     assert figures["single_image_patient_dice"] == pytest.approx((0.5 + 0.6 + 0.7 + 0.8 + 0.9) / 5)
     assert figures["by_fold"][1] == pytest.approx(0.65)
+    assert figures["validation_dice"] == pytest.approx([0.8, 0.81, 0.82, 0.83, 0.84])
     assert [row["fold"] for row in figures["table"]] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     assert (tmp_path / "crossvalidation.png").is_file()
 

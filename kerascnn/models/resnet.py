@@ -27,13 +27,13 @@ import keras
 from keras import layers
 
 from kerascnn.models.layers import Normalize, check_channels, zero_padded
-from kerascnn.variable_names import short_variable_names
+from kerascnn.variables import VarianceScaling, short_variable_names
 
 
 def conv_bn(x, filters, size, strides=1, *, name):
     """Convolution with symmetric zero padding, then batch normalisation: (H, W, C) → (H/s, W/s, filters)."""
     x, padding = zero_padded(x, size, strides, name)
-    initial = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
+    initial = VarianceScaling(2.0, "fan_out", "untruncated_normal")
     start = {"padding": padding, "use_bias": False, "kernel_initializer": initial}
     x = layers.Conv2D(filters, size, strides, **start, name=name)(x)
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)

@@ -26,11 +26,12 @@ import keras
 from keras import layers
 
 from kerascnn.models.layers import Normalize, check_size
+from kerascnn.variables import he_normal
 
 
 def conv(x, filters, size, batch_norm, name):
     """Convolution that keeps the size, batch normalisation if asked for, ReLU: (H, W, C) → (H, W, filters)."""
-    x = layers.Conv2D(filters, size, padding="same", kernel_initializer="he_normal", name=name)(x)
+    x = layers.Conv2D(filters, size, padding="same", kernel_initializer=he_normal(), name=name)(x)
     if batch_norm:
         x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
@@ -46,9 +47,9 @@ def vgg(sizes, input_shape, num_classes, name, batch_norm=False):
             x = conv(x, filters, size, batch_norm, f"stage{stage}_conv{i}")
         x = layers.MaxPooling2D(2, name=f"stage{stage}_pool")(x)
     x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(4096, activation="relu", kernel_initializer="he_normal", name="fc1")(x)
+    x = layers.Dense(4096, activation="relu", kernel_initializer=he_normal(), name="fc1")(x)
     x = layers.Dropout(0.5, name="fc1_dropout")(x)
-    x = layers.Dense(4096, activation="relu", kernel_initializer="he_normal", name="embedding")(x)
+    x = layers.Dense(4096, activation="relu", kernel_initializer=he_normal(), name="embedding")(x)
     x = layers.Dropout(0.5, name="embedding_dropout")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name=name)

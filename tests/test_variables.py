@@ -1,10 +1,30 @@
-"""What TensorFlow and Keras call the variables of a network."""
+"""The values and names that TensorFlow gives the variables of a network."""
 
 import keras
+import numpy as np
+import pytest
 import tensorflow as tf
 
 from kerascnn.models import builder
-from kerascnn.variable_names import short_variable_names
+from kerascnn.variables import VarianceScaling, short_variable_names
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (3, 3, 16, 24)])
+@pytest.mark.parametrize("seed", [0, 2**31 + 5, None])
+@pytest.mark.parametrize(
+    ("mode", "distribution"),
+    [
+        ("fan_in", "truncated_normal"),
+        ("fan_out", "untruncated_normal"),
+        ("fan_avg", "truncated_normal"),
+        ("fan_in", "uniform"),
+    ],
+)
+def test_values_are_those_of_keras(shape, seed, mode, distribution):
+    ours = VarianceScaling(2.0, mode, distribution, seed)
+    keras_own = keras.initializers.VarianceScaling(2.0, mode, distribution, ours.seed)
+    np.testing.assert_array_equal(ours(shape), keras_own(shape))
+    assert ours(shape, "float16").dtype == tf.float16
 
 
 def test_tensorflow_names_the_variables_of_a_resnet_by_their_role_alone():
