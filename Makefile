@@ -69,7 +69,7 @@ seeds: install
 	    --warmup-epochs 1 --precision mixed_bfloat16 > runs/vgg_digits.json
 	mv runs/lenet5.json runs/vgg_digits.json benchmarks/results/
 
-# hours: the Dice of every patient, from a network that has not seen the patient; goes on where it was stopped
+# nine hours: the Dice of every patient, from a network that has not seen the patient; goes on where it was stopped
 folds: install
 	$(BIN)/python -m apps.tumors crossvalidate --precision mixed_bfloat16
 	cp runs/tumors_folds/crossvalidation.json benchmarks/results/tumors_folds.json

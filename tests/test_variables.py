@@ -17,7 +17,7 @@ from kerascnn.variables import VarianceScaling, short_variable_names
         ("fan_in", "truncated_normal"),
         ("fan_out", "untruncated_normal"),
         ("fan_avg", "truncated_normal"),
-        ("fan_in", "uniform"),
+        ("fan_avg", "uniform"),
     ],
 )
 def test_values_are_those_of_keras(shape, seed, mode, distribution):

@@ -23,6 +23,7 @@ import keras
 from keras import layers
 
 from kerascnn.models.layers import Normalize, check_size
+from kerascnn.variables import short_variable_names
 
 
 def conv(x, filters, size, name, strides=1, padding="same"):
@@ -121,6 +122,7 @@ def inception_c(x, name):
     )
 
 
+@short_variable_names()
 def inception_v4(input_shape=(299, 299, 3), num_classes=1000):
     """Inception-v4, 42,679,816 trainable parameters."""
     if input_shape[:2] != (None, None):
