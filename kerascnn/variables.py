@@ -19,10 +19,13 @@ class VarianceScaling(keras.initializers.VarianceScaling):
     """
 
     def __call__(self, shape, dtype=None):
-        """float32 values of `shape`, two sizes at least; what is not asked for here is left to Keras."""
+        """float32 values of `shape`; what no network here asks for is left to Keras."""
         if (
             keras.backend.backend() != "tensorflow"
             or not isinstance(self.seed, int)
+            or self.input_axes is not None
+            or self.output_axes is not None
+            or len(shape) < 2
             or keras.backend.standardize_dtype(dtype) != "float32"
         ):
             return super().__call__(shape, dtype)

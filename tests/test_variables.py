@@ -27,6 +27,13 @@ def test_values_are_those_of_keras(shape, seed, mode, distribution):
     assert ours(shape, "float16").dtype == tf.float16
 
 
+def test_other_axes_and_single_ones_are_those_of_keras():
+    axes = {"seed": 7, "input_axes": [0], "output_axes": [1]}
+    for shape, options in (((3, 4, 5), axes), ((6,), {"seed": 7})):
+        own = keras.initializers.VarianceScaling(2.0, **options)
+        np.testing.assert_array_equal(VarianceScaling(2.0, **options)(shape), own(shape))
+
+
 def test_tensorflow_names_the_variables_of_a_resnet_by_their_role_alone():
     network = builder("resnet18")((32, 32, 3), 10)
     names = {variable.path: variable.value.name for variable in network.variables}
