@@ -2,10 +2,12 @@
 
     python benchmarks/build_times.py
 
-Each network is built in a process of its own, as a program builds the one that it wants, after a LeNet-5, which brings
-TensorFlow up. stdout: one JSON object; stderr: the times.
+Each network is built three times, each in a process of its own, as a program builds the one that it wants, after a
+LeNet-5, which brings TensorFlow up. stdout: one JSON object with the medians and the longest time of all; stderr: the
+times.
 """
 
+import statistics
 import subprocess
 import sys
 import time
@@ -27,17 +29,21 @@ def main():
     from kerascnn.models import MODELS
     from kerascnn.run import provenance
 
-    seconds = {}
+    times = {}
     for name in MODELS:
         command = [sys.executable, __file__, "measure", name]
-        seconds[name] = float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-        cli.note(f"{name}\t{seconds[name]}")
+        times[name] = [
+            float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout) for _ in range(3)
+        ]
+        cli.note("\t".join(map(str, (name, *times[name]))))
+    seconds = {name: statistics.median(three) for name, three in times.items()}
     slowest = max(seconds, key=seconds.get)
     cli.result(
         {
             "networks": len(seconds),
             "slowest": slowest,
             "slowest_seconds": seconds[slowest],
+            "longest_seconds": max(max(three) for three in times.values()),
             "seconds": seconds,
             **provenance(),
         }

@@ -23,14 +23,12 @@ import keras
 from keras import layers
 
 from kerascnn.models.layers import Normalize, check_size
-from kerascnn.variables import short_variable_names
+from kerascnn.variables import he_normal, quick_variables
 
 
 def conv(x, filters, size, name, strides=1, padding="same"):
     """Convolution without bias, batch normalisation, ReLU; size is a number or (height, width)."""
-    x = layers.Conv2D(
-        filters, size, strides, padding, use_bias=False, kernel_initializer="he_normal", name=name
-    )(x)  # fmt: skip
+    x = layers.Conv2D(filters, size, strides, padding, use_bias=False, kernel_initializer=he_normal(), name=name)(x)
     x = layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
@@ -122,7 +120,7 @@ def inception_c(x, name):
     )
 
 
-@short_variable_names()
+@quick_variables()
 def inception_v4(input_shape=(299, 299, 3), num_classes=1000):
     """Inception-v4, 42,679,816 trainable parameters."""
     if input_shape[:2] != (None, None):

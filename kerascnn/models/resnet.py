@@ -27,7 +27,7 @@ import keras
 from keras import layers
 
 from kerascnn.models.layers import Normalize, check_channels, zero_padded
-from kerascnn.variables import VarianceScaling, short_variable_names
+from kerascnn.variables import VarianceScaling, quick_variables
 
 
 def conv_bn(x, filters, size, strides=1, *, name):
@@ -86,7 +86,7 @@ def stem(x):
     return layers.MaxPooling2D(3, 2, name="pool")(layers.ZeroPadding2D(1, name="pool_pad")(x))
 
 
-@short_variable_names()
+@quick_variables()
 def resnet(block, depths, input_shape, num_classes, name, stem=stem, dropout=0.0, minimum=1):
     """The skeleton of every ResNet for ImageNet; senet.py passes its own block, stem and dropout at the end."""
     check_channels(input_shape, name, minimum)
