@@ -20,8 +20,9 @@ install: .venv/installed
 run: install
 	@$(BIN)/python -m apps.digits demo
 
+# one process a core already: more threads would wait for each other, a fifth longer in all
 test: install
-	$(BIN)/python -m pytest -q -n auto --dist loadscope
+	TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadscope
 
 slow: install
 	$(BIN)/python -m pytest -q -m slow
