@@ -165,6 +165,9 @@ def test_the_app_runs_as_a_file_from_anywhere(tmp_path):
 def test_the_list_of_apps_names_each_with_its_title():
     ran = subprocess.run([sys.executable, "-m", "apps"], cwd=ROOT, capture_output=True, text=True)
     assert "python -m apps.digits\tHandwritten digits: from raw pixels to a served model.\n" in ran.stdout
+    ran = subprocess.run([sys.executable, "-m", "apps", "digits"], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert ran.stderr == "error: unused Tokens: ['digits']; --help lists what is taken\n"
 
 
 def test_read_prints_lines_boxes_and_confidence_and_draws_them(folder, tmp_path, verb):
