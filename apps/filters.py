@@ -39,7 +39,7 @@ def draw(
     ] = None,
     stride: Annotated[int, Parameter(help="The stride beside stride 1, 1 to 32.")] = 2,
     out: Annotated[
-        Path | None, Parameter(help="The PNG file; default: runs/filters/<photo>.png, or <photo>_kernel.png.")
+        Path | None, Parameter(help="The PNG file; default: runs/filters/PHOTO.png, or PHOTO_kernel.png.")
     ] = None,
 ):
     """Draw a contact sheet of all filters, or of one kernel, and print its place and the shape of each panel."""

@@ -30,8 +30,8 @@ def blocks(model):
     """The Blocks of a functional model on the way to its logits; auxiliary heads are left out.
 
     Layers are grouped by what stands before the first underscore in their names, with the letter of Inception-v4's
-    modules. Those without weights that only rearrange (normalize, padding, flatten, dropout) are left out, too. A stage
-    joins those from which it takes maps, other than the one before it; their shape is that of the maps it takes.
+    modules. Those without weights that only rearrange (normalize, padding, cropping, flatten, dropout) are left out,
+    too. A stage joins those from which it takes maps, other than the one before it; their shape is that of these maps.
     """
     logits = model.output["logits"] if isinstance(model.output, dict) else model.output
     silent = layers.ZeroPadding2D | layers.Flatten | layers.Dropout | layers.Cropping2D
@@ -46,12 +46,12 @@ def blocks(model):
             previous = next(reversed(shapes), None)
             joins[stage] = []
         for tensor in taken:
-            source = makers[id(tensor)]
+            source, shape = makers[id(tensor)]
             if source not in (stage, previous, *joins[stage]):
                 joins[stage].append(source)
-                shapes[source] = tuple(tensor.shape[1:])
+                shapes[source] = shape
         shapes[stage] = tuple(layer.output.shape[1:])
-        makers[id(layer.output)] = stage
+        makers[id(layer.output)] = stage, shapes[stage]
     return [Block(name, shape, tuple(joins[name])) for name, shape in shapes.items()]
 
 

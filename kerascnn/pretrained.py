@@ -73,13 +73,14 @@ def fetch(name):
     """
     if name not in HUB:
         raise UsageError(f"no weights of {name} are known on the hub; give a file, or one of {', '.join(sorted(HUB))}")
+    repository, file = HUB[name], "model.safetensors"
     try:
         import huggingface_hub as hub
     except ImportError:
         raise UsageError(
-            "fetching weights needs the package huggingface_hub; run pip install huggingface_hub"
+            "fetching weights needs the package huggingface_hub; run pip install huggingface_hub, "
+            f"or give {file} of {repository} on the hub as a file"
         ) from None
-    repository, file = HUB[name], "model.safetensors"
     address = hub.hf_hub_url(repository, file)
     try:
         # Asked first, since it alone does not try again for half a minute where there is no network.

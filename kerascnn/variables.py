@@ -8,11 +8,21 @@ import contextvars
 import functools
 import gc
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import keras
 
-# the draws that the variable in the making waits for; None: no variable is in the making, values are drawn at once
+
+class Promise(NamedTuple):
+    """Memory for values, and what draws them."""
+
+    empty: object
+    draw: Callable
+
+
+# of the variable in the making; None: there is none, values are drawn at once
 promises = contextvars.ContextVar("promises", default=None)
 
 
@@ -52,8 +62,8 @@ class VarianceScaling(keras.initializers.VarianceScaling):
         promised = promises.get()
         if promised is None:
             return draw()
-        promised.append(draw)
-        return tf.raw_ops.Empty(shape=shape, dtype=tf.float32)
+        promised.append(Promise(tf.raw_ops.Empty(shape=shape, dtype=tf.float32), draw))
+        return promised[-1].empty
 
 
 def he_normal():
@@ -85,7 +95,7 @@ def quick_variables():
     """While it lasts, TensorFlow makes variables in less time: for large networks of many layers.
 
     - A second thread draws the values of VarianceScaling while Python goes on making layers. They are there at the end;
-      before, a variable holds whatever was in its memory.
+      before, a variable holds whatever was in its memory, and is not to be written to.
     - TensorFlow calls a variable `kernel`, not `stem_conv/kernel`; Keras's names and paths stay. For each name and
       shape that it has not seen, eager TensorFlow prepares the making of a variable anew.
     - Python collects no garbage, of which a network under construction has none.
@@ -105,21 +115,33 @@ def quick_variables():
         with tf.device(variable.device):
             variable.assign(draw(), read_value=False)
 
-    def promise(make, **arguments):
-        token = promises.set(promised := [])
-        try:
-            with tf.name_scope(""):
-                variable = make(**arguments)
-        finally:
-            promises.reset(token)
-        filled.extend(pool.submit(fill, variable, draw) for draw in promised)
+    def promising(make, initial_value, **arguments):
+        promised = []
+
+        def empty_or_drawn():
+            token = promises.set(promised)
+            try:
+                value = initial_value()
+            finally:
+                promises.reset(token)
+            if promised and value is not promised[-1].empty:  # made of the values, which are needed at once
+                promised.clear()
+                return initial_value()
+            return value
+
+        with tf.name_scope(""):
+            variable = make(initial_value=empty_or_drawn if callable(initial_value) else initial_value, **arguments)
+        filled.extend(pool.submit(fill, variable, promise.draw) for promise in promised)
         return variable
 
-    filled = []
-    with ThreadPoolExecutor(1) as pool, tf.variable_creator_scope(promise), without_garbage_collection():
-        yield
-    for future in filled:
-        future.result()
+    filled, pool = [], ThreadPoolExecutor(1)
+    try:
+        with tf.variable_creator_scope(promising), without_garbage_collection():
+            yield
+        for future in filled:
+            future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ executed.
 """
 
 import hashlib
+import pickle
 import re
 from pathlib import Path
 
@@ -100,7 +101,11 @@ def read_pth(path):
         raise UsageError(
             f"{path} needs the package torch; install it, or convert the file to .safetensors where torch is"
         ) from None
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        # torch's own words advise to execute it
+        raise ValueError("pickled objects other than tensors, which are never loaded") from None
     if not isinstance(state, dict):
         raise ValueError(f"a {type(state).__name__} and no state dict")
     state = next((state[key] for key in ("state_dict", "model") if isinstance(state.get(key), dict)), state)

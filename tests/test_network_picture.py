@@ -34,6 +34,14 @@ def test_a_unets_decoders_join_the_maps_of_its_encoders():
     assert found["encoder1"].shape == (256, 256, 64)
 
 
+def test_cropped_maps_are_drawn_as_they_were_made():
+    found = {block.name: block.shape for block in blocks(outline("unet_2015"))}
+    # Ronneberger et al., 2015, figure 1
+    assert [found[f"encoder{level}"] for level in (1, 2, 3, 4)] == [
+        (568, 568, 64), (280, 280, 128), (136, 136, 256), (64, 64, 512)
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["lenet5", "googlenet"])
 def test_a_png_is_drawn(name, tmp_path):
     draw_network(outline(name), tmp_path / "new" / "network.png")

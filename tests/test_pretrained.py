@@ -1,6 +1,7 @@
 """Weights of others in our networks; keras.applications is here, PyTorch's networks are compared by `make parity`."""
 
 import hashlib
+import sys
 
 import keras
 import numpy as np
@@ -153,6 +154,13 @@ def test_weights_that_fit_in_shape_but_not_in_strides_are_refused(tmp_path):
     np.savez(tmp_path / "resnet50.npz", **{"conv1.weight": np.zeros(1)})
     with pytest.raises(UsageError, match=r"^PyTorch weights do not fit resnet50; they fit .*resnet50_v1_5"):
         pretrained("resnet50", tmp_path / "resnet50.npz")
+
+
+def test_without_the_hubs_client_the_file_to_give_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    words = "run pip install huggingface_hub, or give model.safetensors of timm/resnet18.tv_in1k on the hub as a file"
+    with pytest.raises(UsageError, match=words):
+        fetch("resnet18")
 
 
 def test_what_the_hub_does_not_have_is_said_before_anything_is_fetched():

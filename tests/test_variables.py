@@ -74,6 +74,15 @@ def test_values_are_drawn_in_another_thread_and_there_at_the_end(dense, monkeypa
     assert threads[0] is not threading.current_thread()
 
 
+def test_values_that_a_variables_own_are_made_of_are_drawn_at_once(dense):
+    layer, expected = dense
+    draw = layer.kernel_initializer
+    layer.kernel_initializer = lambda shape, dtype: 2 * draw(shape, dtype)
+    with quick_variables():
+        layer.build((None, 400))
+    np.testing.assert_array_equal(layer.kernel, 2 * expected)
+
+
 def test_values_that_are_for_no_variable_are_drawn_at_once(dense):
     layer, expected = dense
     with quick_variables():
@@ -108,6 +117,11 @@ def test_a_strategy_makes_its_variables_itself(dense):
         layer.build((None, 400))
         np.testing.assert_array_equal(layer.kernel, expected)
     assert layer.kernel.value.name == "dense/kernel:0"
+
+
+def test_a_graph_makes_its_variables_itself():
+    with tf.Graph().as_default(), quick_variables(), tf.name_scope("scope"):
+        assert tf.Variable(1.0, name="number").name == "scope/number:0"
 
 
 def test_names_are_whole_again_afterwards_and_under_other_backends(monkeypatch):

@@ -88,7 +88,8 @@ for number, content in enumerate(([1, 2], {"a": 3}, {"state_dict": {"b": torch.o
     ran = in_bench_environment(code, tmp_path)
     values, refusal, harmed, of_list, of_number, nested = ran.stdout.splitlines()
     assert values == "[0.0, 1.0, 2.0]"
-    assert refusal.startswith("bad.pth is damaged or holds more than weights")
+    reason = "pickled objects other than tensors, which are never loaded"
+    assert refusal == f"bad.pth is damaged or holds more than weights ({reason}); download it again"
     assert harmed == "False"
     assert of_list.startswith("0.pth is damaged or holds more than weights (a list and no state dict)")
     assert of_number.startswith("1.pth is damaged or holds more than weights (")
