@@ -13,9 +13,7 @@ LAYER_COLUMNS = (
     *("<layer", "<kind", ">output", ">activations", ">parameters", ">multiply-adds"),
     *(">field", ">stride", ">centre", "<size along one side"),
 )
-NETWORK_COLUMNS = (
-    *("<network", ">input", ">parameters", ">multiply-adds", ">activations", ">field", ">dense share", ">memory"),
-)
+NETWORK_COLUMNS = ("<network", ">input", ">parameters", ">multiply-adds", ">activations", ">field", ">dense share")
 
 
 def described(name):
@@ -43,7 +41,8 @@ def print_layers(name, rows, total):
 
 def print_networks(found):
     """A row for each network, of its totals."""
-    print_aligned(NETWORK_COLUMNS, [network_cells(total) for total in found])
+    memory = f">memory ({setting(found[0]['memory'])})"
+    print_aligned((*NETWORK_COLUMNS, memory), [network_cells(total) for total in found])
 
 
 def layer_cells(row):
@@ -82,11 +81,15 @@ def print_totals(total):
         cli.row("  all to all", f"{first['fully_connected']:,}, fully connected to the image")
     memory = total["memory"]
     parts = ", ".join(f"{key} {size_text(value)}" for key, value in memory["parts"].items())
-    momentum = " with momentum" if memory["optimizer"] in ("sgd", "rmsprop") else ""
-    setting = f"batch {memory['batch_size']}, {memory['precision']}, {memory['optimizer']}{momentum}"
-    cli.row("memory", f"about {size_text(memory['total'])} to train ({setting}): {parts}")
+    cli.row("memory", f"about {size_text(memory['total'])} to train ({setting(memory)}): {parts}")
     if largest := total.get("largest_batch"):
         found = f"{largest['batch_size']:,}" if largest["batch_size"] else "not even one image"
         cli.row("largest batch", f"{found} in {size_text(largest['memory'])}")
     if "picture" in total:
         cli.row("picture", total["picture"])
+
+
+def setting(memory):
+    """What a forecast of memory is for, in words."""
+    momentum = " with momentum" if memory["optimizer"] in ("sgd", "rmsprop") else ""
+    return f"batch {memory['batch_size']}, {memory['precision']}, {memory['optimizer']}{momentum}"

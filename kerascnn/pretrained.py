@@ -72,7 +72,8 @@ def fetch(name):
     Raises UsageError when the hub has none or its client is not installed, InputError when it cannot be reached.
     """
     if name not in HUB:
-        raise UsageError(f"no weights of {name} are known on the hub; give a file, or one of {', '.join(sorted(HUB))}")
+        file = "give a file, or one of" if name in TORCH or name in KERAS else "there are those of"
+        raise UsageError(f"no weights of {name} are known on the hub; {file} {', '.join(sorted(HUB))}")
     repository, file = HUB[name], "model.safetensors"
     try:
         import huggingface_hub as hub
@@ -151,7 +152,7 @@ def load_arrays(model, arrays):
             raise InputError(f"{name} has no place in {model.name}; give weights of the same network")
     missing = [place for place in weights if place not in found]
     if missing:
-        raise InputError(f"nothing was given for {missing[0]} of {model.name}; give the complete file")
+        raise InputError(f"nothing was given for {missing[0]} of {model.name}; give a complete file of this network")
     for place, bias in folded.items():
         found[place] = found[place] - bias
     for place, value in found.items():

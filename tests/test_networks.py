@@ -64,6 +64,7 @@ def test_compare_has_a_row_a_network(verb):
     assert code == 0, words
     head, *rows = (line.split() for line in out.splitlines())
     assert head[:3] == ["network", "input", "parameters"]
+    assert " ".join(head[-5:]) == "memory (batch 32, float32, adam)"
     assert [(row[0], row[6]) for row in rows] == [("lenet5", "61,706"), ("mlp", "238,510"), ("resnet20", "269,722")]
 
 

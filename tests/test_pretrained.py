@@ -146,7 +146,8 @@ def test_an_array_too_many_or_too_few_is_named(resnet18):
     with pytest.raises(InputError, match=r"^layer5.0.conv1.weight has no place in resnet18; give weights of the same"):
         load_arrays(resnet18, {**arrays, "layer5.0.conv1.weight": np.zeros(3)})
     del arrays["fc.bias"]
-    with pytest.raises(InputError, match=r"^nothing was given for logits/bias of resnet18; give the complete file$"):
+    words = "^nothing was given for logits/bias of resnet18; give a complete file of this network$"
+    with pytest.raises(InputError, match=words):
         load_arrays(resnet18, arrays)
 
 
@@ -164,8 +165,10 @@ def test_without_the_hubs_client_the_file_to_give_is_named(monkeypatch):
 
 
 def test_what_the_hub_does_not_have_is_said_before_anything_is_fetched():
-    with pytest.raises(UsageError, match="no weights of zfnet are known on the hub; give a file, or one of .*resnet18"):
+    with pytest.raises(UsageError, match="no weights of zfnet are known on the hub; there are those of .*resnet18"):
         fetch("zfnet")
+    with pytest.raises(UsageError, match="no weights of resnet50 are known on the hub; give a file, or one of .*_v1_5"):
+        fetch("resnet50")
 
 
 # A hub of the real one's answers, as its client of 2026 asks for them; the real one cannot be reached offline.
