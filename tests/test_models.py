@@ -296,8 +296,10 @@ def test_one_batch_of_16_can_be_learnt_by_heart(row):
 def test_logits_are_float32_under_mixed_precision(row):
     model = small(row)
     assert {layer.compute_dtype for layer in model.layers if layer.weights} > {"float32"}
-    # with the statistics of the batch: by those of an untrained network, 50 blocks grow beyond what float16 holds
-    for logits in keras.tree.flatten(model(images(model, 2), training=True)):
+    # by the statistics of an untrained network, the maps of 50 blocks grow beyond what float16 holds
+    deep = row.name in ("resnet152", "resnet152_v1_5", "resnet110", "resnet110_b")
+    by_batch = deep and keras.config.dtype_policy().name == "mixed_float16"
+    for logits in keras.tree.flatten(model(images(model, 2), training=by_batch)):
         assert logits.dtype == "float32"
         assert np.isfinite(logits.numpy()).all()
 
