@@ -3,11 +3,9 @@
 import ast
 from pathlib import Path
 
-from cyclopts import App
+from kerascnn import cli
 
-from kerascnn import __version__, cli
-
-app = App(name="python -m apps", help=__doc__, version=__version__, result_action="return_value")
+app = cli.create_app("apps", __doc__)
 
 
 @app.default

@@ -25,7 +25,7 @@ from kerascnn.recipe import TrainingRecipe, refuse_finished
 
 SHIPPED = Path(__file__).resolve().parents[1] / "saved_models" / "digits"
 
-app = cli.create_app("digits", __doc__)
+app = cli.create_app("apps.digits", __doc__)
 
 DataDir = Annotated[Path | None, Parameter(help="Where TensorFlow Datasets keeps its files; default: TFDS_DATA_DIR.")]
 Files = Annotated[list[Path], Parameter(help="Image files: PNG, JPEG or BMP.", negative="", consume_multiple=True)]

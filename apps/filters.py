@@ -19,7 +19,7 @@ from kerascnn.filter_sheet import PADDINGS, parse_kernel
 
 LARGEST_STRIDE = 32
 
-app = cli.create_app("filters", __doc__)
+app = cli.create_app("apps.filters", __doc__)
 
 
 @app.default

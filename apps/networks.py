@@ -17,7 +17,7 @@ from kerascnn.sizes import parse_memory, parse_shape
 
 LARGEST_COUNT = 1_000_000
 
-app = cli.create_app("networks", __doc__)
+app = cli.create_app("apps.networks", __doc__)
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="One JSON object on one line.")]
 Input = Annotated[

@@ -20,7 +20,7 @@ from kerascnn.recipe import TrainingRecipe
 
 SHIPPED = Path(__file__).resolve().parents[1] / "saved_models" / "tumors"
 
-app = cli.create_app("tumors", __doc__)
+app = cli.create_app("apps.tumors", __doc__)
 
 DataDir = Annotated[
     Path | None,

@@ -24,10 +24,10 @@ Resume = Annotated[bool, Parameter(help="Continue a stopped run; give the flags 
 Require = Annotated[tuple[str, ...], Parameter(help="NAME=MIN: exit code 4 unless the metric reaches it.")]
 
 
-def create_app(name, text):
-    """The Cyclopts App of `python -m apps.<name>`; `text` is its help."""
+def create_app(module, text):
+    """The Cyclopts App of `python -m <module>`; `text` is its help."""
     return App(
-        name=f"python -m apps.{name}",
+        name=f"python -m {module}",
         help=text,
         version=__version__,
         result_action="return_value",

@@ -72,8 +72,8 @@ def fetch(name):
     Raises UsageError when the hub has none or its client is not installed, InputError when it cannot be reached.
     """
     if name not in HUB:
-        file = "give a file, or one of" if name in TORCH or name in KERAS else "there are those of"
-        raise UsageError(f"no weights of {name} are known on the hub; {file} {', '.join(sorted(HUB))}")
+        advice = "give a file, or one of" if name in TORCH or name in KERAS else "there are those of"
+        raise UsageError(f"no weights of {name} are known on the hub; {advice} {', '.join(sorted(HUB))}")
     repository, file = HUB[name], "model.safetensors"
     try:
         import huggingface_hub as hub

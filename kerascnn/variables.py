@@ -111,26 +111,12 @@ def quick_variables():
         yield
         return
 
-    def fill(variable, draw):
-        with tf.device(variable.device):
-            variable.assign(draw(), read_value=False)
-
     def promising(make, initial_value, **arguments):
         promised = []
-
-        def empty_or_drawn():
-            token = promises.set(promised)
-            try:
-                value = initial_value()
-            finally:
-                promises.reset(token)
-            if promised and value is not promised[-1].empty:  # made of the values, which are needed at once
-                promised.clear()
-                return initial_value()
-            return value
-
+        if callable(initial_value):
+            initial_value = functools.partial(empty_or_drawn, initial_value, promised)
         with tf.name_scope(""):
-            variable = make(initial_value=empty_or_drawn if callable(initial_value) else initial_value, **arguments)
+            variable = make(initial_value=initial_value, **arguments)
         filled.extend(pool.submit(fill, variable, promise.draw) for promise in promised)
         return variable
 
@@ -142,6 +128,26 @@ def quick_variables():
             future.result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def empty_or_drawn(initial_value, promised):
+    """Memory for the values of a variable, with their draw added to the list `promised`, or the values."""
+    token = promises.set(promised)
+    try:
+        value = initial_value()
+    finally:
+        promises.reset(token)
+    if promised and value is not promised[-1].empty:  # made of the values, which are needed at once
+        promised.clear()
+        return initial_value()
+    return value
+
+
+def fill(variable, draw):
+    import tensorflow as tf
+
+    with tf.device(variable.device):
+        variable.assign(draw(), read_value=False)
 
 
 @contextlib.contextmanager

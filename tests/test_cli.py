@@ -13,7 +13,7 @@ METRICS = {"accuracy": 0.9871, "error": 0.0129, "data": "mnist"}
 
 def ended(app_body, arguments, capsys):
     """(exit code, stdout, stderr) of an app whose only verb is app_body."""
-    app = cli.create_app("test", "A test.")
+    app = cli.create_app("apps.test", "A test.")
     app.command(app_body, name="verb")
     with pytest.raises(SystemExit) as caught:
         cli.run(app, arguments)
