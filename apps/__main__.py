@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from kerascnn import cli
+from kerascnn.cli import app as cli
 
 app = cli.create_app("apps", __doc__)
 

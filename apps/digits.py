@@ -16,12 +16,14 @@ if __name__ == "__main__":
 
 from cyclopts import Parameter
 
-from kerascnn import cli, verbs
-from kerascnn.cli import Out, Require, Resume, Server
-from kerascnn.errors import DataAbsent, UsageError
+from kerascnn.cli import app as cli
+from kerascnn.cli import classification as verbs
+from kerascnn.cli.app import Out, Require, Resume, Server
+from kerascnn.errors import UsageError
 from kerascnn.files import read_json
 from kerascnn.models import check_name
-from kerascnn.recipe import TrainingRecipe, refuse_finished
+from kerascnn.training.recipe import Recipe
+from kerascnn.training.run_folder import check_unfinished
 
 SHIPPED = Path(__file__).resolve().parents[1] / "saved_models" / "digits"
 
@@ -33,7 +35,7 @@ Files = Annotated[list[Path], Parameter(help="Image files: PNG, JPEG or BMP.", n
 
 @Parameter(name="*")
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Recipe(TrainingRecipe):
+class DigitRecipe(Recipe):
     model: str = "lenet5"
     "The network: mlp, simple_cnn, five_layer_cnn, lenet5, lenet5_1998, lenet_homework or vgg_digits."
     data: Literal["auto", "mnist", "sklearn_digits", "synthetic"] = "auto"
@@ -60,12 +62,12 @@ class Recipe(TrainingRecipe):
             raise UsageError(f"--zoom is {self.zoom:g}; give a fraction below 1")
 
 
-DEMO = Recipe(epochs=12, shift=1.0, rotation=5.0, elastic=0.0, ema=0.98)
+DEMO = DigitRecipe(epochs=12, shift=1.0, rotation=5.0, elastic=0.0, ema=0.98)
 
 
 @app.command
 def train(
-    recipe: Recipe = Recipe(),
+    recipe: DigitRecipe = DigitRecipe(),
     *,
     data_dir: DataDir = None,
     out: Out = SHIPPED,
@@ -74,7 +76,7 @@ def train(
 ):
     """Train a network; --out gets model.keras, history.csv, learning_curve.png and recipe.json."""
     check_name(recipe.model)
-    refuse_finished(out)
+    check_unfinished(out)
     recipe = verbs.smoke(recipe) if smoke else recipe
     cli.load_tensorflow()
     from kerascnn.datasets.augmentation import distortion
@@ -93,9 +95,9 @@ def evaluate(
     """Score the trained network on the test split; --out gets metrics.json, confusion.png and mistakes.png."""
     requirements = cli.parse_requirements(require)
     cli.load_tensorflow()
-    from kerascnn.preparation import prepare_digits
+    from kerascnn.digits.preprocessing import preprocess_digits
 
-    verbs.evaluate("digits", lambda name: load_data(name, data_dir), prepare_digits, out, requirements)
+    verbs.evaluate("digits", lambda name: load_data(name, data_dir), preprocess_digits, out, requirements)
 
 
 @app.command
@@ -103,9 +105,9 @@ def export(*, out: Out = SHIPPED):
     """Write the trained network as the next version of a SavedModel in --out."""
     cli.load_tensorflow()
     from kerascnn.datasets.synthetic import drawn
-    from kerascnn.preparation import prepare_digits
+    from kerascnn.digits.preprocessing import preprocess_digits
 
-    verbs.export("digits", prepare_digits, out, drawn(10, 0).images)
+    verbs.export("digits", preprocess_digits, out, drawn(10, 0).images)
 
 
 @app.command
@@ -149,27 +151,20 @@ def demo(*, data_dir: DataDir = None, out: Out = Path("runs/digits")):
 
 def compose_sample(out, data_dir):
     """(the lines written on it, the path) of a sheet composed of test digits; one digit alone is kept beside it."""
-    from kerascnn.datasets.digit_sheets import compose_sheet
-    from kerascnn.pictures import save_picture
+    from kerascnn.digits.composed_pages import compose_sheet
+    from kerascnn.images import save_image
 
     test = load_data(read_json(out / "recipe.json")["data"]["name"], data_dir).test
     page, lines = compose_sheet(test.images, test.labels, seed=0)
-    save_picture(out / "sheet.png", page)
-    save_picture(out / "digit.png", test.images[0])
+    save_image(out / "sheet.png", page)
+    save_image(out / "digit.png", test.images[0])
     return ["".join(str(digit) for digit, _ in line) for line in lines], out / "sheet.png"
 
 
 def load_data(name, data_dir):
-    """The Dataset called `name`; auto is MNIST, or scikit-learn's digits where it is neither there nor to be had."""
-    from kerascnn import datasets
+    from kerascnn.digits import data as sources
 
-    try:
-        data = datasets.load("mnist" if name == "auto" else name, data_dir)
-    except DataAbsent as absent:
-        if name != "auto":
-            raise
-        cli.note(f"note: {absent}")
-        data = datasets.load("sklearn_digits")
+    data = sources.load(name, data_dir)
     cli.note(f"data: {data.description}")
     return data
 

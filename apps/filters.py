@@ -13,9 +13,10 @@ if __name__ == "__main__":
 
 from cyclopts import Parameter
 
-from kerascnn import cli, filter_sheet
+from kerascnn.analysis import filter_sheet
+from kerascnn.analysis.filter_sheet import PADDINGS, parse_kernel
+from kerascnn.cli import app as cli
 from kerascnn.errors import UsageError
-from kerascnn.filter_sheet import PADDINGS, parse_kernel
 
 LARGEST_STRIDE = 32
 

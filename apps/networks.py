@@ -10,10 +10,11 @@ if __name__ == "__main__":
 
 from cyclopts import Parameter
 
-from kerascnn import cli, network_tables
+from kerascnn.analysis import tables as network_tables
+from kerascnn.cli import app as cli
+from kerascnn.cli.flags import parse_memory, parse_shape
 from kerascnn.errors import UsageError
 from kerascnn.models import MODELS, check_name
-from kerascnn.sizes import parse_memory, parse_shape
 
 LARGEST_COUNT = 1_000_000
 
@@ -70,14 +71,14 @@ def show(
         raise UsageError(f"--picture {picture} is neither SVG nor PNG; give it a name that ends in .svg or .png")
     model, rows, total = summarised(name, shape, classes, training)
     if limit:
-        from kerascnn.memory import largest_batch
+        from kerascnn.analysis.memory import largest_batch
 
         largest = largest_batch(model, training.optimizer, limit)
         total["largest_batch"] = {"memory": limit, "batch_size": largest}
     if picture:
-        from kerascnn.network_picture import draw_network
+        from kerascnn.analysis.diagram import draw_diagram
 
-        draw_network(model, picture)
+        draw_diagram(model, picture)
         total["picture"] = str(picture)
     if as_json:
         cli.result({**total, "rows": [dataclasses.asdict(row) for row in rows]})
@@ -114,13 +115,13 @@ def summarised(name, shape, classes, training):
     cli.load_tensorflow()
     import keras
 
-    from kerascnn.memory import forecast
-    from kerascnn.summary import layer_rows, outline, totals
+    from kerascnn.analysis.memory import estimate_memory
+    from kerascnn.analysis.summary import layer_rows, symbolic_model, totals
 
     keras.config.set_dtype_policy(training.precision)
-    model = outline(name, shape, classes)
+    model = symbolic_model(name, shape, classes)
     rows = layer_rows(model)
-    memory = {**dataclasses.asdict(training), **forecast(model, training.batch_size, training.optimizer)}
+    memory = {**dataclasses.asdict(training), **estimate_memory(model, training.batch_size, training.optimizer)}
     return model, rows, {**totals(model, rows), "memory": memory}
 
 

@@ -14,9 +14,12 @@ if __name__ == "__main__":
 
 from cyclopts import Parameter
 
-from kerascnn import cli, crossvalidation, mask_verbs, outlines
-from kerascnn.cli import Out, Require, Resume, Server
-from kerascnn.recipe import TrainingRecipe
+from kerascnn.cli import app as cli
+from kerascnn.cli import segmentation as mask_verbs
+from kerascnn.cli.app import Out, Require, Resume, Server
+from kerascnn.training.recipe import Recipe
+from kerascnn.tumors import cross_validation as crossvalidation
+from kerascnn.tumors import prediction as outlines
 
 SHIPPED = Path(__file__).resolve().parents[1] / "saved_models" / "tumors"
 
@@ -36,7 +39,7 @@ Empty = Annotated[
 
 @Parameter(name="*")
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Recipe(TrainingRecipe):
+class TumorRecipe(Recipe):
     model: Literal["unet", "unet_buda", "unet_dong", "unet_2015"] = "unet_buda"
     "The network."
     width: int | None = None
@@ -90,7 +93,7 @@ class Recipe(TrainingRecipe):
 
 @app.command
 def train(
-    recipe: Recipe = Recipe(),
+    recipe: TumorRecipe = TumorRecipe(),
     *,
     data_dir: DataDir = None,
     out: Out = SHIPPED,
@@ -119,7 +122,11 @@ def evaluate(
 
 @app.command
 def crossvalidate(
-    recipe: Recipe = Recipe(), *, data_dir: DataDir = None, out: Out = Path("runs/tumors_folds"), empty: Empty = "one"
+    recipe: TumorRecipe = TumorRecipe(),
+    *,
+    data_dir: DataDir = None,
+    out: Out = Path("runs/tumors_folds"),
+    empty: Empty = "one",
 ):
     """Train and score all five folds; run it again to go on where it was stopped."""
     crossvalidation.crossvalidate(
@@ -149,7 +156,7 @@ def predict(
     pictures: Annotated[Path, Parameter(help="Where masks, overlays and reports go.")] = Path("runs/tumors"),
 ):
     """Outline tumors: one JSON object a scan with its size, and where its mask, overlay and report lie."""
-    outlines.predict(files, "tumors", out, server, pictures, Recipe().modalities)
+    outlines.predict(files, "tumors", out, server, pictures, TumorRecipe().modalities)
 
 
 if __name__ == "__main__":

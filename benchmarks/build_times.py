@@ -18,7 +18,7 @@ from cyclopts import App
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kerascnn import cli
+from kerascnn.cli import app as cli
 
 app = App(help=__doc__, result_action="return_value")
 
@@ -27,7 +27,7 @@ app = App(help=__doc__, result_action="return_value")
 def main():
     cli.load_tensorflow()
     from kerascnn.models import MODELS
-    from kerascnn.run import provenance
+    from kerascnn.provenance import provenance
 
     times = {}
     for name in MODELS:

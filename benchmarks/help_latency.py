@@ -16,7 +16,7 @@ from cyclopts import App
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kerascnn import cli
+from kerascnn.cli import app as cli
 
 app = App(help=__doc__, result_action="return_value")
 
@@ -29,7 +29,7 @@ def main(*, runs: int = 10):
         subprocess.run([sys.executable, "-m", "apps.digits", "--help"], cwd=ROOT, stdout=subprocess.PIPE, check=True)
         seconds.append(time.perf_counter() - start)
     cli.load_tensorflow()
-    from kerascnn.run import provenance
+    from kerascnn.provenance import provenance
 
     cli.result({"unit": "s", "median": round(median(seconds), 3), "runs": runs, **provenance()})
 

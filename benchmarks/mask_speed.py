@@ -26,8 +26,8 @@ SLICES, SIDE, VOLUME = 8, 256, 80
 def network(width):
     import tensorflow as tf
 
-    from kerascnn.folding import folded
     from kerascnn.models.unet import unet_buda
+    from kerascnn.saved_model.folding import folded
 
     model = folded(unet_buda((SIDE, SIDE, 3), width=width))
     graph = tf.function(lambda x: model(x, training=False))
@@ -53,8 +53,8 @@ def pytorch(width):
 def volume(width):
     import tensorflow as tf
 
-    from kerascnn.datasets.phantoms import drawn_patient
-    from kerascnn.saved_model import latest_version, load_signatures
+    from kerascnn.saved_model.versions import latest_version, load_signatures
+    from kerascnn.tumors.phantoms import drawn_patient
 
     predict = load_signatures(latest_version(SHIPPED))["predict_volume"]
     slices = tf.constant(drawn_patient(0, VOLUME, SIDE).images[np.newaxis])
@@ -80,8 +80,8 @@ def main():
         return
     load = two_idle_cores()
     sys.path.insert(0, str(ROOT))
-    from kerascnn.mask_training import WIDTH
-    from kerascnn.run import provenance
+    from kerascnn.provenance import provenance
+    from kerascnn.tumors.training import WIDTH
 
     width = json.loads((SHIPPED / "recipe.json").read_text())["recipe"]["width"] or WIDTH
     rounds = {name: [] for name in CONTENDERS}

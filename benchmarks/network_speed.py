@@ -54,8 +54,8 @@ def ours(name, side):
     import keras
     import tensorflow as tf
 
-    from kerascnn.folding import folded
     from kerascnn.models import builder
+    from kerascnn.saved_model.folding import folded
 
     model = builder(name)()
     classes = model.output_shape[-1]
@@ -123,7 +123,7 @@ def main():
         rows[name] = row
         print(name, row, file=sys.stderr, flush=True)
     sys.path.insert(0, str(ROOT))
-    from kerascnn.run import provenance
+    from kerascnn.provenance import provenance
 
     medians = {
         f"median_{kind}_ratio": statistics.median(row[kind]["ratio"] for row in rows.values())

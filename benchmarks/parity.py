@@ -21,7 +21,7 @@ from cyclopts import App
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kerascnn import cli
+from kerascnn.cli import app as cli
 from kerascnn.errors import RequirementError, UsageError
 from kerascnn.models import check_name
 
@@ -64,7 +64,7 @@ def compare(name, reference, folder):
 
 def transplant(model, arrays):
     """Put the {name: array} of a network in statements.py into `model`: each of its weights once, in the same shape."""
-    from kerascnn.pretrained import PARTS, Convention, arranged
+    from kerascnn.pretrained.conversion import PARTS, Convention, arranged
 
     weights = {f"{layer.name}/{w.name}": w for layer in model.layers for w in layer.weights if "seed" not in w.name}
     for name, value in arrays.items():
@@ -91,7 +91,7 @@ def ours(name: str, reference: str, file: Path):
     from references import milliseconds
 
     from kerascnn.models import builder
-    from kerascnn.pretrained import load_arrays
+    from kerascnn.pretrained.conversion import load_arrays
 
     stored = np.load(file)
     model = builder(name)(stored["x"].shape[1:])
@@ -131,7 +131,7 @@ def main(*names: str):
                 print("\t".join(str(value) for value in rows[-1].values()), flush=True)
     worst = rows[int(np.argmax([row["difference"] for row in rows]))]
     cli.load_tensorflow()
-    from kerascnn.run import provenance
+    from kerascnn.provenance import provenance
 
     cli.result(
         {"networks": len({row["network"] for row in rows}), "worst": worst["difference"], "rows": rows, **provenance()}

@@ -16,7 +16,7 @@ from cyclopts import App
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from apps.digits import Recipe, load_data
-from kerascnn import cli
+from kerascnn.cli import app as cli
 from kerascnn.files import read_json
 
 
@@ -33,7 +33,7 @@ def rate(examples, batch_size, epochs, augment):
 
 
 def training_rate(data, recipe, augment):
-    from kerascnn import verbs
+    from kerascnn.cli import classification as verbs
 
     with tempfile.TemporaryDirectory() as folder:
         verbs.train("benchmark", recipe, data, augment, Path(folder) / "run", resume=False)
@@ -47,7 +47,7 @@ app = App(help=__doc__, result_action="return_value")
 def main(*, batch_size: int = 128, epochs: int = 3):
     cli.load_tensorflow()
     from kerascnn.datasets.augmentation import distortion
-    from kerascnn.run import provenance
+    from kerascnn.provenance import provenance
 
     recipe = Recipe(batch_size=batch_size, epochs=epochs)
     data = load_data(recipe.data, None)
@@ -57,8 +57,8 @@ def main(*, batch_size: int = 128, epochs: int = 3):
         pipeline = rate(data.train, batch_size, epochs, distort)
         training = training_rate(data, recipe, distort)
         figures[name] = {"pipeline": round(pipeline), "training": training, "share": round(training / pipeline, 3)}
-    facts = {"unit": "images/s", "data": data.name, "model": recipe.model, "batch_size": batch_size}
-    cli.result({**facts, **figures, **provenance()})
+    metadata = {"unit": "images/s", "data": data.name, "model": recipe.model, "batch_size": batch_size}
+    cli.result({**metadata, **figures, **provenance()})
 
 
 if __name__ == "__main__":

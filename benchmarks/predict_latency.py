@@ -17,9 +17,9 @@ from cyclopts import App
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kerascnn import cli
+from kerascnn.cli import app as cli
 from kerascnn.datasets.synthetic import drawn
-from kerascnn.saved_model import latest_version
+from kerascnn.saved_model.versions import latest_version
 
 BATCHES = 20
 
@@ -32,7 +32,7 @@ def main(*, model: Path = ROOT / "saved_models" / "digits", count: int = 1000):
     cli.load_tensorflow()
     import tensorflow as tf
 
-    from kerascnn.run import provenance
+    from kerascnn.provenance import provenance
 
     predict = tf.saved_model.load(version).signatures["predict_bytes"]
     encoded = [cv2.imencode(".png", image)[1].tobytes() for image in drawn(64, 0).images]

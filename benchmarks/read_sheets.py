@@ -20,11 +20,12 @@ from cyclopts import App
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kerascnn import cli, datasets
-from kerascnn.datasets.digit_sheets import compose_sheet
-from kerascnn.pictures import save_picture
-from kerascnn.saved_model import latest_version, local_model
-from kerascnn.sheets import annotate, read_page
+from kerascnn import datasets
+from kerascnn.cli import app as cli
+from kerascnn.digits.composed_pages import compose_sheet
+from kerascnn.digits.pages import annotate, read_page
+from kerascnn.images import save_image
+from kerascnn.saved_model.versions import latest_version, local_model
 
 
 def edits(read, written):
@@ -49,7 +50,7 @@ def main(
     pictures: Path | None = None,
 ):
     cli.load_tensorflow()
-    from kerascnn.run import provenance
+    from kerascnn.provenance import provenance
 
     version = latest_version(model)
     classify = local_model(version)
@@ -69,7 +70,7 @@ def main(
             right += sum(block.size for block in difflib.SequenceMatcher(None, read, written).get_matching_blocks())
             lines += len(written)
             if pictures:
-                save_picture(pictures / f"{'hard' if hard else 'clean'}-{seed}.png", annotate(page, found))
+                save_image(pictures / f"{'hard' if hard else 'clean'}-{seed}.png", annotate(page, found))
         figures["hard" if hard else "clean"] = {
             "digit_accuracy": round(1 - wrong / digits, 4),
             "digits": digits,

@@ -18,7 +18,7 @@ from cyclopts import App, Parameter
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kerascnn import cli
+from kerascnn.cli import app as cli
 from kerascnn.files import read_json
 
 

@@ -21,7 +21,7 @@ from cyclopts import App
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kerascnn import cli
+from kerascnn.cli import app as cli
 from kerascnn.datasets.synthetic import drawn
 
 app = App(help=__doc__, result_action="return_value")
@@ -52,7 +52,7 @@ def main(*, model: Path = ROOT / "saved_models" / "digits", requests: int = 500)
     counted = np.array(milliseconds[20:])
     median, late = np.percentile(counted, [50, 99]).round(2)
     cli.load_tensorflow()
-    from kerascnn.run import provenance
+    from kerascnn.provenance import provenance
 
     figures = {"unit": "ms", "median": float(median), "p99": float(late), "requests": requests, "warm_up": 20}
     cli.result({**figures, **provenance()})

@@ -21,7 +21,7 @@ from cyclopts import App
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from apps.digits import Recipe, load_data
-from kerascnn import cli
+from kerascnn.cli import app as cli
 
 RECIPE = Recipe(
     data="mnist",
@@ -54,10 +54,10 @@ def one_run(seed):
     cli.load_tensorflow()
     from dataclasses import replace
 
-    from kerascnn import verbs
-    from kerascnn.evaluation import evaluate_classifier
-    from kerascnn.preparation import prepare_digits
-    from kerascnn.run import load_trained
+    from kerascnn.classification.evaluation import evaluate_classifier
+    from kerascnn.cli import classification as verbs
+    from kerascnn.digits.preprocessing import preprocess_digits
+    from kerascnn.training.run_folder import load_trained
 
     data = load_data(RECIPE.data, None)
     with tempfile.TemporaryDirectory() as folder:
@@ -66,7 +66,7 @@ def one_run(seed):
         verbs.train("benchmark", replace(RECIPE, seed=seed), data, shifted, out, resume=False)
         seconds = time.perf_counter() - start
         model, _ = load_trained(out, "benchmark")
-        metrics = evaluate_classifier(model, prepare_digits, data.test, data.class_names, out, {})
+        metrics = evaluate_classifier(model, preprocess_digits, data.test, data.class_names, out, {})
     return {"seconds": round(seconds, 2), "accuracy": metrics["accuracy"]}
 
 
@@ -84,7 +84,7 @@ def main(*, runs: int = 5, seed: int | None = None):
     seconds, accuracy = ([result[name] for result in results] for name in ("seconds", "accuracy"))
     spread = {"seconds_sd": round(stdev(seconds), 2), "accuracy_sd": round(stdev(accuracy), 5)} if runs > 1 else {}
     cli.load_tensorflow()
-    from kerascnn.run import provenance
+    from kerascnn.provenance import provenance
 
     figures = {"seconds": round(mean(seconds), 2), "accuracy": round(mean(accuracy), 5), **spread, "runs": results}
     cli.result({**figures, **provenance()})

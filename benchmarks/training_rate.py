@@ -48,11 +48,11 @@ def fit_rate(batch_size):
 
     from kerascnn.datasets import Examples
     from kerascnn.models import builder
-    from kerascnn.recipe import TrainingRecipe
-    from kerascnn.training import fit
+    from kerascnn.training.fit import fit
+    from kerascnn.training.recipe import Recipe
 
     images, labels = examples()
-    recipe = TrainingRecipe(
+    recipe = Recipe(
         epochs=1 + TIMED_EPOCHS, batch_size=batch_size, optimizer="sgd", learning_rate=0.01, schedule="constant"
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -159,10 +159,10 @@ def main():
         "load_before": load,
     }
     sys.path.insert(0, str(ROOT))
-    from kerascnn import cli
+    from kerascnn.cli import app as cli
 
     cli.load_tensorflow()
-    from kerascnn.run import provenance
+    from kerascnn.provenance import provenance
 
     cli.result({**result, **provenance()})
 

@@ -1,11 +1,11 @@
 """Encoded pictures to pixels, in TensorFlow ops that travel inside a SavedModel; the guard against hostile bytes.
 
-`decode_image` looks at a picture's header before anything is decoded; `prepare_bytes` goes on when a picture is bad.
+`decode_image` looks at a picture's header before anything is decoded; `preprocess_bytes` goes on when a picture is bad.
 """
 
 import tensorflow as tf
 
-from kerascnn.limits import MOST_PIXELS
+from kerascnn.images import MOST_PIXELS
 
 
 def decode_image(image_bytes):
@@ -86,7 +86,7 @@ def decode_or_blank(image_bytes):
     return decoded.ignore_errors(log_warning=False).concatenate(nothing).take(1).get_single_element()
 
 
-def prepare_bytes(image_bytes, prepare, shape):
+def preprocess_bytes(image_bytes, prepare, shape):
     """Decode and prepare pictures of mixed sizes and formats: string (B,) -> float32 (B, *shape) and valid bool (B,).
 
     prepare: a preparation, uint8 (1, H, W, 3) -> float32 (1, *shape). Where decode_image raises, valid is False and

@@ -33,7 +33,7 @@ def _float32():
 @pytest.fixture(scope="module")
 def printed(request):
     """printed(*arguments) -> stdout of the test module's `app`, in this process, where it ends well."""
-    from kerascnn import cli
+    from kerascnn.cli import app as cli
 
     def run(*arguments):
         with contextlib.redirect_stdout(io.StringIO()) as out, pytest.raises(SystemExit, match="^0$"):
@@ -46,7 +46,7 @@ def printed(request):
 @pytest.fixture
 def verb(request, capfd):
     """verb(*arguments) -> (exit code, stdout, stderr) of the test module's `app`, in this process."""
-    from kerascnn import cli
+    from kerascnn.cli import app as cli
 
     def run(*arguments):
         with pytest.raises(SystemExit) as ended:

@@ -8,14 +8,14 @@ import zlib
 import numpy as np
 import pytest
 import tensorflow as tf
-from drawings import seven
 from PIL import Image
 
-from kerascnn.decoding import decode_image, over_background, prepare_bytes
-from kerascnn.preparation import prepare_digits
+from kerascnn.decoding import decode_image, over_background, preprocess_bytes
+from kerascnn.digits.preprocessing import preprocess_digits
+from tests.drawings import seven
 
 bytes_in_graph = tf.function(
-    lambda image_bytes: prepare_bytes(image_bytes, prepare_digits, (28, 28, 1)),
+    lambda image_bytes: preprocess_bytes(image_bytes, preprocess_digits, (28, 28, 1)),
     input_signature=[tf.TensorSpec([None], tf.string)],
     autograph=False,
 )
@@ -34,7 +34,7 @@ def test_half_transparent_red_on_white_by_hand():
 
 
 SEVEN = seven(ink=0, paper=255)
-PREPARED = prepare_digits(SEVEN[np.newaxis, ..., np.newaxis])[0, ..., 0].numpy()
+PREPARED = preprocess_digits(SEVEN[np.newaxis, ..., np.newaxis])[0, ..., 0].numpy()
 COLOUR = np.repeat(SEVEN[..., np.newaxis], 3, 2)
 TRANSPARENT = np.dstack([np.zeros((200, 150, 3), np.uint8), seven()])
 

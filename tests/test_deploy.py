@@ -23,15 +23,15 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from apps import digits
 from apps.tumors import app  # noqa: F401, run by the fixtures `printed` and `verb`
-from kerascnn import cli
-from kerascnn.datasets.phantoms import drawn_patient
+from kerascnn.classification.evaluation import softmax
+from kerascnn.cli import app as cli
 from kerascnn.datasets.synthetic import drawn
-from kerascnn.evaluation import softmax
-from kerascnn.folding import in_float32
-from kerascnn.run import load_trained
-from kerascnn.saved_model import latest_version, load_signatures
-from kerascnn.segmentation import network_probabilities
-from kerascnn.volume_preparation import prepare_volume
+from kerascnn.saved_model.folding import in_float32
+from kerascnn.saved_model.versions import latest_version, load_signatures
+from kerascnn.segmentation.inference import network_probabilities
+from kerascnn.training.run_folder import load_trained
+from kerascnn.tumors.phantoms import drawn_patient
+from kerascnn.tumors.preprocessing import preprocess_volume
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -211,7 +211,7 @@ def test_shipped_saved_models_are_those_of_the_shipped_networks():
     network = keras.saving.load_model(MODELS / "digits" / "model.keras")
     check_probabilities("digits", images, softmax(network(images).numpy()))
     network, record = load_trained(MODELS / "tumors", "tumors")
-    slices = prepare_volume(drawn_patient(0).images, record["recipe"]["side"])
+    slices = preprocess_volume(drawn_patient(0).images, record["recipe"]["side"])
     check_probabilities(
         "tumors", slices, network_probabilities(in_float32(network), slices, record["settings"]["mirror"])
     )

@@ -98,7 +98,7 @@ ROWS = [
     ("one PNG through `predict_bytes` in Python, median", "predict_latency", lambda r: f"{r['median']:.1f} ms"),
     ("one PNG through the REST server on loopback, median", "serving_latency", lambda r: f"{r['median']:.1f} ms"),
     ("`python -m apps.digits --help`, median", "help_latency", lambda r: f"{r['median']:.2f} s"),
-    ("memory of training, measured over forecast, adam in float32", "memory_forecast", memory),
+    ("memory of training, measured over forecast, adam in float32", "memory_estimate", memory),
     ("time over PyTorch's on the same two cores, medians, float32", "network_speed", speed),
     ("logits against reference implementations with the same weights", "parity", differences),
     ("digits read on composed sheets of test digits", "read_sheets", sheets),

@@ -13,14 +13,7 @@ import numpy as np
 
 from kerascnn.errors import UsageError
 
-DATASETS = {
-    "mnist": "mnist",
-    "fashion_mnist": "mnist",
-    "sklearn_digits": "sklearn_digits",
-    "synthetic": "synthetic",
-    "brain_mri": "brain_mri",
-    "phantoms": "phantoms",
-}
+DATASETS = {"mnist": "mnist", "fashion_mnist": "mnist", "synthetic": "synthetic"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,13 +51,13 @@ class Dataset:
             digest.update(np.ascontiguousarray(examples.labels))
         return digest.hexdigest()
 
-    def facts(self):
+    def metadata(self):
         """What recipe.json and the model card say of the data, JSON types."""
         examples = {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)}
-        return {**source_facts(self), "examples": examples}
+        return {**source_metadata(self), "examples": examples}
 
 
-def source_facts(data):
+def source_metadata(data):
     """What recipe.json says of every data set, of examples or of patients."""
     return {
         "name": data.name,
@@ -74,15 +67,8 @@ def source_facts(data):
     }
 
 
-def cut(examples, count):
-    """(examples without, examples with) `count` of them drawn with a fixed seed; both keep their order."""
-    drawn = np.zeros(len(examples), bool)
-    drawn[np.random.default_rng(0).permutation(len(examples))[:count]] = True
-    return examples.take(~drawn), examples.take(drawn)
-
-
 def load(name, data_dir=None):
-    """The Dataset called `name`, a key of DATASETS; a PatientDataset where the examples are patients.
+    """The Dataset called `name`, a key of DATASETS.
 
     data_dir: where TensorFlow Datasets keeps its files; None means TFDS_DATA_DIR or TFDS's own default.
     Raises UsageError for an unknown name, InputError when files are neither there nor to be had, or damaged.

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.datasets import Dataset, Examples, cut
+from kerascnn.datasets import Dataset, Examples
 from kerascnn.datasets.prepared import arrays, folder, prepared
+from kerascnn.datasets.splits import cut
 from kerascnn.errors import DataAbsent, InputError
 
 TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}

@@ -29,7 +29,9 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.models.layers import GroupedConv2D, LocalResponseNormalization, Normalize, check_size
+from kerascnn.layers.convolution import GroupedConv2D
+from kerascnn.layers.normalization import LocalResponseNormalization, Normalize
+from kerascnn.models.input_shape import check_size
 
 # Section 5: weights from N(0, 0.01); biases 1 in convolutions 2, 4 and 5 and the hidden dense layers.
 NORMAL = keras.initializers.RandomNormal(stddev=0.01)

@@ -31,14 +31,10 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.models.layers import (
-    CeilingMaxPooling2D,
-    LocalResponseNormalization,
-    Normalize,
-    check_channels,
-    check_size,
-    zero_padded,
-)
+from kerascnn.layers.convolution import zero_padded
+from kerascnn.layers.normalization import LocalResponseNormalization, Normalize
+from kerascnn.layers.pooling import CeilingMaxPooling2D
+from kerascnn.models.input_shape import check_channels, check_size
 
 # Table 1: the widths of 1×1; 3×3 reduce, 3×3; 5×5 reduce, 5×5; pool projection. None stands for pooling.
 MODULES = {

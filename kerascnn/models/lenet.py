@@ -29,8 +29,9 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.models.layers import Normalize, check_size
-from kerascnn.models.lenet_layers import CodeDistance, TableConv2D, TrainableSubsampling, scaled_tanh
+from kerascnn.layers.lenet import CodeDistance, TableConv2D, TrainableSubsampling, scaled_tanh
+from kerascnn.layers.normalization import Normalize
+from kerascnn.models.input_shape import check_size
 
 # Table I of the paper, column by column: the maps of s2 that each of the 16 maps of c3 sees.
 CONNECTIONS = (

@@ -17,7 +17,8 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.models.layers import Normalize, check_size
+from kerascnn.layers.normalization import Normalize
+from kerascnn.models.input_shape import check_size
 
 
 def mlp(input_shape=(28, 28, 1), num_classes=10, hidden=300):

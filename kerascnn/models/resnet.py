@@ -26,7 +26,9 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.models.layers import Normalize, check_channels, zero_padded
+from kerascnn.layers.convolution import zero_padded
+from kerascnn.layers.normalization import Normalize
+from kerascnn.models.input_shape import check_channels
 from kerascnn.variables import VarianceScaling, quick_variables
 
 

@@ -20,7 +20,9 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.models.layers import Normalize, ZeroPadShortcut, check_channels
+from kerascnn.layers.convolution import ZeroPadShortcut
+from kerascnn.layers.normalization import Normalize
+from kerascnn.models.input_shape import check_channels
 from kerascnn.models.resnet import basic, basic_convs, conv_bn, plain, relu
 from kerascnn.models.senet import squeeze_excitation
 

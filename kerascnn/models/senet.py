@@ -23,7 +23,8 @@ Differs from the paper
 
 from keras import layers
 
-from kerascnn.models.layers import CeilingMaxPooling2D, GroupedConv2D, zero_padded
+from kerascnn.layers.convolution import GroupedConv2D, zero_padded
+from kerascnn.layers.pooling import CeilingMaxPooling2D
 from kerascnn.models.resnet import basic_convs, bottleneck_convs, conv_bn, relu, resnet, shortcut
 from kerascnn.variables import glorot_uniform
 

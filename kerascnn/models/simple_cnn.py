@@ -19,7 +19,8 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.models.layers import Normalize, check_size
+from kerascnn.layers.normalization import Normalize
+from kerascnn.models.input_shape import check_size
 
 
 def simple_cnn(input_shape=(28, 28, 1), num_classes=10):

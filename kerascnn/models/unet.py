@@ -33,7 +33,9 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.models.layers import Normalize, ReflectPadding2D, check_multiple, check_size
+from kerascnn.layers.convolution import ReflectPadding2D
+from kerascnn.layers.normalization import Normalize
+from kerascnn.models.input_shape import check_multiple, check_size
 
 
 def convs(x, filters, name, padding="same", batch_norm=False):

@@ -25,7 +25,8 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.models.layers import Normalize, check_size
+from kerascnn.layers.normalization import Normalize
+from kerascnn.models.input_shape import check_size
 from kerascnn.variables import he_normal
 
 

@@ -23,7 +23,8 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.models.layers import Normalize, check_size
+from kerascnn.layers.normalization import Normalize
+from kerascnn.models.input_shape import check_size
 
 
 def conv(x, filters, padding, name):

@@ -27,7 +27,9 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.models.layers import CeilingMaxPooling2D, LocalResponseNormalization, Normalize, check_size
+from kerascnn.layers.normalization import LocalResponseNormalization, Normalize
+from kerascnn.layers.pooling import CeilingMaxPooling2D
+from kerascnn.models.input_shape import check_size
 
 
 def zfnet(input_shape=(224, 224, 3), num_classes=1000):

@@ -9,7 +9,7 @@ import urllib.request
 
 import numpy as np
 
-from kerascnn.errors import InputError, InputRefused
+from kerascnn.errors import InputError, InputRejected
 
 REQUEST_CHARACTERS = 16 * 2**20
 
@@ -23,7 +23,8 @@ def predict(server, model, inputs, signature="predict_bytes", timeout=60):
     answers under the signature's own name. Many inputs go in requests of about 16 MiB. timeout: the seconds of silence
     after which the server is given up.
 
-    Raises InputRefused when the server does not take the input, InputError when it cannot be reached or is no such one.
+    Raises InputRejected when the server does not take the input, InputError when it cannot be reached or is
+    no such one.
     """
     address = f"{checked(server)}/v1/models/{urllib.parse.quote(model, safe='')}:predict"
     answers = {}
@@ -68,18 +69,18 @@ def groups(rows):
 
 
 def outputs_of(address, body, timeout):
-    """`outputs` of the server's answer. Raises InputRefused or InputError as `predict` does."""
+    """`outputs` of the server's answer. Raises InputRejected or InputError as `predict` does."""
     request = urllib.request.Request(address, body.encode(), {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=timeout) as response:
             return json.load(response)["outputs"]
     except urllib.error.HTTPError as error:
-        refused = InputRefused if error.code in (400, 413) else InputError
+        refused = InputRejected if error.code in (400, 413) else InputError
         raise refused(refusal(address, error)) from None
     except (TimeoutError, urllib.error.URLError, ConnectionError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, BrokenPipeError | ConnectionResetError):
-            raise InputRefused(
+            raise InputRejected(
                 f"{address} hung up on {len(body) / 2**20:.1f} MiB; send less or raise its --max-request-mib"
             ) from None
         reason = f"no answer within {timeout} s" if isinstance(reason, TimeoutError) else reason

@@ -7,8 +7,8 @@ it takes the place of the one before; others are loaded when first asked for.
 import threading
 import traceback
 
-from kerascnn import saved_model
 from kerascnn.errors import InputError
+from kerascnn.saved_model import versions as saved_model
 from kerascnn.serving.json_tensors import RequestError
 
 # HTTP status by TensorFlow's error code, as TensorFlow Serving's http_server.cc has it; 500 for the rest.

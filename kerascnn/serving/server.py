@@ -29,7 +29,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kerascnn import __version__, cli
+from kerascnn import __version__
+from kerascnn.cli import app as cli
 from kerascnn.errors import InputError
 from kerascnn.serving import json_tensors, repository
 from kerascnn.serving.json_tensors import RequestError

@@ -1,0 +1,110 @@
+"""A network as one picture: a block a stage, as high as its maps and as wide as there are many of them."""
+
+import math
+import re
+from typing import NamedTuple
+
+import keras
+from keras import layers
+
+from kerascnn.errors import InputError
+from kerascnn.files import write_aside
+from kerascnn.plotting import figure
+
+COLOURS = {"image": "#d9d9d9", "maps": "#9ecae1", "numbers": "#fdd0a2"}
+ACROSS = 11.0  # inches of a row of blocks
+HIGHEST = 1.5  # inches of the image's block
+GAP = 0.75  # inches from one row to the next, words included
+PLACE = 1.15  # least inches from one block to the next, for the words below it
+
+
+class Block(NamedTuple):
+    """A stage: its name, the shape, (H, W, C) or (C,), that leaves it, and the stages that it takes from besides."""
+
+    name: str
+    shape: tuple
+    joins: tuple
+
+
+def blocks(model):
+    """The Blocks of a functional model on the way to its logits; auxiliary heads are left out.
+
+    Layers are grouped by what stands before the first underscore in their names, with the letter of Inception-v4's
+    modules. Those without weights that only rearrange (normalize, padding, cropping, flatten, dropout) are left out,
+    too. A stage joins those from which it takes maps, other than the one before it; their shape is that of these maps.
+    """
+    logits = model.output["logits"] if isinstance(model.output, dict) else model.output
+    silent = layers.ZeroPadding2D | layers.Flatten | layers.Dropout | layers.Cropping2D
+    shapes, joins, makers = {}, {}, {}
+    for layer in keras.Model(model.input, logits).layers:
+        taken = [] if isinstance(layer, layers.InputLayer) else keras.tree.flatten(layer.input)
+        if layer.name == "normalize" or isinstance(layer, silent):
+            makers[id(layer.output)] = makers[id(taken[0])]
+            continue
+        stage = re.match(r"[^_]+(_[a-c](?=\d*_))?", layer.name)[0]
+        if stage not in shapes:
+            previous = next(reversed(shapes), None)
+            joins[stage] = []
+        for tensor in taken:
+            source, shape = makers[id(tensor)]
+            if source not in (stage, previous, *joins[stage]):
+                joins[stage].append(source)
+                shapes[source] = shape
+        shapes[stage] = tuple(layer.output.shape[1:])
+        makers[id(layer.output)] = stage, shapes[stage]
+    return [Block(name, shape, tuple(joins[name])) for name, shape in shapes.items()]
+
+
+def draw_diagram(model, path):
+    """Draw the blocks of a functional model with their shapes to a .svg or .png file, in rows from left to right.
+
+    Heights go with the square root of the maps' height in pixels, widths with the logarithm of their number. Raises
+    InputError when the place cannot be written.
+    """
+    rows = in_rows(blocks(model))
+    sheet = figure(ACROSS + 0.4, 0.5 + len(rows) * (HIGHEST + GAP))
+    axes = sheet.subplots()
+    axes.set(xlim=(-0.2, ACROSS + 0.2), ylim=(-len(rows) * (HIGHEST + GAP), 0.1), aspect="equal", title=model.name)
+    axes.axis("off")
+    for number, row in enumerate(rows):
+        draw_row(axes, row, -HIGHEST / 2 - number * (HIGHEST + GAP), model.input_shape[1], number + 1 < len(rows))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_aside(path, lambda aside: sheet.savefig(aside, format=path.suffix[1:].lower()))
+    except OSError as error:
+        raise InputError(f"cannot write {path} ({error.strerror}); choose another folder") from None
+
+
+def width_of(block):
+    """Inches, from the number of maps or units."""
+    return 0.08 + 0.07 * math.log2(block.shape[-1])
+
+
+def in_rows(stages):
+    """The blocks in rows no wider than ACROSS, as full as one another."""
+    most = int(ACROSS / PLACE)
+    count = math.ceil(len(stages) / most)
+    each = math.ceil(len(stages) / count)
+    return [stages[start : start + each] for start in range(0, len(stages), each)]
+
+
+def draw_row(axes, row, middle, image_side, goes_on):
+    """Blocks around the height `middle`, an arrow between any two and, if it goes on, behind the last."""
+    from matplotlib.patches import Rectangle
+
+    place = ACROSS / max(len(row), 5)
+    for i, block in enumerate(row):
+        flat = len(block.shape) == 1
+        height = 0.3 if flat else HIGHEST * math.sqrt(block.shape[0] / image_side)
+        width, centre = width_of(block), (i + 0.5) * place
+        colour = COLOURS["image" if block.name == "image" else "numbers" if flat else "maps"]
+        corner = (centre - width / 2, middle - height / 2)
+        axes.add_patch(Rectangle(corner, width, height, facecolor=colour, edgecolor="black", linewidth=0.8))
+        lines = [block.name, " × ".join(map(str, block.shape)), *(f"+ {name}" for name in block.joins)]
+        words = "\n".join(lines)
+        axes.text(centre, middle - HIGHEST / 2 - 0.08, words, ha="center", va="top", fontsize=8)
+        if i + 1 < len(row) or goes_on:
+            following = width_of(row[i + 1]) / 2 if i + 1 < len(row) else place / 2
+            start, end = centre + width / 2 + 0.05, centre + place - following - 0.05
+            arrow = {"arrowstyle": "->", "shrinkA": 0, "shrinkB": 0}
+            axes.annotate("", (end, middle), (start, middle), arrowprops=arrow)

@@ -1,0 +1,133 @@
+"""How much memory training a network takes: a forecast from its layers, for TensorFlow without XLA.
+
+Kept during a whole step: parameters, their gradients and the optimiser's slots, in float32. Kept from the forward pass
+to the layer's turn in the backward pass, in the type of the activations: what the gradient of a layer is computed from.
+That is the input of layers with weights and of batch normalisation, the output of activations, both of maximum pooling,
+a bit (here a byte) per number of dropout, both factors of a product, and four tensors of response normalisation. A
+tensor that two layers need is there once. The backward pass frees them from the last layer to the first, while it holds
+the gradients of the activations it is about; the forecast is the highest point of that.
+
+Two more parts were measured and not derived: what the optimiser's formula holds besides its slots, and what TensorFlow
+keeps of a traced network. benchmarks/memory_estimate.py compares the whole with the peak of real training steps on a
+CPU, with which the two were fitted. Half precision on a CPU takes a quarter more than forecast (ResNet-18, one run).
+On a GPU nothing was measured, and cuDNN's workspaces are not in it; nor are the copies of grouped convolutions.
+"""
+
+import math
+
+import keras
+from keras import layers
+
+from kerascnn.analysis.receptive_field import CONVOLUTIONS
+from kerascnn.layers.lenet import TrainableSubsampling
+from kerascnn.layers.normalization import LocalResponseNormalization, Normalize
+from kerascnn.layers.pooling import CeilingMaxPooling2D
+
+# Numbers per parameter, with momentum for sgd and rmsprop. Updates hold as many intermediate results, all at once.
+SLOTS = {"sgd": 1, "adam": 2, "adamw": 2, "adagrad": 1, "rmsprop": 2}
+GRAPH_OF_LAYER = 2**20
+LARGEST_BATCH = 2**20
+SIZES = {"float32": 4, "bfloat16": 2, "float16": 2, "bool": 1}
+
+
+def estimate_memory(model, batch_size, optimizer):
+    """{"total": bytes, "parts": {name: bytes}} that training `model` takes at its peak, the program itself apart.
+
+    model: functional, built under the dtype policy it would be trained with; its input shape is known. batch_size:
+    images per step. optimizer: a key of SLOTS. The parts add up to the total.
+    """
+    parts = {**fixed_parts(model, optimizer), "activations": batch_size * activation_peak(model)}
+    return {"total": sum(parts.values()), "parts": parts}
+
+
+def fixed_parts(model, optimizer):
+    """{name: bytes} of what does not grow with the batch; `update` holds half-precision copies of the weights, too."""
+    trained = sum(number_of_bytes(weight.shape, "float32") for weight in model.trainable_weights)
+    fixed = sum(number_of_bytes(weight.shape, "float32") for weight in model.non_trainable_weights)
+    halves = sum(
+        number_of_bytes(weight.shape, layer.compute_dtype)
+        for layer in model.layers
+        for weight in layer.trainable_weights
+        if layer.compute_dtype != "float32"
+    )
+    return {
+        "parameters": trained + fixed,
+        "gradients": trained,
+        "optimizer": SLOTS[optimizer] * trained,
+        "update": SLOTS[optimizer] * trained + halves,
+        "graph": GRAPH_OF_LAYER * len(model.layers),
+    }
+
+
+def largest_batch(model, optimizer, memory):
+    """The largest batch size whose forecast is at most `memory` bytes; 0 if not even one image fits."""
+    left = memory - sum(fixed_parts(model, optimizer).values())
+    return max(0, min(left // activation_peak(model), LARGEST_BATCH))
+
+
+def number_of_bytes(shape, dtype):
+    """Bytes of a tensor, a batch dimension of None left out."""
+    return math.prod(side for side in shape if side is not None) * SIZES[dtype]
+
+
+def kept_for_gradient(layer):
+    """{key: bytes an image} of the tensors that the gradient of this layer is computed from.
+
+    Tensors of the network have their id as key, those inside the layer a name of their own.
+    """
+    inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+    tensors = []
+    inner = {}
+    size = number_of_bytes(layer.output.shape, layer.output.dtype)
+    if layer.trainable_weights or isinstance(layer, layers.Multiply):
+        tensors += inputs
+    if isinstance(layer, TrainableSubsampling):
+        inner["total"] = size
+    if has_activation(layer):
+        tensors.append(layer.output)
+    if isinstance(layer, layers.MaxPooling2D):
+        tensors += [*inputs, layer.output]
+        if isinstance(layer, CeilingMaxPooling2D):
+            inner["padded"] = number_of_bytes(inputs[0].shape, inputs[0].dtype)
+    if isinstance(layer, layers.Dropout):
+        inner["mask"] = number_of_bytes(layer.output.shape, "bool")
+    if isinstance(layer, LocalResponseNormalization):
+        tensors += inputs
+        inner["sums, power and logarithm"] = 3 * size
+    kept = {id(tensor): number_of_bytes(tensor.shape, tensor.dtype) for tensor in tensors}
+    return kept | {(layer.name, name): value for name, value in inner.items()}
+
+
+def has_activation(layer):
+    """Whether the layer ends in a function that is not linear."""
+    activation = getattr(layer, "activation", None)
+    return isinstance(layer, layers.ReLU) or activation not in (None, keras.activations.linear)
+
+
+def activation_peak(model):
+    """Bytes an image of the kept tensors and gradients at the highest point of the backward pass."""
+    order = [layer for layer in model.layers if not isinstance(layer, layers.InputLayer)]
+    kept = [kept_for_gradient(layer) for layer in order]
+    needed_last = {}
+    for step, tensors in enumerate(kept):
+        for key, size in tensors.items():
+            needed_last.setdefault(key, (step, size))
+    alive = sum(size for _, size in needed_last.values())
+    gradients, peak = {}, alive
+    for step in reversed(range(len(order))):
+        layer = order[step]
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        gradients[id(layer.output)] = number_of_bytes(layer.output.shape, layer.output.dtype)
+        if not isinstance(layer, Normalize):
+            gradients |= {id(tensor): number_of_bytes(tensor.shape, tensor.dtype) for tensor in inputs}
+        peak = max(peak, alive + sum(gradients.values()) + workspace(layer))
+        del gradients[id(layer.output)]
+        alive -= sum(size for first, size in needed_last.values() if first == step)
+    return peak
+
+
+def workspace(layer):
+    """Bytes an image of oneDNN's copies of a convolution's input and output gradient, in its own layout."""
+    if not isinstance(layer, CONVOLUTIONS):
+        return 0
+    return sum(number_of_bytes(tensor.shape, tensor.dtype) for tensor in (layer.input, layer.output))

@@ -1,0 +1,115 @@
+"""A trained classifier as a SavedModel: preparation, network and class names in one folder that needs no Keras.
+
+Written with `keras.export.ExportArchive`, one function per signature with training=False and no `track`: `model.export`
+stores every weight twice, and saving the Keras model with `tf.saved_model.save` gives a file that only
+`tf.saved_model.load` can read. Each input's shape is ensured first, because a convolution of oneDNN ends the whole
+process on a tensor of another rank. A version appears under its number only after three fresh processes agreed on it.
+"""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerascnn.decoding import preprocess_bytes
+from kerascnn.saved_model.archive import write_version
+from kerascnn.saved_model.folding import folded, in_float32
+from kerascnn.saved_model.verification import parity
+
+
+def export_classifier(model, prepare, class_names, folder, card, warmup_images):
+    """Write `model` as the next version of the SavedModel in `folder`; the path of that version's folder.
+
+    model: a classifier that keeps the builder contract: input `image`, output logits, a layer `embedding`.
+    prepare: a preparation from uint8 (B, H, W, C) to the network's input.
+    class_names: one text per logit. card: a dict for JSON (recipe, metrics, data licence, ...).
+    warmup_images: uint8 (N, H, W, C) with 1, 3 or 4 channels, which the parity check and the warm-up requests use.
+
+    Signatures (h, w, c is the network's size; K is 5, or all classes where there are fewer):
+
+        serving_default   image uint8 (B, H, W, C)                 classification
+        predict_bytes     image_bytes string (B,)                  classification and valid bool (B,)
+        logits            image float32 (B, h, w, c) in [0, 1]     logits (B, classes)
+        probabilities     image float32 (B, h, w, c) in [0, 1]     probabilities (B, classes)
+        embedding         image float32 (B, h, w, c) in [0, 1]     embedding (B, features)
+
+    A classification is probabilities float32 (B, classes), class_id int32, class_name and score (B,), and top_names and
+    top_scores (B, K) in falling order. Where valid is False all numbers are 0, class_id is -1 and names are empty.
+
+    The version holds `assets.extra/card.json` and `assets.extra/tf_serving_warmup_requests` besides. Computation is in
+    float32 whatever the precision of training was, and batch normalisation is folded away. A failed export leaves
+    nothing; no version is ever overwritten.
+
+    Raises ValueError when the class names do not fit the logits, InputError when `folder` cannot be written to, and
+    RuntimeError when a consumer cannot read what was written or its probabilities differ by more than 1e-5.
+    """
+    if len(class_names) != model.output_shape[-1]:
+        raise ValueError(f"{len(class_names)} class names do not fit {model.output_shape[-1]} logits; name each once")
+    network, folder = in_float32(model), Path(folder).resolve()
+    with tf.device("CPU"):
+        prepared = prepare(tf.constant(warmup_images)).numpy()
+    endpoints = signatures(folded(network), prepare, class_names, prepared.shape[1:])
+    inputs = dict.fromkeys(endpoints, prepared)
+    inputs["serving_default"] = np.asarray(warmup_images)
+    inputs["predict_bytes"] = np.array([tf.io.encode_png(image).numpy() for image in warmup_images])
+    compared = {name: inputs[name] for name in ("serving_default", "predict_bytes", "probabilities")}
+    preparation = f"{prepare.__name__}: {prepare.__doc__.splitlines()[0]}"
+    metadata = {"class_names": list(class_names), "preparation": preparation}
+    return write_version(
+        endpoints, inputs, lambda *place: parity("classifier", network, *place, compared), folder, card | metadata
+    )
+
+
+def signatures(network, prepare, class_names, shape):
+    """By signature name: the function that answers and the tf.TensorSpec of its input."""
+    features = keras.Model(network.input, network.get_layer("embedding").output)
+
+    def prepared(image):
+        return tf.ensure_shape(image, [None, *shape])
+
+    def logits(image):
+        return network(prepared(image), training=False)
+
+    def classify(images):
+        # No image is passed on as one black image: oneDNN's fused convolution fails on an empty batch.
+        count = tf.shape(images)[0]
+        none = tf.cast(count == 0, tf.int32)
+        images = tf.pad(images, [[0, none]] + [[0, 0]] * len(shape))
+        return classification(logits(images)[:count], class_names)
+
+    def predict(image):
+        return classify(prepare(tf.ensure_shape(image, [None] * 4)))
+
+    def predict_bytes(image_bytes):
+        images, valid = preprocess_bytes(image_bytes, prepare, shape)
+        empty = {"class_id": -1, "class_name": "", "top_names": ""}
+        answer = {
+            name: tf.where(valid if len(value.shape) == 1 else valid[:, tf.newaxis], value, empty.get(name, 0))
+            for name, value in classify(images).items()
+        }
+        return {**answer, "valid": valid}
+
+    pixels = tf.TensorSpec([None, *shape], tf.float32, name="image")
+    return {
+        "serving_default": (predict, tf.TensorSpec([None] * 4, tf.uint8, name="image")),
+        "predict_bytes": (predict_bytes, tf.TensorSpec([None], tf.string, name="image_bytes")),
+        "logits": (lambda image: {"logits": logits(image)}, pixels),
+        "probabilities": (lambda image: {"probabilities": tf.nn.softmax(logits(image))}, pixels),
+        "embedding": (lambda image: {"embedding": features(prepared(image), training=False)}, pixels),
+    }
+
+
+def classification(logits, class_names):
+    """What the picture signatures answer for logits float32 (B, classes), as export_classifier lists it."""
+    probabilities = tf.nn.softmax(logits)
+    scores, ids = tf.math.top_k(probabilities, min(5, len(class_names)))
+    names = tf.gather(tf.constant(class_names), ids)
+    return {
+        "probabilities": probabilities,
+        "class_id": ids[:, 0],
+        "class_name": names[:, 0],
+        "score": scores[:, 0],
+        "top_names": names,
+        "top_scores": scores,
+    }

@@ -1,0 +1,29 @@
+"""Cross-entropy with label smoothing, on logits, float32 inside whatever the precision of the network."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="kerascnn")
+class SparseCrossEntropy(keras.losses.Loss):
+    """Cross-entropy of logits (B, classes) against int labels (B,), with label smoothing.
+
+    The target is 1 - label_smoothing for the label plus label_smoothing / classes for every class (Szegedy et al.,
+    2015, arXiv:1512.00567, section 7). Keras has label smoothing for one-hot targets only.
+    """
+
+    def __init__(self, label_smoothing=0.0, name="cross_entropy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.label_smoothing = label_smoothing
+
+    def call(self, labels, logits):
+        logits = ops.cast(logits, "float32")
+        labels = ops.cast(ops.reshape(labels, (-1,)), "int32")
+        loss = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        if self.label_smoothing:
+            uniform = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
+            loss = (1 - self.label_smoothing) * loss + self.label_smoothing * uniform
+        return loss
+
+    def get_config(self):
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}

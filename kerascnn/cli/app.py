@@ -1,0 +1,135 @@
+"""What all apps share: the command line, its exit codes and messages, and TensorFlow loaded without its chatter.
+
+Flags come from the app's Recipe and the verbs' parameters through Cyclopts. Results go to stdout, all words to stderr.
+"""
+
+import io
+import json
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+from kerascnn import __version__
+from kerascnn.errors import InputError, TrainingStopped, UsageError
+
+
+class RequirementError(Exception):
+    """A metric asked for with --require was not reached."""
+
+
+EXIT_CODES = {UsageError: 2, InputError: 3, RequirementError: 4, TrainingStopped: 5}
+
+
+# flags that mean the same in every app that trains
+Out = Annotated[Path, Parameter(help="The model folder.")]
+Server = Annotated[str | None, Parameter(help="Address of a TensorFlow Serving REST server to ask instead of --out.")]
+Resume = Annotated[bool, Parameter(help="Continue a stopped run; give the flags it was started with.")]
+Require = Annotated[tuple[str, ...], Parameter(help="NAME=MIN: exit code 4 unless the metric reaches it.")]
+
+
+def create_app(module, text):
+    """The Cyclopts App of `python -m <module>`; `text` is its help."""
+    return App(
+        name=f"python -m {module}",
+        help=text,
+        version=__version__,
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,  # else it ends the process without a word
+    )
+
+
+def run(app, arguments=None):
+    """Run `app` on `arguments` (default: the command line) and end the process with its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        words = " ".join(str(error).split()).removesuffix(".")
+        fail(f"{words[:1].lower()}{words[1:]}; --help lists what is taken", EXIT_CODES[UsageError])
+    except tuple(EXIT_CODES) as error:
+        fail(error, next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        fail("interrupted; give the same command again (`train` goes on with --resume)", 130)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(1)
+    sys.exit(0)
+
+
+def fail(message, exit_code):
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(exit_code)
+
+
+def load_tensorflow():
+    """Import TensorFlow without the lines that their native code writes to stderr.
+
+    TF_CPP_MIN_LOG_LEVEL does not reach what is written before logging is set up, so the file descriptor itself is held
+    back; it is let out again when the import fails. On GPUs TensorFlow is told to take memory as it needs it.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            import tensorflow
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+    # before the first operation, after which TensorFlow refuses it
+    for gpu in tensorflow.config.list_physical_devices("GPU"):
+        tensorflow.config.experimental.set_memory_growth(gpu, True)
+
+
+def note(text):
+    """One line of words for the user, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def result(value):
+    """One result on stdout: a JSON object on one line."""
+    print(json.dumps(value), flush=True)
+
+
+def row(name, value):
+    """One line of a table on stdout: name and value, separated by a tab."""
+    print(f"{name:<14}\t{value}", flush=True)
+
+
+def parse_requirements(texts):
+    """{metric: minimum} from texts NAME=MIN. Raises UsageError for one that is no name and number."""
+    parsed = {}
+    for text in texts:
+        name, _, minimum = text.partition("=")
+        try:
+            parsed[name] = float(minimum)
+        except ValueError:
+            raise UsageError(f"--require {text!r} has no number; write {name or 'accuracy'}=0.99") from None
+    return parsed
+
+
+def require(metrics, requirements):
+    """Raise RequirementError unless each metric reaches its minimum in `requirements`, as parse_requirements gives it.
+
+    metrics: dict; what is no number in it is no metric. Raises UsageError for a metric that is not there.
+    """
+    numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+    for name, minimum in requirements.items():
+        if name not in numbers:
+            raise UsageError(f"--require names no metric {name!r}; choose one of {', '.join(numbers)}")
+        if not numbers[name] >= minimum:
+            raise RequirementError(f"{name} is {numbers[name]:.4f}, required {minimum:g}")

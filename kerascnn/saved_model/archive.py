@@ -1,0 +1,93 @@
+"""Writing a SavedModel as the next version of a model folder that is whole and checked, or not there."""
+
+import contextlib
+import datetime
+import importlib.metadata
+import tempfile
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from kerascnn.errors import InputError
+from kerascnn.files import write_json
+
+
+def write_version(endpoints, inputs, compare, folder, card):
+    """Write a SavedModel of `endpoints` as the next version in `folder`; the path of that version's folder.
+
+    endpoints: by signature name, the function that answers and the tf.TensorSpec of its input. inputs: an input for
+    each, the first of which becomes its warm-up request. compare(version folder, folder for scratch files) -> what
+    card.json says of parity; it raises where consumers disagree, and then nothing is left.
+    """
+    with work_folder(folder) as work:
+        version = work / "saved_model"
+        archive = keras.export.ExportArchive()
+        for name, (answer, spec) in endpoints.items():
+            archive.add_endpoint(name, answer, [spec])
+        archive.write_out(str(version), verbose=False)
+        differences = compare(version, work)
+        extra = version / "assets.extra"
+        extra.mkdir()
+        specs = {name: spec for name, (_, spec) in endpoints.items()}
+        write_warmup(extra / "tf_serving_warmup_requests", folder.name, specs, inputs)
+        write_json(extra / "card.json", card | own_metadata(specs, differences))
+        return published(version, folder)
+
+
+@contextlib.contextmanager
+def work_folder(folder):
+    """A folder inside `folder` that is gone afterwards; so is `folder` itself if it is new and still empty then.
+
+    Its name is no integer, so a server that polls `folder` does not look into it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        work = tempfile.TemporaryDirectory(prefix=".export-", dir=folder)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder} ({error.strerror}); choose another folder with --out") from error
+    try:
+        with work as path:
+            yield Path(path)
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def write_warmup(path, model_name, specs, inputs):
+    """One request per signature with its first input, which TensorFlow Serving replays before it serves a version."""
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for name, spec in specs.items():
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = model_name
+            request.model_spec.signature_name = name
+            request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(inputs[name][:1], spec.dtype))
+            log = prediction_log_pb2.PredictLog(request=request)
+            writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
+
+
+def own_metadata(specs, differences):
+    """What the card of every SavedModel says besides the caller's part."""
+    return {
+        "inputs": {
+            name: {"name": spec.name, "dtype": spec.dtype.name, "shape": spec.shape.as_list()}
+            for name, spec in specs.items()
+        },
+        "parity": differences,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")},
+    }
+
+
+def published(version, folder):
+    """Rename `version` to the next free number in `folder`. A rename onto a filled folder fails, so nothing is lost."""
+    while True:
+        numbers = [int(child.name) for child in folder.iterdir() if child.name.isdecimal()]
+        place = folder / str(max(numbers, default=0) + 1)
+        try:
+            return version.rename(place)
+        except OSError:
+            if not place.exists():
+                raise

@@ -1,0 +1,98 @@
+"""What is done to networks before they are only used: float32, several made one, and batch normalisation folded.
+
+At inference, batch normalisation is one scale and one offset per channel, which a convolution can do by itself:
+conv(x, K) * s + o = conv(x, K * s) + o with s = gamma / sqrt(variance + epsilon) and o = beta + (bias - mean) * s
+(Jacob et al., 2018, arXiv:1712.05877, section 3.2). TensorFlow folds only weights that are constants, which those of a
+SavedModel are not.
+"""
+
+import keras
+import numpy as np
+
+from kerascnn.layers.convolution import GroupedConv2D
+
+CONVOLUTIONS = (keras.layers.Conv2D, GroupedConv2D)
+
+
+def folded(model):
+    """A model of the same outputs, up to rounding, without the batch normalisations that follow a convolution directly.
+
+    model: a Functional model whose weights are final; it is left as it is. Layers keep their names. An average is one
+    of folded models; any other model is returned itself when there is nothing to fold.
+    """
+    if members := members_of(model):
+        return averaged([folded(member) for member in members], model.name)
+    pairs = {before.name: layer for layer in model.layers for before in convolution_before(layer)}
+    if not pairs:
+        return model
+    gone = {norm.name for norm in pairs.values()}
+
+    def copy(layer):
+        options = {"use_bias": True} if layer.name in pairs else {}
+        return type(layer).from_config({**layer.get_config(), **options})
+
+    def call(layer, x, *arguments, **options):
+        return x if layer.name in gone else layer(x, *arguments, **options)
+
+    result = keras.models.clone_model(model, clone_function=copy, call_function=call)
+    for layer in result.layers:
+        if not layer.weights:
+            continue
+        weights = model.get_layer(layer.name).get_weights()
+        layer.set_weights(absorbed(weights, pairs[layer.name]) if layer.name in pairs else weights)
+    return result
+
+
+def convolution_before(layer):
+    """[the convolution whose output goes into `layer`, a batch normalisation, and nowhere else], or []."""
+    if not isinstance(layer, keras.layers.BatchNormalization):
+        return []
+    before = layer.input._keras_history.operation
+    alone = isinstance(before, CONVOLUTIONS) and len(before._outbound_nodes) == 1
+    linear = alone and getattr(before, "activation", None) in (None, keras.activations.linear)
+    return [before] if linear else []
+
+
+def absorbed(weights, norm):
+    """[kernel, bias] of a convolution that does the work of the batch normalisation behind it, too."""
+    kernel, bias = weights if len(weights) == 2 else (weights[0], 0.0)
+    mean, variance = (value.numpy().astype(np.float64) for value in (norm.moving_mean, norm.moving_variance))
+    scale = 1 / np.sqrt(variance + norm.epsilon)
+    if norm.gamma is not None:
+        scale = scale * norm.gamma.numpy()
+    offset = (bias - mean) * scale + (0.0 if norm.beta is None else norm.beta.numpy())
+    return [(kernel * scale).astype(np.float32), offset.astype(np.float32)]
+
+
+def in_float32(model):
+    """The model itself, or a copy that computes in float32: runtimes round half precision differently."""
+    if members := members_of(model):
+        return averaged(members, model.name)
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+    network = keras.models.clone_model(
+        model, clone_function=lambda layer: type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+    )
+    network.set_weights(model.get_weights())
+    return network
+
+
+def averaged(models, name=None):
+    """One float32 model, whose logits are the mean of those of `models`: two or more of the same input and output.
+
+    It holds them, or copies of them in float32, as the layers member0, member1 … name: the model's, in place of the
+    first one's.
+    """
+    image = keras.Input(models[0].input_shape[1:], name="image")
+    # layers of one model differ in name
+    members = [
+        keras.Model(model.input, model.output, name=f"member{i}") for i, model in enumerate(map(in_float32, models))
+    ]
+    logits = keras.layers.Average(dtype="float32", name="logits")([member(image) for member in members])
+    return keras.Model(image, logits, name=name or models[0].name)
+
+
+def members_of(model):
+    """The models that `averaged` made `model` of, or []."""
+    average = isinstance(model.layers[-1], keras.layers.Average)
+    return [layer for layer in model.layers if average and isinstance(layer, keras.Model)]

@@ -1,0 +1,143 @@
+"""What a trained segmentation network is worth on whole patients, through the very way to a mask that is served.
+
+A patient's figures are those of all slices together, and a figure of the data set is the mean over patients (Buda,
+Saha & Mazurowski, 2019, arXiv:1906.03720, section 2.4).
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from kerascnn.saved_model.folding import folded, in_float32
+from kerascnn.segmentation.inference import MaskSettings, mask_of, probabilities
+from kerascnn.segmentation.metrics import mean_interval, overlap_metrics, summary, surface_metrics
+
+THRESHOLDS = tuple(round(0.2 + 0.05 * i, 2) for i in range(13))
+SMALLEST = (20, 50, 100, 200)  # voxels
+
+
+class Segmenter:
+    """A network as it is exported, compiled once for volumes of any size: probabilities and masks of (S, H, W, C)."""
+
+    def __init__(self, model):
+        network = folded(in_float32(model))
+        side, channels = network.input_shape[1], network.input_shape[-1]
+
+        @tf.function(
+            input_signature=[tf.TensorSpec([None, None, None, channels], tf.uint8), tf.TensorSpec([], tf.bool)]
+        )
+        def both(volume, mirror):
+            return tf.cond(
+                mirror,
+                lambda: probabilities(network, volume, side, True),
+                lambda: probabilities(network, volume, side, False),
+            )
+
+        self.both = both
+
+    def probability(self, images, mirror):
+        """float32 (S, H, W, 1) in [0, 1]."""
+        return self.both(images, mirror).numpy()
+
+    def mask(self, images, settings):
+        """uint8 (S, H, W, 1) of 0 and 1."""
+        return mask_of(tf.constant(self.probability(images, settings.mirror)), settings).numpy()
+
+
+def choose_settings(unseen):
+    """(the MaskSettings with the highest mean patient Dice, what was tried: a list of dicts for JSON).
+
+    One thing after the other, each kept only where it raises the mean: mirroring, one component (of the surest and the
+    largest the better, the surest where they are equal), threshold, smallest component, holes. unseen: pairs of a
+    Segmenter and a validation patient, whom it was not trained on.
+    """
+    patients = [patient for _, patient in unseen]
+    maps = {
+        mirror: [tf.constant(segmenter.probability(patient.images, mirror)) for segmenter, patient in unseen]
+        for mirror in (False, True)
+    }
+
+    def mean_dice(settings):
+        masks = (mask_of(probability, settings).numpy() for probability in maps[settings.mirror])
+        pairs = zip(patients, masks, strict=True)
+        return float(np.mean([overlap_metrics(patient.masks, mask)["dice"] for patient, mask in pairs]))
+
+    best = MaskSettings()
+    tried = [{**dataclasses.asdict(best), "dice": mean_dice(best)}]
+    for changes in (
+        [{"mirror": True}],
+        [{"surest": True}, {"largest": True}],
+        [{"threshold": threshold} for threshold in THRESHOLDS],
+        [{"minimum": minimum} for minimum in SMALLEST],
+        [{"fill": True}],
+    ):
+        candidates = [dataclasses.replace(best, **change) for change in changes]
+        scores = [mean_dice(candidate) for candidate in candidates]
+        highest = max(attempt["dice"] for attempt in tried)
+        tried += [
+            {**dataclasses.asdict(candidate), "dice": score}
+            for candidate, score in zip(candidates, scores, strict=True)
+        ]
+        if max(scores) > highest:
+            best = candidates[int(np.argmax(scores))]
+    return best, tried
+
+
+def evaluate_patients(segmenter, settings, patients, empty="one"):
+    """(metrics for metrics.json, the masks by patient's name) of `patients`, which no choice has seen.
+
+    patient_dice: mean over patients of the Dice coefficient of all voxels, with its bootstrap interval; by_patient and
+    by_slice: summaries of every figure of overlap_metrics and surface_metrics, in which `values` counts those that are
+    defined (no distance is where a mask is empty); single_image_patient_dice: the patients' Dice when each slice is a
+    volume of its own. empty: what Dice and IoU are where truth and mask are empty, a key of EMPTY_RULES. Distances are
+    in millimetres where all patients' spacing is known, else in pixels with slices one pixel apart.
+    """
+    known = all(patient.spacing for patient in patients)
+    masks, rows, slice_rows, singles = {}, [], [], []
+    for patient in patients:
+        mask = masks[patient.name] = segmenter.mask(patient.images, settings)
+        spacing = patient.spacing if known else None
+        size = {"slices": len(patient), "tumor_voxels": int(patient.masks.sum()), "predicted_voxels": int(mask.sum())}
+        rows.append({"patient": patient.name, **size, **figures(patient.masks, mask, spacing, empty)})
+        pairs = zip(patient.masks[:, np.newaxis], mask[:, np.newaxis], strict=True)
+        slice_rows += [figures(truth, found, spacing, empty) for truth, found in pairs]
+        alone = np.concatenate([segmenter.mask(image[np.newaxis], settings) for image in patient.images])
+        singles.append(overlap_metrics(patient.masks, alone, empty)["dice"])
+    by_patient, by_slice = (
+        {name: summary([row[name] for row in table]) for name in slice_rows[0]} for table in (rows, slice_rows)
+    )
+    metrics = {
+        "patient_dice": by_patient["dice"]["mean"],
+        "patient_dice_95": mean_interval([row["dice"] for row in rows]),
+        "patient_dice_median": by_patient["dice"]["median"],
+        "single_image_patient_dice": summary(singles)["mean"],
+        "slice_dice": by_slice["dice"]["mean"],
+        "patients": len(patients),
+        "empty_masks": empty,
+        "distances_in": "mm" if known else "pixels",
+        "settings": dataclasses.asdict(settings),
+        "by_patient": by_patient,
+        "by_slice": by_slice,
+        "worst": [row["patient"] for row in ranked(rows)[:-4:-1]],
+        "table": [{name: none_for_nan(value) for name, value in row.items()} for row in rows],
+    }
+    return metrics, masks
+
+
+def figures(truth, mask, spacing, empty):
+    """All figures of one volume (S, H, W, 1); distances of a single slice are those in its plane."""
+    surfaces = truth[..., 0], mask[..., 0]
+    if len(truth) == 1:
+        surfaces, spacing = (truth[0, ..., 0], mask[0, ..., 0]), spacing and spacing[1:]
+    return {**overlap_metrics(truth, mask, empty), **surface_metrics(*surfaces, spacing)}
+
+
+def ranked(rows):
+    """Those of `rows` that have a Dice coefficient, the best first."""
+    return sorted((row for row in rows if none_for_nan(row["dice"]) is not None), key=lambda row: -row["dice"])
+
+
+def none_for_nan(value):
+    """JSON has no nan."""
+    return None if isinstance(value, float) and np.isnan(value) else value

@@ -1,0 +1,68 @@
+"""The optimiser and learning-rate schedule that a recipe names."""
+
+import keras
+from keras import ops
+
+
+def create_optimizer(recipe, steps_per_epoch):
+    """The keras.optimizers.Optimizer of a Recipe; steps_per_epoch counts batches.
+
+    Where gradients are accumulated, Keras 3.15 asks the schedule and moves the averages at every batch, not at every
+    update: so the schedule is one over batches, and `accumulate` moves make up the momentum that the recipe means.
+    """
+    options = {
+        "learning_rate": learning_rate(recipe, steps_per_epoch),
+        "weight_decay": recipe.weight_decay if recipe.optimizer == "adamw" else recipe.weight_decay or None,
+        "global_clipnorm": recipe.clip_norm or None,
+        "use_ema": recipe.ema > 0,
+        "ema_momentum": recipe.ema ** (1 / recipe.accumulate) if recipe.ema else None,
+        "gradient_accumulation_steps": recipe.accumulate if recipe.accumulate > 1 else None,
+    }
+    create = {
+        "sgd": lambda **rest: keras.optimizers.SGD(momentum=recipe.momentum, nesterov=recipe.momentum > 0, **rest),
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "adagrad": keras.optimizers.Adagrad,
+        "rmsprop": lambda **rest: keras.optimizers.RMSprop(momentum=recipe.momentum, **rest),
+    }[recipe.optimizer]
+    optimizer = create(**options)
+    if recipe.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def learning_rate(recipe, steps_per_epoch):
+    """A number (plateau) or a schedule over batches, of which an epoch has steps_per_epoch."""
+    peak = recipe.learning_rate
+    if recipe.schedule == "plateau":
+        return peak
+    total = max(1, round(recipe.epochs * steps_per_epoch))
+    if recipe.schedule == "cosine":
+        after = keras.optimizers.schedules.CosineDecay(peak, total)
+    else:
+        step = recipe.decay_every if recipe.schedule == "step" else recipe.epochs
+        # Keras wants one boundary at least; one at the end of the run changes nothing
+        ends = [round(epoch * steps_per_epoch) for epoch in range(step, recipe.epochs, step)] or [total]
+        rates = [peak * recipe.decay_factor**i for i in range(len(ends) + 1)]
+        after = keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
+    return WarmUp(after, round(recipe.warmup_epochs * steps_per_epoch)) if recipe.warmup_epochs else after
+
+
+@keras.saving.register_keras_serializable(package="kerascnn")
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """The schedule `after`, times a ramp from 0 to 1 over the first `steps` batches (Keras has it for cosine only)."""
+
+    def __init__(self, after, steps):
+        super().__init__()
+        self.after = after
+        self.steps = steps
+
+    def __call__(self, step):
+        return self.after(step) * ops.minimum(1.0, (ops.cast(step, "float32") + 1) / max(1, self.steps))
+
+    def get_config(self):
+        return {"after": keras.saving.serialize_keras_object(self.after), "steps": self.steps}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.saving.deserialize_keras_object(config["after"]), config["steps"])

@@ -1,0 +1,74 @@
+"""How a network is trained, as one flat table of numbers: the fields that training.fit understands.
+
+An app derives its own frozen dataclass from Recipe, adds what is its own (model, data, augmentation) and
+overrides defaults. The fields become flags, `recipe.json` and what `--resume` compares. Nothing heavy is imported here.
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+from kerascnn.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    epochs: int = 10
+    "How often the training images are seen."
+    batch_size: int = 128
+    "Images per step."
+    optimizer: Literal["sgd", "adam", "adamw", "adagrad", "rmsprop"] = "adam"
+    "SGD is the one with Nesterov momentum."
+    learning_rate: float = 1e-3
+    "The highest learning rate of the run."
+    momentum: float = 0.9
+    "Momentum of sgd and rmsprop."
+    schedule: Literal["constant", "cosine", "step", "plateau"] = "cosine"
+    "Cosine falls to zero; step and plateau multiply by --decay-factor."
+    warmup_epochs: float = 0.0
+    "Epochs over which the learning rate first rises from zero (constant, cosine and step)."
+    decay_every: int = 10
+    "Epochs between two decays of the step schedule; patience of the plateau schedule."
+    decay_factor: float = 0.1
+    "What the step and plateau schedules multiply the learning rate by."
+    weight_decay: float = 0.0
+    "Decoupled weight decay; biases and the weights of batch normalisation are left alone."
+    label_smoothing: float = 0.0
+    "Share of the probability that is spread over all classes."
+    clip_norm: float = 0.0
+    "Largest norm of all gradients together; 0 does not clip."
+    ema: float = 0.0
+    "Momentum of the moving average of weights that is validated and kept; 0 keeps the weights themselves."
+    early_stopping: int = 0
+    "Epochs without a lower validation loss after which training ends; 0 never."
+    accumulate: int = 1
+    "Batches whose gradients are averaged into one update."
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "auto"
+    "Type of the activations; auto is half precision on a GPU that has it, else float32."
+    deterministic: bool = False
+    "Bit-equal runs, at some cost in speed."
+    tensorboard: bool = False
+    "Write TensorBoard logs to `logs/` in the model folder."
+    seed: int = 0
+    "Seed of weights, order, augmentation and dropout."
+
+    def __post_init__(self):
+        """Raise UsageError for a number that no training can use."""
+        for name, low, high in LIMITS:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                flag = "--" + name.replace("_", "-")
+                words = f"from {low:g} to {high:g}" if high < LARGEST else f"of at least {low:g}"
+                raise UsageError(f"{flag} is {value:g}; give a number {words}")
+        if self.schedule == "plateau" and self.decay_factor == 1:
+            raise UsageError("--decay-factor is 1; give a smaller number, or choose --schedule constant")
+
+
+# the smallest and the largest value of each number; nan is outside, and infinity
+LARGEST = sys.float_info.max
+LIMITS = (
+    *((name, 1, LARGEST) for name in ("epochs", "batch_size", "decay_every", "accumulate")),
+    *((name, 0.0, 1.0) for name in ("momentum", "label_smoothing", "decay_factor", "ema")),
+    *((name, 0.0, LARGEST) for name in ("learning_rate", "warmup_epochs", "weight_decay", "clip_norm")),
+    *((name, 0, 2**32 - 1) for name in ("early_stopping", "seed")),
+)

@@ -1,0 +1,66 @@
+"""What a run folder holds: whose run it is, whether it is finished, and its trained model."""
+
+import dataclasses
+import json
+import zipfile
+
+from kerascnn.errors import InputError, UsageError
+from kerascnn.files import read_json
+
+
+def load_trained(folder, app):
+    """(model, recipe record) of a finished run in `folder`; the model is not compiled and ends in `logits` alone.
+
+    Raises InputError when there is no finished run, or one of another app, or its files are damaged.
+    """
+    if not (folder / "recipe.json").is_file() or not (folder / "model.keras").is_file():
+        raise InputError(
+            f"no trained model at {folder / 'model.keras'}; run `train` first or name another folder with --out"
+        )
+    import keras
+
+    from kerascnn.models import builder
+
+    record = read_json(folder / "recipe.json")
+    check_app(record, folder, app)
+    try:
+        builder(record["recipe"]["model"])
+        return main_head(keras.saving.load_model(folder / "model.keras", compile=False)), record
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, UsageError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{folder / 'model.keras'} is damaged ({reason}); restore it or train again") from None
+
+
+def main_head(model):
+    """The part of a network with auxiliary heads that ends in `logits`; any other network as it is."""
+    if not isinstance(model.output, dict):
+        return model
+    import keras
+
+    return keras.Model(model.input, model.output["logits"], name=model.name)
+
+
+def check_app(record, folder, app):
+    """Raise InputError unless the run recorded in `folder` is one of the app `app`."""
+    found = record.get("app") if isinstance(record, dict) else None
+    if found != app:
+        raise InputError(f"{folder} holds a model of {found or 'no app'}, not of {app}; name another folder with --out")
+
+
+def check_unfinished(folder):
+    """Raise UsageError where `folder` holds a finished run."""
+    if (folder / "recipe.json").exists():
+        raise UsageError(f"{folder} holds a finished run; choose another folder with --out")
+
+
+def differences(recorded, given):
+    """`name was (now is)` of every name whose values differ between two dicts, in one text; "" where none does."""
+    names = [name for name in recorded | given if recorded.get(name) != given.get(name)]
+    return ", ".join(f"{name} {recorded.get(name)!r} (now {given.get(name)!r})" for name in names)
+
+
+def check_same_recipe(record, folder, recipe):
+    """Raise UsageError unless the finished run recorded in `folder` is one of the recipe `recipe`."""
+    asked = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    if was := differences({name: record["recipe"].get(name) for name in asked}, asked):
+        raise UsageError(f"{folder} was trained with {was}; give the same flags or choose another --out")

@@ -1,0 +1,90 @@
+"""Five folds of patients, each trained and scored in a folder of its own, and what they say together."""
+
+import dataclasses
+
+import numpy as np
+
+from kerascnn.cli import app as cli
+from kerascnn.errors import UsageError
+from kerascnn.files import read_json, write_aside, write_json, writing_to
+from kerascnn.plotting import figure
+from kerascnn.training.run_folder import check_same_recipe
+
+
+def crossvalidate(recipe, train, evaluate, out, empty):
+    """Train and evaluate the five folds in `out`/fold0 …, each from where it stands, and sum them up.
+
+    train(recipe, folder, resume) and evaluate(folder) do what the verbs do. `out` gets crossvalidation.json, with a row
+    for every patient, and crossvalidation.png. Raises UsageError where a finished fold is one of another recipe or of
+    other data.
+    """
+    from kerascnn.tumors.patients import FOLDS
+
+    if recipe.fold:
+        raise UsageError(f"--fold is {recipe.fold}; leave it out, all folds are trained")
+    records, metrics = [], []
+    for fold in range(FOLDS):
+        folder, asked = out / f"fold{fold}", dataclasses.replace(recipe, fold=fold)
+        if (folder / "recipe.json").is_file():
+            check_same_recipe(read_json(folder / "recipe.json"), folder, asked)
+        else:
+            cli.note(f"fold {fold}")
+            train(asked, folder, folder.is_dir())
+        scored = read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {}
+        if scored.get("empty_masks") != empty:
+            evaluate(folder)
+        records.append(read_json(folder / "recipe.json"))
+        if records[-1]["data"] != records[0]["data"]:
+            raise UsageError(f"{folder} was trained on other data than {out / 'fold0'}; choose another --out")
+        metrics.append(read_json(folder / "metrics.json"))
+    from kerascnn.tumors.cross_validation import dice_distribution
+
+    figures = together(records, metrics)
+    with writing_to(out):
+        write_json(out / "crossvalidation.json", figures)
+        write_aside(out / "crossvalidation.png", lambda path: dice_distribution(figures["table"], path))
+    cli.result({name: value for name, value in figures.items() if name not in ("table", "by_patient", "recipe")})
+
+
+def together(records, metrics):
+    """What crossvalidation.json says of the folds' recipe.json and metrics.json, JSON types."""
+    from kerascnn.segmentation.metrics import mean_interval, summary
+
+    table = [{"fold": fold, **row} for fold, scored in enumerate(metrics) for row in scored["table"]]
+    by_patient = {name: summary([row[name] for row in table]) for name in metrics[0]["by_patient"]}
+    known = [row for row in table if row["dice"] is not None]
+    singles = [scored["single_image_patient_dice"] for scored in metrics for _ in range(scored["patients"])]
+    return {
+        "patient_dice": by_patient["dice"]["mean"],
+        "patient_dice_95": mean_interval([row["dice"] for row in table]),
+        "patient_dice_median": by_patient["dice"]["median"],
+        "single_image_patient_dice": summary(singles)["mean"],
+        "patients": len(table),
+        "by_fold": [scored["patient_dice"] for scored in metrics],
+        "worst": [row["patient"] for row in sorted(known, key=lambda row: row["dice"])[:5]],
+        "settings": [record["settings"] for record in records],
+        "validation_dice": [max(tried["dice"] for tried in record["settings_tried"]) for record in records],
+        "training_seconds": round(sum(record["training_seconds"] for record in records), 1),
+        **{name: metrics[0][name] for name in ("empty_masks", "distances_in")},
+        **{name: records[0][name] for name in ("recipe", "data", "hardware", "date", "versions")},
+        "by_patient": by_patient,
+        "table": table,
+    }
+
+
+def dice_distribution(table, path):
+    """Draw the Dice coefficients of `table`, dicts with `patient`, `fold` and `dice` or None, to a PNG file."""
+    rows = sorted((row for row in table if row["dice"] is not None), key=lambda row: row["dice"])
+    sheet = figure(10, 4.5)
+    bars, counts = sheet.subplots(1, 2, width_ratios=(3, 1))
+    colours = [f"C{row['fold']}" for row in rows]
+    bars.bar(range(len(rows)), [row["dice"] for row in rows], color=colours)
+    bars.set_xticks(range(len(rows)), [row["patient"] for row in rows], rotation=90, fontsize=6)
+    bars.set(ylabel="Dice", ylim=(0, 1), title="patients, coloured by fold")
+    counts.hist([row["dice"] for row in rows], bins=np.linspace(0, 1, 21), orientation="horizontal")
+    mean, median = np.mean([row["dice"] for row in rows]), np.median([row["dice"] for row in rows])
+    counts.axhline(mean, color="black", label=f"mean {mean:.3f}")
+    counts.axhline(median, color="black", linestyle="--", label=f"median {median:.3f}")
+    counts.set(xlabel="patients", ylim=(0, 1))
+    counts.legend(fontsize=8)
+    sheet.savefig(path, format="png")

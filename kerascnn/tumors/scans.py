@@ -1,0 +1,140 @@
+"""What a user wants outlined: an image file, a folder of one patient's slices, or NIfTI volumes."""
+
+import dataclasses
+import os
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from kerascnn.errors import InputError
+from kerascnn.files import reading_from
+from kerascnn.images import FORMATS, MOST_PIXELS, load_image, over_background
+
+SLICE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+NIFTI_SUFFIXES = (".nii", ".nii.gz")
+EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+
+
+@dataclasses.dataclass(frozen=True)
+class Scan:
+    """Slices uint8 (S, H, W, C) of one patient, with the millimetres of a step along S, H and W where known.
+
+    nifti: the nibabel image whose grid they lie on, else None. files: the names, without suffix, of the slices' files
+    where they have some.
+    """
+
+    name: str
+    images: np.ndarray
+    spacing: tuple[float, float, float] | None = None
+    nifti: object = None
+    files: tuple[str, ...] = ()
+
+    def labels(self):
+        """What to call each slice: the number in its file's name where those differ, else its place from 1."""
+        numbers = [re.search(r"(\d+)\D*$", file) for file in self.files]
+        found = [number[1] for number in numbers if number]
+        if self.files and len(set(found)) == len(self.files):
+            return found
+        return [str(place) for place in range(1, len(self.images) + 1)]
+
+
+def read_scan(path, channels, modalities):
+    """The Scan at `path`, with `channels` channels.
+
+    A folder holds either slices, in the order of the numbers in their names (masks, `*_mask.*`, are left out), or a
+    volume for each of `modalities`, named as datasets/nifti.py has it. A single volume stands for all channels, as
+    FLAIR does in the LGG data where a sequence was not taken. Raises InputError.
+    """
+    with reading_from(path):
+        folder = path.is_dir()
+        volumes = folder and any(is_nifti(child) for child in path.iterdir())
+    name = scan_name(path)
+    if volumes:
+        from kerascnn.tumors.nifti import read_modalities
+
+        images, spacing, nifti = read_modalities(path, modalities)
+        return checked(Scan(name, images, spacing, nifti), path, channels)
+    if folder:
+        return checked(read_slices(path, name), path, channels)
+    if is_nifti(path):
+        from kerascnn.tumors.nifti import as_slices, check_signal, read_volume, spacing_of, to_levels
+
+        nifti, data = read_volume(path)
+        check_signal(data, path)
+        images = np.repeat(as_slices(to_levels(data))[..., np.newaxis], channels, -1)
+        return Scan(name, images, spacing_of(nifti), nifti)
+    return checked(Scan(name, read_image(path)[np.newaxis]), path, channels)
+
+
+def scan_name(path):
+    """What to call the scan at `path`: its name without what says how it is stored."""
+    if os.path.isdir(path):
+        return path.resolve().name
+    return path.name.split(".nii")[0] if is_nifti(path) else path.stem
+
+
+def is_nifti(path):
+    return path.name.lower().endswith(NIFTI_SUFFIXES)
+
+
+def read_slices(folder, name):
+    """The Scan of a folder of slices. Raises InputError where there are none, or some of other sizes or of one name."""
+    files = [
+        child
+        for child in folder.iterdir()
+        if child.suffix.lower() in SLICE_SUFFIXES and not child.stem.lower().endswith("_mask")
+    ]
+    if not files:
+        remedy = "name its sub-folders" if any(child.is_dir() for child in folder.iterdir()) else "give such files"
+        raise InputError(f"{folder} holds no PNG, JPEG, BMP or TIFF slices and no NIfTI volumes; {remedy}")
+    files.sort(key=numbers_in)
+    by_stem = {}
+    for file in files:
+        other = by_stem.setdefault(file.stem, file)
+        if other != file:
+            raise InputError(f"{folder} holds {other.name} and {file.name}; give every slice a name of its own")
+    images = [read_image(file) for file in files]
+    for file, image in zip(files, images, strict=True):
+        if image.shape != images[0].shape:
+            sizes = f"{image.shape[1]} x {image.shape[0]}, {files[0].name} {images[0].shape[1]} x {images[0].shape[0]}"
+            raise InputError(f"{file} is {sizes}; give slices of one size")
+    return Scan(name, np.stack(images), files=tuple(file.stem for file in files))
+
+
+def numbers_in(path):
+    """The name with its numbers as numbers, so that slice 10 comes behind slice 9."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.stem)]
+
+
+def read_image(path):
+    """The pixels of an image file as uint8 (H, W, 3), what is transparent over white or black. Raises InputError."""
+    path = Path(path)
+    try:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            reading_from(path),
+            Image.open(path, formats=(*FORMATS, "TIFF")) as image,
+        ):
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError("too large")
+            # Pillow calls colours of 16 bits RGB as well, and cuts them to 8; how they are stored says what they are
+            deep = image.mode not in EIGHT_BITS or ";16" in str(image.tile)
+            if deep or getattr(image, "n_frames", 1) > 1:
+                raise InputError(f"{path} is no picture of 8 bits a channel; give one, or a NIfTI volume")
+            if image.format == "TIFF":
+                return over_background(image)
+    except (OSError, TypeError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise InputError(
+            f"cannot decode {path}; give a PNG, JPEG, BMP or TIFF file of at most 25 million pixels, or a NIfTI volume"
+        ) from None
+    return load_image(path)[..., ::-1]
+
+
+def checked(scan, path, channels):
+    """The scan itself. Raises InputError when it has another number of channels."""
+    if scan.images.shape[-1] != channels:
+        raise InputError(f"{path} has {scan.images.shape[-1]} channels, the model takes {channels}; give NIfTI volumes")
+    return scan

@@ -1,0 +1,61 @@
+import json
+
+import keras
+import numpy as np
+
+from kerascnn.classification.evaluation import evaluate_classifier, softmax
+from kerascnn.datasets import Examples
+
+
+def brightness_model():
+    """Logits (0, 20 (mean - 0.5)): class 1 where the image is brighter than half."""
+    image = keras.Input((4, 4, 1), name="image")
+    mean = keras.layers.GlobalAveragePooling2D()(image)
+    logits = keras.layers.Dense(2, name="logits")
+    model = keras.Model(image, logits(mean))
+    logits.set_weights([np.array([[0.0, 20.0]]), np.array([0.0, -10.0])])
+    return model
+
+
+EXAMPLES = Examples(
+    np.broadcast_to(np.array([10, 250, 20, 240, 30], np.uint8)[:, None, None, None], (5, 4, 4, 1)),
+    np.array([0, 1, 0, 1, 1], np.int32),
+)
+
+
+def test_every_example_is_scored_and_the_files_are_left(tmp_path):
+    metrics = evaluate_classifier(brightness_model(), None, EXAMPLES, ("dark", "bright"), tmp_path, {"split": "test"})
+    assert metrics["examples"] == 5
+    assert metrics["accuracy"] == 0.8
+    assert metrics["per_class"]["bright"] == {"precision": 1.0, "recall": 2 / 3, "support": 3}
+    assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
+    assert metrics["split"] == "test"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["confusion.png", "metrics.json", "mistakes.png"]
+
+
+def test_evaluation_goes_through_the_preparation(tmp_path):
+    def inverted(images):
+        return 1 - keras.ops.cast(images, "float32") / 255
+
+    metrics = evaluate_classifier(brightness_model(), inverted, EXAMPLES, ("dark", "bright"), tmp_path, {})
+    assert metrics["accuracy"] == 0.2
+
+
+def test_a_half_precision_network_is_scored_as_it_is_exported(tmp_path):
+    model = brightness_model()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        half = brightness_model()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    images = np.random.default_rng(0).integers(0, 256, (64, 4, 4, 1), np.uint8)
+    examples = Examples(images, (np.arange(64) % 2).astype(np.int32))
+    for network, name in ((model, "whole"), (half, "half")):
+        (tmp_path / name).mkdir()
+        evaluate_classifier(network, None, examples, ("dark", "bright"), tmp_path / name, {})
+    texts = [(tmp_path / name / "metrics.json").read_text() for name in ("whole", "half")]
+    assert texts[0] == texts[1]
+
+
+def test_softmax_is_exact_for_large_logits():
+    np.testing.assert_allclose(softmax(np.array([[1000.0, 1000.0 + np.log(3)]])), [[0.25, 0.75]], rtol=1e-9)

@@ -1,0 +1,105 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kerascnn.cli import app as cli
+from kerascnn.cli.app import RequirementError
+from kerascnn.errors import InputError, TrainingStopped, UsageError
+
+METRICS = {"accuracy": 0.9871, "error": 0.0129, "data": "mnist"}
+
+
+def ended(app_body, arguments, capsys):
+    """(exit code, stdout, stderr) of an app whose only verb is app_body."""
+    app = cli.create_app("apps.test", "A test.")
+    app.command(app_body, name="verb")
+    with pytest.raises(SystemExit) as caught:
+        cli.run(app, arguments)
+    out = capsys.readouterr()
+    return caught.value.code, out.out, out.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(UsageError, 2), (InputError, 3), (RequirementError, 4), (TrainingStopped, 5)]
+)
+def test_what_a_user_can_mend_is_one_line_and_its_exit_code(error, code, capsys):
+    def verb():
+        raise error("Scans/page.png is blank; turn it over")
+
+    assert ended(verb, ["verb"], capsys) == (code, "", "error: Scans/page.png is blank; turn it over\n")
+
+
+def test_an_interruption_says_how_to_go_on(capsys):
+    def verb():
+        raise KeyboardInterrupt
+
+    words = "error: interrupted; give the same command again (`train` goes on with --resume)\n"
+    assert ended(verb, ["verb"], capsys) == (130, "", words)
+
+
+def test_a_name_that_is_no_utf8_is_printed_as_it_is():
+    program = "from kerascnn.cli import app as cli; cli.run(lambda *_, **__: print('\\udcff'))"
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True)
+    assert (ran.returncode, ran.stdout) == (0, b"\xff\n")
+
+
+def test_a_bug_keeps_its_traceback(capsys):
+    def verb():
+        return {}["missing"]
+
+    code, _, err = ended(verb, ["verb"], capsys)
+    assert code == 1
+    assert "Traceback" in err
+    assert "KeyError: 'missing'" in err
+
+
+def test_success_ends_with_zero(capsys):
+    assert ended(lambda: cli.result({"a": 1}), ["verb"], capsys) == (0, '{"a": 1}\n', "")
+
+
+def test_an_unknown_verb_lists_the_verbs(capsys):
+    code, _, err = ended(lambda: None, ["verbb"], capsys)
+    assert code == 2
+    assert err.startswith("error: unknown command")
+    assert "verb" in err
+    assert err.endswith("; --help lists what is taken\n")
+    assert err.count("\n") == 1
+
+
+def test_requirements_that_hold_pass():
+    cli.require(METRICS, cli.parse_requirements(["accuracy=0.98", "error=0"]))
+
+
+def test_a_missed_requirement_gives_both_figures():
+    with pytest.raises(RequirementError, match=r"^accuracy is 0.9871, required 0.99$"):
+        cli.require(METRICS, {"accuracy": 0.99})
+
+
+@pytest.mark.parametrize("name", ["precision", "data", ""])
+def test_an_unknown_metric_lists_the_metrics(name):
+    with pytest.raises(UsageError, match=f"names no metric '{name}'; choose one of accuracy, error"):
+        cli.require(METRICS, {name: 0.5})
+
+
+@pytest.mark.parametrize("text", ["accuracy", "accuracy=high", "accuracy=", ""])
+def test_a_requirement_without_a_number_says_how_to_write_it(text):
+    with pytest.raises(UsageError, match="has no number; write accuracy=0.99"):
+        cli.parse_requirements([text])
+
+
+def test_tensorflow_is_loaded_without_a_word():
+    code = "from kerascnn.cli import app as cli; cli.load_tensorflow(); import sys; print('tensorflow' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert (ran.stdout, ran.stderr) == ("True\n", "")
+
+
+def test_a_reader_that_closes_the_pipe_is_no_error():
+    code = "from kerascnn.cli import app as cli; a = cli.create_app('t', ''); "
+    code += "a.command(lambda: [print(i) for i in range(10**6)], name='v'); cli.run(a, ['v'])"
+    command = f'{sys.executable} -c "{code}" | head -1'
+    ran = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert (ran.stdout, ran.stderr) == ("0\n", "")

@@ -1,0 +1,195 @@
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerascnn.datasets.augmentation import (
+    affine_grid,
+    blur_matrix,
+    carved,
+    distortion,
+    elastic_field,
+    paired_distortion,
+    sample,
+)
+from kerascnn.datasets.synthetic import drawn
+from kerascnn.tumors.phantoms import drawn_patient
+
+IMAGES = tf.constant(drawn(20, 0).images / np.float32(255))
+
+
+def test_no_distortion_is_none():
+    assert distortion() is None
+
+
+def test_sampling_at_the_pixels_themselves_changes_nothing():
+    y, x = np.meshgrid(np.arange(28.0), np.arange(28.0), indexing="ij")
+    y, x = (np.broadcast_to(v, (20, 28, 28)).astype(np.float32) for v in (y, x))
+    np.testing.assert_allclose(sample(IMAGES, y, x), IMAGES, atol=1e-6)
+
+
+def test_sampling_equals_opencv_remap():
+    random = np.random.default_rng(0)
+    y, x = random.uniform(-3, 31, (2, 20, 28, 28)).astype(np.float32)
+    ours = sample(IMAGES, y, x).numpy()
+    for i in range(20):
+        theirs = cv2.remap(IMAGES[i].numpy(), x[i], y[i], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        # OpenCV rounds positions to 1/32 pixel
+        np.testing.assert_allclose(ours[i, ..., 0], theirs, atol=2 / 32)
+
+
+def test_sampling_keeps_channels_apart():
+    colours = tf.concat([IMAGES, 1 - IMAGES, 0 * IMAGES], -1)
+    y = x = np.full((20, 1, 1), 13.5, np.float32)
+    out = sample(colours, y, x).numpy()
+    expected = colours.numpy()[:, 13:15, 13:15].mean((1, 2))
+    np.testing.assert_allclose(out[:, 0, 0], expected, atol=1e-6)
+
+
+def test_the_grid_stays_within_the_limits():
+    y, x = affine_grid(500, 28, 28, (2.0, 0.0, 0.0, 0.0), tf.constant([1, 2]))
+    shift = y.numpy() - np.arange(28)[:, None]
+    assert np.ptp(shift, axis=(1, 2)).max() < 1e-4
+    assert 1.8 < np.abs(shift).max() <= 2
+    assert abs(shift.mean()) < 0.2
+    across = x.numpy() - np.arange(28)
+    assert np.ptp(across, axis=(1, 2)).max() < 1e-4
+    assert 1.8 < np.abs(across).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "down", "right"),
+    [
+        # (rows that a step down goes, rows that a step right goes), the same of columns: the largest of 500 draws
+        ((0.0, 30.0, 0.0, 0.0), (1.0, 0.5), (0.5, 1.0)),  # the sine of 30 degrees
+        ((0.0, 0.0, 0.25, 0.0), (1 / 0.75, 0.0), (0.0, 1 / 0.75)),  # a zoom to 3/4 steps over 4/3 pixels
+        ((0.0, 0.0, 0.0, 0.2), (1.0, 0.0), (0.2, 1.0)),
+    ],
+)
+def test_rotation_zoom_and_shear_reach_their_limits(limits, down, right):
+    y, x = (axis.numpy() for axis in affine_grid(500, 28, 28, limits, tf.constant([1, 2])))
+    found = [np.abs(np.diff(axis, axis=along)[:, 0, 0]).max() for axis, along in ((y, 1), (y, 2), (x, 1), (x, 2))]
+    np.testing.assert_allclose(found, [*down, *right], rtol=0.02, atol=1e-4)
+
+
+def test_rotation_keeps_distances_from_the_centre():
+    y, x = affine_grid(50, 28, 28, (0.0, 30.0, 0.0, 0.0), tf.constant([1, 2]))
+    v, u = np.meshgrid(np.arange(28) - 13.5, np.arange(28) - 13.5, indexing="ij")
+    radius = np.hypot(y - 13.5, x - 13.5)
+    np.testing.assert_allclose(radius, np.broadcast_to(np.hypot(v, u), radius.shape), atol=1e-3)
+
+
+def test_elastic_blur_equals_scipy_gaussian():
+    from scipy.ndimage import gaussian_filter
+
+    noise = np.random.default_rng(0).uniform(-1, 1, (40, 40)).astype(np.float32)
+    blur = blur_matrix(40, 4.0)
+    expected = gaussian_filter(noise, 4.0, mode="constant", truncate=10)
+    np.testing.assert_allclose(blur @ noise @ blur.T, expected, atol=1e-4)
+
+
+def test_elastic_field_scales_with_alpha_and_differs_between_images():
+    small, large = (elastic_field(3, 28, 28, alpha, 4.0, tf.constant([0, 1])).numpy() for alpha in (1.0, 34.0))
+    np.testing.assert_allclose(large, 34 * small, rtol=1e-4, atol=1e-5)
+    assert np.abs(large[0, 0] - large[0, 1]).max() > 0.5
+
+
+def test_distortion_is_a_function_of_the_seed_alone():
+    augment = distortion(shift=2, rotation=10, zoom=0.1, shear=0.1, elastic=20)
+    seeds = ([0, 5], [0, 5], [0, 6])
+    first, again, other = (augment(IMAGES, None, tf.constant(seed, tf.int64))[0].numpy() for seed in seeds)
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0.1
+    assert first.min() >= 0
+    assert first.max() <= 1 + 1e-6
+
+
+def test_images_and_masks_move_alike_and_masks_stay_binary():
+    patient = drawn_patient(0, side=48)
+    masks = tf.cast(patient.masks, tf.float32)
+    # the mask as the images' only channel: whatever moves it must move the mask to the same place
+    augment = paired_distortion(mirror=True, shift=4, rotation=15, zoom=0.1, shear=0.1, elastic=60, sigma=5)
+    images, moved = augment(masks, masks, tf.constant([0, 1]))
+    np.testing.assert_array_equal(moved, images.numpy() >= 0.5)
+    assert set(np.unique(moved)) == {0, 1}
+    assert np.abs(moved.numpy() - masks.numpy()).sum() > 10
+
+
+def test_a_mirror_turns_about_half_of_the_images():
+    images = tf.random.stateless_uniform((64, 8, 8, 1), [0, 0])
+    masks = tf.cast(images > 0.5, tf.float32)
+    turned_images, turned_masks = paired_distortion(mirror=True)(images, masks, tf.constant([0, 2]))
+    turned = [bool(np.allclose(new, old[:, ::-1], atol=1e-6)) for new, old in zip(turned_images, images, strict=True)]
+    kept = [bool(np.allclose(new, old, atol=1e-6)) for new, old in zip(turned_images, images, strict=True)]
+    assert all(a != b for a, b in zip(turned, kept, strict=True))
+    assert 20 < sum(turned) < 44
+    np.testing.assert_array_equal(turned_masks, turned_images.numpy() > 0.5)
+
+
+def test_levels_change_in_images_alone_and_stay_in_range():
+    images = tf.fill((16, 8, 8, 2), 0.5)
+    masks = tf.ones((16, 8, 8, 2)) * [1.0, 3.0]
+    levels, kept = paired_distortion(brightness=0.2, contrast=0.5)(images, masks, tf.constant([0, 3]))
+    # at most 0.5 * 1.5 + 0.2 and at least 0.5 * 0.5 - 0.2
+    assert 0.05 <= levels.numpy().min() < 0.35 < 0.65 < levels.numpy().max() <= 0.95
+    assert np.ptp(levels.numpy(), (1, 2)).max() < 1e-6
+    np.testing.assert_allclose(kept, masks, atol=1e-6)
+
+
+def test_powers_of_levels_lie_within_their_limits():
+    images = tf.fill((64, 2, 2, 3), 0.25)
+    levels = paired_distortion(gamma=1.0)(images, tf.zeros((64, 2, 2, 1)), tf.constant([0, 4]))[0].numpy()
+    # exponents from 1/2 to 2
+    assert 0.0625 <= levels.min() < 0.08 < 0.4 < levels.max() <= 0.5
+
+
+def test_sequences_are_copies_of_the_middle_one_in_their_share_of_the_slices():
+    images = tf.random.stateless_uniform((200, 2, 2, 3), [0, 0])
+    copied = paired_distortion(copy=0.25)(images, tf.zeros((200, 2, 2, 1)), tf.constant([0, 5]))[0].numpy()
+    alike = (copied == copied[..., 1:2]).all((1, 2, 3))
+    assert 30 < alike.sum() < 70
+    np.testing.assert_allclose(copied[..., 1], images[..., 1], atol=1e-6)
+    np.testing.assert_allclose(copied[~alike], images.numpy()[~alike], atol=1e-6)
+
+
+def test_a_tumor_is_carved_into_the_image_before_it_and_not_beside_the_head():
+    images = np.full((3, 48, 48, 2), 0.5, np.float32)
+    images[1] = 0.8
+    images[0, :, 24:] = 0
+    masks = np.zeros((3, 48, 48, 2), np.float32)
+    masks[1, 16:32, 16:32] = [1.0, 7.0]
+    for number in range(20):
+        mixed, labels = (t.numpy() for t in carved(images, masks, 1.0, tf.constant([0, number])))
+        tumor = labels[0, ..., 0] > 0
+        # well inside the tumor is the other image, far from it and beside the head the image itself
+        np.testing.assert_allclose(mixed[0, 20:28, 18:21], 0.8, atol=1e-6)
+        assert tumor[20:28, 18:21].all()
+        assert not tumor[:, 28:].any()
+        np.testing.assert_array_equal(mixed[0, :4, :4], images[0, :4, :4])
+        # further channels come along, and the tumor is no larger than it was
+        np.testing.assert_array_equal(labels[0, ..., 1], 7 * labels[0, ..., 0])
+        assert not (tumor & (masks[1, ..., 0] == 0)).any()
+        # what is followed by an image without tumor stays
+        np.testing.assert_array_equal(mixed[1:], images[1:])
+        np.testing.assert_array_equal(labels[1:], masks[1:])
+
+
+@pytest.mark.parametrize("radius", [1, 3, 9])
+def test_tumors_of_any_size_are_carved(radius):
+    rows, columns = np.mgrid[:128, :128]
+    disc = np.hypot(rows - 64, columns - 64) <= radius
+    images = np.full((2, 128, 128, 1), 0.5, np.float32)
+    images[1, disc] = 1.0
+    masks = np.zeros((2, 128, 128, 1), np.float32)
+    masks[1, disc] = 1
+    for number in range(50):
+        mixed, labels = (t.numpy() for t in carved(images, masks, 1.0, tf.constant([0, number])))
+        # nothing of the tumor comes without its label
+        assert labels[0, 64, 64, 0] == 1
+        assert (mixed[0][labels[0] == 0] < 0.75 + 1e-6).all()
+
+
+def test_tumors_are_carved_into_their_share_of_the_images():
+    images = tf.stack([tf.fill((16, 16, 1), 0.3 + level / 400) for level in range(200)])
+    mixed = carved(images, tf.ones((200, 16, 16, 1)), 0.25, tf.constant([0, 0]))[0].numpy()
+    assert 30 < (np.abs(mixed - images.numpy()).max((1, 2, 3)) > 0).sum() < 70

@@ -1,0 +1,90 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kerascnn.layers.convolution import GroupedConv2D
+from kerascnn.models import builder
+from kerascnn.saved_model.folding import averaged, folded, in_float32
+
+
+def shaken(model):
+    """The model with statistics and scales of batch normalisation that are not those of a fresh one."""
+    draw = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.set_weights([draw.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
+    return model
+
+
+def norms(model):
+    return [layer.name for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
+
+
+def test_a_folded_scale_and_offset_are_those_of_hand_arithmetic():
+    image = keras.Input((1, 1, 1))
+    x = layers.Conv2D(1, 1, name="conv")(image)
+    model = keras.Model(image, layers.BatchNormalization(epsilon=0.0, name="norm")(x))
+    model.get_layer("conv").set_weights([np.full((1, 1, 1, 1), 3.0), np.array([1.0])])
+    model.get_layer("norm").set_weights([np.array([v]) for v in (2.0, 5.0, 4.0, 16.0)])
+    # gamma 2, beta 5, mean 4, variance 16: (3 x + 1 - 4) * 2 / 4 + 5 = 1.5 x + 3.5
+    kernel, bias = folded(model).get_layer("conv").get_weights()
+    assert (kernel.item(), bias.item()) == (1.5, 3.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("resnet18", (64, 64, 3)), ("unet_buda", (32, 32, 3)), ("vgg_digits", None)]
+)
+def test_a_folded_network_gives_the_same_logits_without_batch_normalisation(name, shape):
+    model = shaken(builder(name)(*([shape] if shape else [])))
+    images = np.random.default_rng(1).random((2, *model.input_shape[1:]), dtype=np.float32)
+    before, weights = model(images, training=False).numpy(), model.get_weights()
+    small = folded(model)
+    assert norms(model)
+    assert not norms(small)
+    assert (small.name, small.input.name, small.count_params() < model.count_params()) == (model.name, "image", True)
+    np.testing.assert_allclose(small(images, training=False), before, rtol=0, atol=1e-5 * np.abs(before).max())
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), weights, strict=True))
+
+
+def test_a_grouped_convolution_absorbs_its_normalisation_too():
+    image = keras.Input((8, 8, 4), name="image")
+    x = GroupedConv2D(6, 3, 2, use_bias=False, name="conv")(image)
+    model = shaken(keras.Model(image, layers.BatchNormalization(scale=False, name="norm")(x)))
+    images = np.random.default_rng(1).random((2, 8, 8, 4), dtype=np.float32)
+    assert not norms(folded(model))
+    np.testing.assert_allclose(folded(model)(images), model(images, training=False), atol=1e-5)
+
+
+def test_a_normalisation_stays_where_no_convolution_can_take_it():
+    image = keras.Input((8, 8, 2), name="image")
+    shared = layers.Conv2D(2, 1, name="shared")(image)
+    active = layers.Conv2D(2, 1, activation="relu", name="active")(image)
+    summed = layers.Add(name="sum")([shared, active])
+    outputs = [layers.BatchNormalization(name=f"norm_{i}")(x) for i, x in enumerate((shared, active, summed))]
+    model = keras.Model(image, outputs)
+    assert norms(folded(model)) == norms(model)
+    assert folded(model) is model
+
+
+def test_an_average_of_networks_has_the_mean_of_their_logits_folded_or_not():
+    models = [shaken(builder("unet_buda")((32, 32, 3), width=2)) for _ in range(3)]
+    together = averaged(models)
+    images = np.random.default_rng(1).random((2, 32, 32, 3), dtype=np.float32)
+    mean = sum(model(images, training=False).numpy() for model in models) / 3
+    np.testing.assert_allclose(together(images, training=False), mean, atol=1e-5)
+    np.testing.assert_allclose(folded(together)(images, training=False), mean, rtol=1e-4, atol=1e-4)
+    assert not [name for member in folded(together).layers if isinstance(member, keras.Model) for name in norms(member)]
+    assert together.count_params() == sum(model.count_params() for model in models)
+
+
+def test_an_average_of_mixed_precision_computes_in_float32_and_keeps_its_name():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    models = [builder("unet")((32, 32, 3), width=2, depth=2) for _ in range(2)]
+    keras.config.set_dtype_policy("float32")
+    together = averaged(models)
+    images = np.random.default_rng(1).random((2, 32, 32, 3), dtype=np.float32)
+    logits = [in_float32(model)(images, training=False).numpy() for model in models]
+    for model in (together, in_float32(together), folded(together)):
+        np.testing.assert_allclose(model(images, training=False), sum(logits) / 2, atol=1e-5)
+        assert model.name == "unet"

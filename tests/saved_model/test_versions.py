@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerascnn.errors import InputError
+from kerascnn.saved_model.versions import latest_version, local_model, versions
+
+
+class Brightness(tf.Module):
+    """Answers as an exported classifier does: numbers and text by the mean brightness of each image."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, None), tf.uint8, name="image")])
+    def __call__(self, image):
+        mean = tf.reduce_mean(tf.cast(image, tf.float32), (1, 2, 3))
+        names = tf.where(mean > 127, "bright", "dark")
+        return {"score": mean / 255, "class_name": names, "top_names": tf.stack([names, names], 1)}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    module = Brightness()
+    for version in ("2", "10"):
+        tf.saved_model.save(module, str(folder / version), signatures={"serving_default": module.__call__})
+    (folder / "3").mkdir()
+    (folder / "logs").mkdir()
+    (folder / "11").write_text("a file")
+    return folder
+
+
+def test_versions_are_integers_with_a_model_inside_in_numeric_order(folder):
+    assert [path.name for path in versions(folder)] == ["2", "10"]
+    assert latest_version(folder).name == "10"
+
+
+def test_a_folder_without_versions_says_what_to_do(tmp_path):
+    for folder in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(InputError, match=r"no SavedModel under .*; run `export` first"):
+            latest_version(folder)
+
+
+def test_text_comes_back_as_str_in_the_shape_of_the_output(folder):
+    images = np.stack([np.full((4, 4, 1), 255, np.uint8), np.zeros((4, 4, 1), np.uint8)])
+    answer = local_model(latest_version(folder))(images, "serving_default")
+    assert answer["class_name"] == ["bright", "dark"]
+    assert answer["top_names"] == [["bright", "bright"], ["dark", "dark"]]
+    np.testing.assert_array_equal(answer["score"], [1, 0])
+
+
+def test_a_damaged_version_is_named(tmp_path):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "saved_model.pb").write_bytes(b"not a model")
+    with pytest.raises(InputError, match=r"the SavedModel .*1 is damaged .*; restore it or export again"):
+        local_model(latest_version(tmp_path))
