@@ -10,7 +10,7 @@ from kerascnn.classification.plots import confusion_matrix_plot, mistakes_sheet
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.errors import InputError
 from kerascnn.images import load_image, save_image
-from kerascnn.plotting import contact_sheet
+from kerascnn.plotting import contact_sheet, plot_learning_curve
 
 NAMES = tuple("0123456789")
 

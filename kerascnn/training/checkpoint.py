@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from kerascnn.errors import InputError, TrainingStopped, UsageError
 from kerascnn.files import write_aside, write_json
+from kerascnn.plotting import plot_learning_curve
 from kerascnn.provenance import origin
 from kerascnn.training.run_folder import differences
 
