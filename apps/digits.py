@@ -22,6 +22,7 @@ from kerascnn.cli.app import Out, Require, Resume, Server
 from kerascnn.errors import UsageError
 from kerascnn.files import read_json
 from kerascnn.models import check_name
+from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.training.recipe import Recipe
 from kerascnn.training.run_folder import check_unfinished
 
@@ -78,7 +79,7 @@ def train(
     check_name(recipe.model)
     check_unfinished(out)
     recipe = verbs.smoke(recipe) if smoke else recipe
-    cli.load_tensorflow()
+    load_tensorflow()
     from kerascnn.datasets.augmentation import distortion
 
     augment = distortion(recipe.shift, recipe.rotation, recipe.zoom, recipe.shear, recipe.elastic)
@@ -94,7 +95,7 @@ def evaluate(
 ):
     """Score the trained network on the test split; --out gets metrics.json, confusion.png and mistakes.png."""
     requirements = cli.parse_requirements(require)
-    cli.load_tensorflow()
+    load_tensorflow()
     from kerascnn.digits.preprocessing import preprocess_digits
 
     verbs.evaluate("digits", lambda name: load_data(name, data_dir), preprocess_digits, out, requirements)
@@ -103,7 +104,7 @@ def evaluate(
 @app.command
 def export(*, out: Out = SHIPPED):
     """Write the trained network as the next version of a SavedModel in --out."""
-    cli.load_tensorflow()
+    load_tensorflow()
     from kerascnn.datasets.synthetic import drawn
     from kerascnn.digits.preprocessing import preprocess_digits
 

@@ -15,6 +15,7 @@ from kerascnn.cli import app as cli
 from kerascnn.cli.flags import parse_memory, parse_shape
 from kerascnn.errors import UsageError
 from kerascnn.models import MODELS, check_name
+from kerascnn.tensorflow_setup import load_tensorflow
 
 LARGEST_COUNT = 1_000_000
 
@@ -112,7 +113,7 @@ def summarised(name, shape, classes, training):
     for flag, value in (("--classes", classes), ("--batch-size", training.batch_size)):
         if value is not None and not 1 <= value <= LARGEST_COUNT:
             raise UsageError(f"{flag} is {value}; give a number from 1 to {LARGEST_COUNT:,}")
-    cli.load_tensorflow()
+    load_tensorflow()
     import keras
 
     from kerascnn.analysis.memory import estimate_memory

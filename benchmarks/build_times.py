@@ -19,13 +19,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from kerascnn.cli import app as cli
+from kerascnn.tensorflow_setup import load_tensorflow
 
 app = App(help=__doc__, result_action="return_value")
 
 
 @app.default
 def main():
-    cli.load_tensorflow()
+    load_tensorflow()
     from kerascnn.models import MODELS
     from kerascnn.provenance import provenance
 
@@ -53,7 +54,7 @@ def main():
 @app.command
 def measure(name: str):
     """The seconds that one network takes, in this process."""
-    cli.load_tensorflow()
+    load_tensorflow()
     from kerascnn.models import builder
 
     builder("lenet5")()

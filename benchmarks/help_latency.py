@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from kerascnn.cli import app as cli
+from kerascnn.tensorflow_setup import load_tensorflow
 
 app = App(help=__doc__, result_action="return_value")
 
@@ -28,7 +29,7 @@ def main(*, runs: int = 10):
         start = time.perf_counter()
         subprocess.run([sys.executable, "-m", "apps.digits", "--help"], cwd=ROOT, stdout=subprocess.PIPE, check=True)
         seconds.append(time.perf_counter() - start)
-    cli.load_tensorflow()
+    load_tensorflow()
     from kerascnn.provenance import provenance
 
     cli.result({"unit": "s", "median": round(median(seconds), 3), "runs": runs, **provenance()})

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from kerascnn.cli import app as cli
+from kerascnn.tensorflow_setup import load_tensorflow
 
 # the input and a batch size at which activations weigh more than the libraries' own memory
 NETWORKS = {
@@ -44,7 +45,7 @@ def main(*, names: tuple[str, ...] = tuple(NETWORKS), optimizer: str = "adam", p
         command = [sys.executable, __file__, "measure", name, optimizer, precision]
         figures[name] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
         cli.note(f"{name}: {figures[name]}")
-    cli.load_tensorflow()
+    load_tensorflow()
     from kerascnn.provenance import provenance
 
     errors = [abs(figure["measured_over_forecast"] - 1) for figure in figures.values()]
@@ -55,7 +56,7 @@ def main(*, names: tuple[str, ...] = tuple(NETWORKS), optimizer: str = "adam", p
 @app.command
 def measure(name: str, optimizer: str, precision: str, *, batch_size: int | None = None):
     """The figures of one network, measured in this process."""
-    cli.load_tensorflow()
+    load_tensorflow()
     import keras
     import numpy as np
 

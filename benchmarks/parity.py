@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 from kerascnn.cli import app as cli
 from kerascnn.errors import RequirementError, UsageError
 from kerascnn.models import check_name
+from kerascnn.tensorflow_setup import load_tensorflow
 
 LIMIT = 1e-4
 REFERENCES = {
@@ -84,7 +85,7 @@ app = App(help=__doc__, result_action="return_value")
 
 @app.command(show=False)
 def ours(name: str, reference: str, file: Path):
-    cli.load_tensorflow()
+    load_tensorflow()
     import keras
     import numpy as np
     import tensorflow as tf
@@ -130,7 +131,7 @@ def main(*names: str):
                 rows.append(compare(name, reference, folder))
                 print("\t".join(str(value) for value in rows[-1].values()), flush=True)
     worst = rows[int(np.argmax([row["difference"] for row in rows]))]
-    cli.load_tensorflow()
+    load_tensorflow()
     from kerascnn.provenance import provenance
 
     cli.result(

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from apps.digits import Recipe, load_data
 from kerascnn.cli import app as cli
 from kerascnn.files import read_json
+from kerascnn.tensorflow_setup import load_tensorflow
 
 
 def rate(examples, batch_size, epochs, augment):
@@ -45,7 +46,7 @@ app = App(help=__doc__, result_action="return_value")
 
 @app.default
 def main(*, batch_size: int = 128, epochs: int = 3):
-    cli.load_tensorflow()
+    load_tensorflow()
     from kerascnn.datasets.augmentation import distortion
     from kerascnn.provenance import provenance
 

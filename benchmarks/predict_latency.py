@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 from kerascnn.cli import app as cli
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.saved_model.versions import latest_version
+from kerascnn.tensorflow_setup import load_tensorflow
 
 BATCHES = 20
 
@@ -29,7 +30,7 @@ app = App(help=__doc__, result_action="return_value")
 @app.default
 def main(*, model: Path = ROOT / "saved_models" / "digits", count: int = 1000):
     version = latest_version(model)
-    cli.load_tensorflow()
+    load_tensorflow()
     import tensorflow as tf
 
     from kerascnn.provenance import provenance

@@ -26,6 +26,7 @@ from kerascnn.digits.composed_pages import compose_sheet
 from kerascnn.digits.pages import annotate, read_page
 from kerascnn.images import save_image
 from kerascnn.saved_model.versions import latest_version, local_model
+from kerascnn.tensorflow_setup import load_tensorflow
 
 
 def edits(read, written):
@@ -49,7 +50,7 @@ def main(
     split: Literal["test", "validation"] = "test",
     pictures: Path | None = None,
 ):
-    cli.load_tensorflow()
+    load_tensorflow()
     from kerascnn.provenance import provenance
 
     version = latest_version(model)

@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from kerascnn.cli import app as cli
 from kerascnn.datasets.synthetic import drawn
+from kerascnn.tensorflow_setup import load_tensorflow
 
 app = App(help=__doc__, result_action="return_value")
 
@@ -51,7 +52,7 @@ def main(*, model: Path = ROOT / "saved_models" / "digits", requests: int = 500)
             server.terminate()
     counted = np.array(milliseconds[20:])
     median, late = np.percentile(counted, [50, 99]).round(2)
-    cli.load_tensorflow()
+    load_tensorflow()
     from kerascnn.provenance import provenance
 
     figures = {"unit": "ms", "median": float(median), "p99": float(late), "requests": requests, "warm_up": 20}

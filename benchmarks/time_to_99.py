@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from apps.digits import Recipe, load_data
 from kerascnn.cli import app as cli
+from kerascnn.tensorflow_setup import load_tensorflow
 
 RECIPE = Recipe(
     data="mnist",
@@ -51,7 +52,7 @@ def shifted(images, seed):
 
 def one_run(seed):
     """(seconds of training, test accuracy) of one run in this process."""
-    cli.load_tensorflow()
+    load_tensorflow()
     from dataclasses import replace
 
     from kerascnn.classification.evaluation import evaluate_classifier
@@ -83,7 +84,7 @@ def main(*, runs: int = 5, seed: int | None = None):
         results.append(json.loads(ran.stdout))
     seconds, accuracy = ([result[name] for result in results] for name in ("seconds", "accuracy"))
     spread = {"seconds_sd": round(stdev(seconds), 2), "accuracy_sd": round(stdev(accuracy), 5)} if runs > 1 else {}
-    cli.load_tensorflow()
+    load_tensorflow()
     from kerascnn.provenance import provenance
 
     figures = {"seconds": round(mean(seconds), 2), "accuracy": round(mean(accuracy), 5), **spread, "runs": results}

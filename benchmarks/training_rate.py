@@ -160,8 +160,9 @@ def main():
     }
     sys.path.insert(0, str(ROOT))
     from kerascnn.cli import app as cli
+    from kerascnn.tensorflow_setup import load_tensorflow
 
-    cli.load_tensorflow()
+    load_tensorflow()
     from kerascnn.provenance import provenance
 
     cli.result({**result, **provenance()})

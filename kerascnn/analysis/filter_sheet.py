@@ -5,8 +5,8 @@ NumPy, OpenCV and Keras are imported inside the functions, after everything that
 
 import math
 
-from kerascnn.cli import app as cli
 from kerascnn.errors import InputError, UsageError
+from kerascnn.tensorflow_setup import load_tensorflow
 
 PADDINGS = ("full", "same", "valid")
 LONGEST_SIDE = 360  # of the photo on the sheet, in pixels
@@ -57,7 +57,7 @@ def draw(photo, kernel, paddings, strides, out):
             f"the kernel has {len(kernel)} x {len(kernel[0])} numbers and {photo} only {height} x {width} pixels on "
             "the sheet; give a larger photo or --padding same"
         )
-    cli.load_tensorflow()
+    load_tensorflow()
     if kernel:
         columns, results = 1 + len(paddings), in_paddings("", kernel, picture, paddings, strides)
     else:

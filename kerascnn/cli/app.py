@@ -7,7 +7,6 @@ import io
 import json
 import os
 import sys
-import tempfile
 import traceback
 from pathlib import Path
 from typing import Annotated
@@ -68,31 +67,6 @@ def run(app, arguments=None):
 def fail(message, exit_code):
     print(f"error: {message}", file=sys.stderr)
     sys.exit(exit_code)
-
-
-def load_tensorflow():
-    """Import TensorFlow without the lines that their native code writes to stderr.
-
-    TF_CPP_MIN_LOG_LEVEL does not reach what is written before logging is set up, so the file descriptor itself is held
-    back; it is let out again when the import fails. On GPUs TensorFlow is told to take memory as it needs it.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            import tensorflow
-        except BaseException:
-            held.seek(0)
-            os.write(kept, held.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-    # before the first operation, after which TensorFlow refuses it
-    for gpu in tensorflow.config.list_physical_devices("GPU"):
-        tensorflow.config.experimental.set_memory_growth(gpu, True)
 
 
 def note(text):

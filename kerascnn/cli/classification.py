@@ -13,6 +13,7 @@ from kerascnn.cli import app as cli
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import read_json, reading_from, writing_to
 from kerascnn.saved_model.versions import latest_version, local_model
+from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.training.run_folder import check_app
 
 
@@ -184,7 +185,7 @@ def answerer(app, out, server, outputs):
         who, remedy, call = server, "serve our export", functools.partial(predict, server, app)
     else:
         recorded(out, app)
-        cli.load_tensorflow()
+        load_tensorflow()
         who, remedy = latest_version(out), "name another folder with --out"
         call = local_model(who)
 

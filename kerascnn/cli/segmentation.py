@@ -8,6 +8,7 @@ import dataclasses
 from kerascnn.cli import app as cli
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import read_json, write_aside, write_json, writing_to
+from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.training.run_folder import check_unfinished
 from kerascnn.tumors.ensemble import train_ensemble
 from kerascnn.tumors.training import check, load_data, train_network
@@ -25,7 +26,7 @@ def train(app, recipe, data_dir, out, resume):
     check(recipe, data_dir)
     check_unfinished(out)
     check_same_ensemble(out, recipe.members)
-    cli.load_tensorflow()
+    load_tensorflow()
     from kerascnn.tumors.patients import split
 
     data = load_data(recipe.data, data_dir, recipe.modalities)
@@ -47,7 +48,7 @@ def check_same_ensemble(out, members):
 
 def evaluate(app, data_dir, out, empty, requirements):
     """Score the model in `out` on the test patients of its split; print and check the metrics."""
-    cli.load_tensorflow()
+    load_tensorflow()
     from kerascnn.segmentation.evaluation import Segmenter, evaluate_patients
     from kerascnn.segmentation.inference import MaskSettings
     from kerascnn.training.run_folder import load_trained
@@ -100,7 +101,7 @@ def test_patients(record, data):
 
 def export(app, out):
     """Write the model in `out` as its next SavedModel version and print where that lies."""
-    cli.load_tensorflow()
+    load_tensorflow()
     import numpy as np
 
     from kerascnn.segmentation.export import export_segmenter

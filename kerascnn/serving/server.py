@@ -34,6 +34,7 @@ from kerascnn.cli import app as cli
 from kerascnn.errors import InputError
 from kerascnn.serving import json_tensors, repository
 from kerascnn.serving.json_tensors import RequestError
+from kerascnn.tensorflow_setup import load_tensorflow
 
 command = App(name="python -m kerascnn.serving.server", help=__doc__, version=__version__, result_action="return_value")
 
@@ -83,7 +84,7 @@ def serve(
         signal.signal(number, lambda *_: os._exit(0))
     shelf = repository.Repository(models)
     listener = listening(host, port)
-    cli.load_tensorflow()
+    load_tensorflow()
     shelf.refresh()
     served = [f"{name}/{shelf.default(name).number}" for name in shelf.models if shelf.default(name)]
     if not served:

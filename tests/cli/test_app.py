@@ -92,7 +92,8 @@ def test_a_requirement_without_a_number_says_how_to_write_it(text):
 
 
 def test_tensorflow_is_loaded_without_a_word():
-    code = "from kerascnn.cli import app as cli; cli.load_tensorflow(); import sys; print('tensorflow' in sys.modules)"
+    code = "import sys; from kerascnn.tensorflow_setup import load_tensorflow as load; load(); "
+    code += "print('tensorflow' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert (ran.stdout, ran.stderr) == ("True\n", "")
 

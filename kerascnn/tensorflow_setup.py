@@ -1,0 +1,30 @@
+"""TensorFlow imported without its chatter, as a command wants it."""
+
+import os
+import sys
+import tempfile
+
+
+def load_tensorflow():
+    """Import TensorFlow without the lines that their native code writes to stderr.
+
+    TF_CPP_MIN_LOG_LEVEL does not reach what is written before logging is set up, so the file descriptor itself is held
+    back; it is let out again when the import fails. On GPUs TensorFlow is told to take memory as it needs it.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            import tensorflow
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+    # before the first operation, after which TensorFlow refuses it
+    for gpu in tensorflow.config.list_physical_devices("GPU"):
+        tensorflow.config.experimental.set_memory_growth(gpu, True)
