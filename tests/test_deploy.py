@@ -123,8 +123,8 @@ def test_warm_up_requests_name_the_served_model_and_are_answered():
 
 
 def snippet(word):
-    """The Python snippet of README.md that has `word` in it."""
-    snippets = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    """The Python snippet of docs/serving.md that has `word` in it."""
+    snippets = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "serving.md").read_text(), re.DOTALL)
     (found,) = [code for code in snippets if word in code]
     return found
 
@@ -187,7 +187,7 @@ def test_the_rest_call_of_the_readme_gets_the_models_own_answer(picture, address
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_the_curl_call_of_the_readme_gets_the_models_own_answer(picture, address):
-    (call,) = re.findall(r"^curl .*?\n.*?$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    (call,) = re.findall(r"^curl .*?\n.*?$", (ROOT / "docs" / "serving.md").read_text(), re.MULTILINE)
     ran = subprocess.run(["bash", "-c", call.replace("127.0.0.1:8501", address)], capture_output=True, text=True)
     (answer,) = json.loads(ran.stdout)["predictions"]
     assert answer["class_name"] == picture[0]

@@ -1,4 +1,4 @@
-"""What the README claims: its figures are those of the committed results, and its Python calls run."""
+"""What the README and docs/ claim: their figures are those of the committed results, and their Python calls run."""
 
 import json
 import re
@@ -10,7 +10,9 @@ import pytest
 from kerascnn.datasets.synthetic import drawn
 
 ROOT = Path(__file__).parents[1]
+RESULTS_PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SERVING_PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
 RESULTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "benchmarks" / "results").glob("*.json")}
 
 
@@ -98,10 +100,10 @@ ROWS = [
     ("one PNG through `predict_bytes` in Python, median", "predict_latency", lambda r: f"{r['median']:.1f} ms"),
     ("one PNG through the REST server on loopback, median", "serving_latency", lambda r: f"{r['median']:.1f} ms"),
     ("`python -m apps.digits --help`, median", "help_latency", lambda r: f"{r['median']:.2f} s"),
-    ("memory of training, measured over forecast, adam in float32", "memory_estimate", memory),
+    ("memory of training, measured over estimate, adam in float32", "memory_estimate", memory),
     ("time over PyTorch's on the same two cores, medians, float32", "network_speed", speed),
     ("logits against reference implementations with the same weights", "parity", differences),
-    ("digits read on composed sheets of test digits", "read_sheets", sheets),
+    ("digits read on composed pages of test digits", "read_sheets", sheets),
     ("brain tumors, five folds by patient, Dice of a patient", "tumors_folds", folds),
     ("brain tumors, five folds, 30 epochs without CarveMix, Dice of a patient", "tumors_folds_short", folds),
     (
@@ -115,36 +117,36 @@ ROWS = [
 
 @pytest.mark.parametrize(("figure", "name", "says"), ROWS, ids=[row[1] for row in ROWS])
 def test_the_results_table_says_what_was_measured(figure, name, says):
-    assert f"| {figure} | {says(RESULTS[name])} |" in README
-    (row,) = [line for line in README.splitlines() if line.startswith(f"| {figure} |")]
-    assert f"(benchmarks/results/{name}.json)" in row
+    assert f"| {figure} | {says(RESULTS[name])} |" in RESULTS_PAGE
+    (row,) = [line for line in RESULTS_PAGE.splitlines() if line.startswith(f"| {figure} |")]
+    assert f"(../benchmarks/results/{name}.json)" in row
 
 
 def test_every_result_stands_in_the_table_with_its_provenance():
     assert set(RESULTS) == {name for _, name, _ in ROWS}
     for result in RESULTS.values():
-        assert result["hardware"] in README
-        assert result["date"] in README
+        assert result["hardware"] in RESULTS_PAGE
+        assert result["date"] in RESULTS_PAGE
         versions = result["versions"]
-        assert f"Python {versions['python']}, TensorFlow {versions['tensorflow']}, Keras {versions['keras']}" in README
+        assert f"Python {versions['python']}, TensorFlow {versions['tensorflow']}, Keras {versions['keras']}" in RESULTS_PAGE
 
 
 def test_the_shipped_models_error_is_that_of_its_metrics():
     metrics = json.loads((ROOT / "saved_models" / "digits" / "metrics.json").read_text())
-    assert f"test error {percent(metrics['error'])}" in README
+    assert f"test error {percent(metrics['error'])}" in RESULTS_PAGE
 
 
 def test_the_shipped_tumor_networks_figures_are_those_of_its_run():
     folder = ROOT / "saved_models" / "tumors"
     metrics, record = (json.loads((folder / name).read_text()) for name in ("metrics.json", "recipe.json"))
-    words = " ".join(README.split())
+    words = " ".join(RESULTS_PAGE.split())
     assert f"mean Dice of its {metrics['patients']} test patients {metrics['patient_dice']:.3f}" in words
     assert f"trained in {record['training_seconds'] / 60:.0f} minutes" in words
     assert f"at most {record['peak_memory_mib'] / 1024:.1f} GiB of memory" in words
 
 
 def test_the_call_from_another_program_runs(tmp_path, monkeypatch, capsys):
-    (snippet,) = [code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "saved_model.load" in code]
+    (snippet,) = [code for code in re.findall(r"```python\n(.*?)```", SERVING_PAGE, re.DOTALL) if "saved_model.load" in code]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "saved_models").symlink_to(ROOT / "saved_models")
     (tmp_path / "runs" / "digits").mkdir(parents=True)
