@@ -1,9 +1,50 @@
-"""Flags that mean the same in every app."""
+"""Flags: those that mean the same in every app, and those that a recipe becomes."""
 
+import dataclasses
 import re
+from typing import Annotated, get_type_hints
+
+import docstring_parser
+from cyclopts import Parameter
 
 from kerascnn.analysis.sizes import LARGEST_SIDE, UNITS
 from kerascnn.errors import UsageError
+
+Server = Annotated[str | None, Parameter(help="Address of a TensorFlow Serving REST server to ask instead of --out.")]
+Resume = Annotated[bool, Parameter(help="Continue a stopped run; give the flags it was started with.")]
+Require = Annotated[tuple[str, ...], Parameter(help="NAME=MIN: exit code 4 unless the metric reaches it.")]
+
+
+def flags_of(recipe_class):
+    """A dataclass with one optional flag per field of a task's recipe and of its `training`; None where not given.
+
+    Help texts are the docstrings under the fields, and the defaults shown are the class's own. A command takes it as
+    `flags: Flags | None = None`.
+    """
+    recipe = recipe_class()
+    fields = []
+    for part in (recipe, recipe.training):
+        types = get_type_hints(type(part))
+        helps = {text.arg_name: text.description for text in docstring_parser.parse_from_object(type(part)).params}
+        for name in (field.name for field in dataclasses.fields(part) if field.name != "training"):
+            default = getattr(part, name)
+            flag = Parameter(
+                help=helps[name],
+                negative=None if types[name] is bool else "",
+                show_default=lambda _, default=default: default,
+            )
+            fields.append((name, Annotated[types[name] | None, flag], None))
+    namespace = {"__module__": __name__}  # Cyclopts takes no classes of Python's own modules
+    name = f"{recipe_class.__name__}Flags"
+    return Parameter(name="*")(dataclasses.make_dataclass(name, fields, kw_only=True, namespace=namespace))
+
+
+def chosen(recipe, flags):
+    """The recipe with what is given in `flags`, a flags_of(type(recipe)) or None; its other fields stay."""
+    given = {name: value for name, value in vars(flags).items() if value is not None} if flags else {}
+    of_training = {field.name for field in dataclasses.fields(recipe.training)} & set(given)
+    training = dataclasses.replace(recipe.training, **{name: given.pop(name) for name in of_training})
+    return dataclasses.replace(recipe, training=training, **given)
 
 
 def parse_shape(text):
