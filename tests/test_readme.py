@@ -10,9 +10,9 @@ import pytest
 from kerascnn.datasets.synthetic import drawn
 
 ROOT = Path(__file__).parents[1]
-RESULTS_PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+FIGURES = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SERVING_PAGE = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+SERVING = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
 RESULTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "benchmarks" / "results").glob("*.json")}
 
 
@@ -117,36 +117,50 @@ ROWS = [
 
 @pytest.mark.parametrize(("figure", "name", "says"), ROWS, ids=[row[1] for row in ROWS])
 def test_the_results_table_says_what_was_measured(figure, name, says):
-    assert f"| {figure} | {says(RESULTS[name])} |" in RESULTS_PAGE
-    (row,) = [line for line in RESULTS_PAGE.splitlines() if line.startswith(f"| {figure} |")]
+    assert f"| {figure} | {says(RESULTS[name])} |" in FIGURES
+    (row,) = [line for line in FIGURES.splitlines() if line.startswith(f"| {figure} |")]
     assert f"(../benchmarks/results/{name}.json)" in row
 
 
 def test_every_result_stands_in_the_table_with_its_provenance():
     assert set(RESULTS) == {name for _, name, _ in ROWS}
     for result in RESULTS.values():
-        assert result["hardware"] in RESULTS_PAGE
-        assert result["date"] in RESULTS_PAGE
+        assert result["hardware"] in FIGURES
+        assert result["date"] in FIGURES
         versions = result["versions"]
-        assert f"Python {versions['python']}, TensorFlow {versions['tensorflow']}, Keras {versions['keras']}" in RESULTS_PAGE
+        assert f"Python {versions['python']}, TensorFlow {versions['tensorflow']}, Keras {versions['keras']}" in FIGURES
+
+
+def test_the_first_page_says_the_same():
+    for name in ("lenet5", "vgg_digits"):
+        assert f"| `{name}`, test error on MNIST, three seeds | {seeds(RESULTS[name]).split(' (')[0]} |" in README
+    tumors = RESULTS["tumors_folds"]
+    words = f"mean {tumors['patient_dice']:.3f}, median {tumors['patient_dice_median']:.3f}"
+    assert f"| brain tumors, Dice of a patient, five folds of {tumors['patients']} patients | {words} |" in README
+    apart = (
+        f"{RESULTS['parity']['networks']} networks against reference implementations with the same weights | at most"
+    )
+    assert f"| logits of {apart} {RESULTS['parity']['worst']:.1e} apart |" in README
+    faster = RESULTS["training_rate"]["fit_over_pytorch"]
+    assert f"| LeNet-5, training rate on two cores | {faster:.2f} times PyTorch's |" in README
 
 
 def test_the_shipped_models_error_is_that_of_its_metrics():
     metrics = json.loads((ROOT / "saved_models" / "digits" / "metrics.json").read_text())
-    assert f"test error {percent(metrics['error'])}" in RESULTS_PAGE
+    assert f"test error {percent(metrics['error'])}" in FIGURES
 
 
 def test_the_shipped_tumor_networks_figures_are_those_of_its_run():
     folder = ROOT / "saved_models" / "tumors"
     metrics, record = (json.loads((folder / name).read_text()) for name in ("metrics.json", "recipe.json"))
-    words = " ".join(RESULTS_PAGE.split())
+    words = " ".join(FIGURES.split())
     assert f"mean Dice of its {metrics['patients']} test patients {metrics['patient_dice']:.3f}" in words
     assert f"trained in {record['training_seconds'] / 60:.0f} minutes" in words
     assert f"at most {record['peak_memory_mib'] / 1024:.1f} GiB of memory" in words
 
 
 def test_the_call_from_another_program_runs(tmp_path, monkeypatch, capsys):
-    (snippet,) = [code for code in re.findall(r"```python\n(.*?)```", SERVING_PAGE, re.DOTALL) if "saved_model.load" in code]
+    (snippet,) = [code for code in re.findall(r"```python\n(.*?)```", SERVING, re.DOTALL) if "saved_model.load" in code]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "saved_models").symlink_to(ROOT / "saved_models")
     (tmp_path / "runs" / "digits").mkdir(parents=True)
