@@ -21,7 +21,7 @@ from kerascnn.cli import classification as verbs
 from kerascnn.cli.app import Out, Require, Resume, Server
 from kerascnn.errors import UsageError
 from kerascnn.files import read_json
-from kerascnn.models import check_name
+from kerascnn.model_names import check_name
 from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.training.recipe import Recipe
 from kerascnn.training.run_folder import check_unfinished

@@ -14,7 +14,7 @@ from kerascnn.analysis import tables as network_tables
 from kerascnn.cli import app as cli
 from kerascnn.cli.flags import parse_memory, parse_shape
 from kerascnn.errors import UsageError
-from kerascnn.models import MODELS, check_name
+from kerascnn.model_names import PARAMETERS, check_name
 from kerascnn.tensorflow_setup import load_tensorflow
 
 LARGEST_COUNT = 1_000_000
@@ -44,7 +44,7 @@ class Training:
 @app.command(name="list")
 def list_networks(*, as_json: Json = False):
     """Name, trainable parameters, default input and title of every network, separated by tabs."""
-    networks = [network_tables.described(name) for name in MODELS]
+    networks = [network_tables.described(name) for name in PARAMETERS]
     if as_json:
         cli.result(networks)
         return

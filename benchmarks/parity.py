@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from kerascnn.cli import app as cli
 from kerascnn.errors import RequirementError, UsageError
-from kerascnn.models import check_name
+from kerascnn.model_names import check_name
 from kerascnn.tensorflow_setup import load_tensorflow
 
 LIMIT = 1e-4

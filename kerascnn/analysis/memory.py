@@ -20,7 +20,7 @@ from keras import layers
 
 from kerascnn.analysis.receptive_field import CONVOLUTIONS
 from kerascnn.layers.lenet import TrainableSubsampling
-from kerascnn.layers.normalization import LocalResponseNormalization, Normalize
+from kerascnn.layers.normalization import LocalResponseNormalization
 from kerascnn.layers.pooling import CeilingMaxPooling2D
 
 # Numbers per parameter, with momentum for sgd and rmsprop. Updates hold as many intermediate results, all at once.
@@ -118,7 +118,7 @@ def activation_peak(model):
         layer = order[step]
         inputs = layer.input if isinstance(layer.input, list) else [layer.input]
         gradients[id(layer.output)] = number_of_bytes(layer.output.shape, layer.output.dtype)
-        if not isinstance(layer, Normalize):
+        if not isinstance(layer, layers.Rescaling):
             gradients |= {id(tensor): number_of_bytes(tensor.shape, tensor.dtype) for tensor in inputs}
         peak = max(peak, alive + sum(gradients.values()) + workspace(layer))
         del gradients[id(layer.output)]

@@ -12,7 +12,6 @@ from keras import layers
 
 from kerascnn.analysis.receptive_field import CONVOLUTIONS, receptive_fields, windows
 from kerascnn.errors import UsageError
-from kerascnn.layers.normalization import Normalize
 from kerascnn.models import builder
 
 
@@ -108,7 +107,7 @@ def size_arithmetic(layer, makers):
         texts = [f"{side}{padding(move)} = {to}" for side, move, to in zip(sides, moves, after, strict=True)]
     else:
         before = makers[id(layer.input)]
-        while isinstance(before, Normalize):
+        while isinstance(before, layers.Rescaling):
             before = makers[id(before.input)]
         if isinstance(before, layers.ZeroPadding2D):
             sides = before.input.shape[1:3]

@@ -1,13 +1,10 @@
 """The tables that tell what networks cost, on stdout."""
 
-import ast
-import importlib.util
-import re
-from pathlib import Path
+import inspect
 
 from kerascnn.analysis.sizes import pair_text, sides_text, size_text
 from kerascnn.cli import app as cli
-from kerascnn.models import MODELS
+from kerascnn.model_names import PARAMETERS
 
 LAYER_COLUMNS = (
     *("<layer", "<kind", ">output", ">activations", ">parameters", ">multiply-adds"),
@@ -17,17 +14,16 @@ NETWORK_COLUMNS = ("<network", ">input", ">parameters", ">multiply-adds", ">acti
 
 
 def described(name):
-    """What `list` says of a network, read from its builder's file without running it."""
-    spec = importlib.util.find_spec(f"kerascnn.models.{MODELS[name]}")
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    (build,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
-    line = ast.get_docstring(build).splitlines()[0]
-    title, parameters = re.match(r"(.*?),? ([\d,]+) trainable parameters", line).groups()
+    """What `list` says of a network."""
+    from kerascnn.models import MODELS
+
+    build, parameters = MODELS[name], PARAMETERS[name]
+    (line, *_) = build.__doc__.splitlines()
     return {
         "network": name,
-        "parameters": int(parameters.replace(",", "")),
-        "input": list(ast.literal_eval(build.args.defaults[0])),
-        "title": title,
+        "parameters": parameters,
+        "input": list(inspect.signature(build).parameters["input_shape"].default),
+        "title": line.partition(f"{parameters:,} trainable")[0].rstrip(", "),
     }
 
 

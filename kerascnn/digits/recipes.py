@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from kerascnn.errors import UsageError, check_range
-from kerascnn.models import check_name
+from kerascnn.model_names import check_name
 from kerascnn.training.recipe import Recipe
 
 RANGES = {"shift": (0, 28), "rotation": (0, 180), "shear": (0, 1), "elastic": (0, 1000)}

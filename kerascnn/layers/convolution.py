@@ -1,19 +1,22 @@
-"""Layers that Keras lacks, written in keras.ops so that they run on every backend."""
+"""Convolutions and paddings that Keras lacks, channels last, in keras.ops so that they run on every backend."""
 
 import keras
 from keras import ops
+
+from kerascnn.errors import UsageError
 
 
 @keras.saving.register_keras_serializable(package="kerascnn")
 class FullConv2D(keras.layers.Conv2D):
     """A convolution that lays its kernel wherever it touches the image ("full" padding), outside of which is 0.
 
-    Takes Conv2D's arguments but padding. The gradient of a "valid" convolution is one, with the kernel turned.
+    Takes Conv2D's arguments but padding and data_format. The gradient of a "valid" convolution is one, with the kernel
+    turned.
     (B, H, W, C) float -> (B, (H + k - 2) // strides + 1, the same of W, filters) with k = kernel_size.
     """
 
     def __init__(self, *arguments, **kwargs):
-        super().__init__(*arguments, **{**kwargs, "padding": "valid"})
+        super().__init__(*arguments, **{**kwargs, "padding": "valid", "data_format": "channels_last"})
 
     def margins(self):
         reach = [rate * (size - 1) for rate, size in zip(self.dilation_rate, self.kernel_size, strict=True)]
@@ -29,7 +32,7 @@ class FullConv2D(keras.layers.Conv2D):
 
 @keras.saving.register_keras_serializable(package="kerascnn")
 class GroupedConv2D(keras.layers.Layer):
-    """A convolution in which each of `groups` equal parts of the output maps sees its part of the input maps only.
+    """A convolution in which each of `groups` equal parts of the output channels sees its part of the input only.
 
     One kernel of the usual grouped shape (size, size, C / groups, filters), split, convolved and
     concatenated: Keras's own runs through XLA on the CPU, 12 to 430 times slower.
@@ -49,8 +52,9 @@ class GroupedConv2D(keras.layers.Layer):
 
     def build(self, input_shape):
         if input_shape[-1] % self.groups or self.filters % self.groups:
-            raise ValueError(
-                f"{input_shape[-1]} input maps and {self.filters} filters do not divide into {self.groups} groups"
+            raise UsageError(
+                f"{input_shape[-1]} input channels and {self.filters} filters do not divide into {self.groups} groups; "
+                "choose numbers that groups divides"
             )
         shape = (self.kernel_size, self.kernel_size, input_shape[-1] // self.groups, self.filters)
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer=self.kernel_initializer)
@@ -80,9 +84,9 @@ class GroupedConv2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kerascnn")
 class ZeroPadShortcut(keras.layers.Layer):
-    """Option A of He et al., 2015, section 4.2: every strides-th pixel, and zero maps until there are `filters`.
+    """Option A of He et al., 2015, section 4.2: every strides-th pixel, and zero channels until there are `filters`.
 
-    The new maps are added half before and half behind, as in the CIFAR networks of most later code.
+    The new channels are added half before and half behind, as in the CIFAR networks of most later code.
     (B, H, W, C) float -> (B, ceil(H / strides), ceil(W / strides), filters).
     """
 
@@ -101,7 +105,7 @@ class ZeroPadShortcut(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kerascnn")
 class ReflectPadding2D(keras.layers.Layer):
-    """Each side continued by `margin` pixels of its mirror image, the edge not repeated.
+    """Each side continued by `margin` pixels of its reflection, the edge not repeated.
 
     (B, H, W, C) float -> (B, H + 2 margin, W + 2 margin, C); margin is less than H and W.
     """

@@ -1,4 +1,4 @@
-"""Classic picture filters as Keras layers, written in keras.ops: nothing in them is trained.
+"""Classic image filters as Keras layers, channels last, in keras.ops: nothing in them is trained.
 
 A filter lays its kernel on every pixel's neighbourhood and sums the products: cross-correlation, as OpenCV's filter2D
 and every convolutional network compute it. The convolution of mathematics turns the kernel by 180 degrees first. x runs
@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerascnn.errors import UsageError
 from kerascnn.layers.pooling import MinPooling2D
 
 PADDINGS = ("full", "same", "valid")
@@ -26,20 +27,20 @@ def outer(column, row):
 
 
 def check_odd(size):
-    """The size. Raises ValueError unless it is an odd whole number of at least 1."""
+    """The size. Raises UsageError unless it is an odd whole number of at least 1."""
     if not isinstance(size, int) or size < 1 or size % 2 == 0:
-        raise ValueError(f"size is {size!r}; give an odd whole number of at least 1")
+        raise UsageError(f"size is {size!r}; give an odd whole number of at least 1", argument="size")
     return size
 
 
 def gaussian(sigma, size=None):
     """The Gaussian kernel (size, size) of `sigma` pixels, summing to 1, as OpenCV's getGaussianKernel has it.
 
-    `size` is odd; by default it reaches 4 sigma to each side, as OpenCV chooses for float pictures. Raises ValueError
+    `size` is odd; by default it reaches 4 sigma to each side, as OpenCV chooses for float images. Raises UsageError
     unless sigma is above 0 and size odd.
     """
     if not 0 < sigma < float("inf"):
-        raise ValueError(f"sigma is {sigma}; give a number above 0")
+        raise UsageError(f"sigma is {sigma}; give a number above 0", argument="sigma")
     size = check_odd(round(8 * sigma + 1) | 1 if size is None else size)
     distance = np.arange(size) - size // 2
     weights = np.exp(-(distance**2) / (2 * sigma**2))
@@ -72,13 +73,13 @@ class FixedFilter(keras.layers.Layer):
     """Each channel cross-correlated with one fixed kernel, a table of h rows of w finite numbers.
 
     "valid" lays the kernel only where it fits, "same" on every pixel (the kernel's anchor is [h // 2][w // 2], as in
-    OpenCV), "full" wherever it touches the picture. What lies outside is 0 (border "zero"), the nearest pixel
-    ("replicate") or the picture mirrored at its outermost pixels ("reflect", OpenCV's default). `strides` n keeps every
-    n-th row and column of the result.
+    OpenCV), "full" wherever it touches the image. What lies outside is 0 (border "zero"), the nearest pixel
+    ("replicate") or the image reflected at its outermost pixels ("reflect", OpenCV's default). `strides` n keeps every
+    n-th row and column of the result. Raises UsageError for arguments of other kinds and for an image smaller than the
+    kernel under "valid".
 
     (B, H, W, C) float -> (B, ceil(H' / strides), ceil(W' / strides), C), where H' is H + h - 1 (full), H (same) or
-    H - h + 1 (valid), and so W'. Raises ValueError for arguments of other kinds and for a picture smaller than the
-    kernel under "valid".
+    H - h + 1 (valid), and so W'.
     """
 
     def __init__(self, kernel, padding="same", strides=1, border="zero", **kwargs):
@@ -97,8 +98,9 @@ class FixedFilter(keras.layers.Layer):
         elif self.padding == "full":
             x = pad(x, [(side - 1, side - 1) for side in size], self.border)
         elif any(have is not None and have < need for have, need in zip(x.shape[1:3], size, strict=True)):
-            raise ValueError(
-                f"a picture of {x.shape[1]} x {x.shape[2]} pixels is smaller than the kernel of {size[0]} x {size[1]}"
+            raise UsageError(
+                f"an image of {x.shape[1]} x {x.shape[2]} pixels is smaller than the kernel of {size[0]} x {size[1]}; "
+                'use padding "same" or a larger image'
             )
         kernel = ops.tile(ops.reshape(ops.cast(self.kernel, x.dtype), (*size, 1, 1)), (1, 1, x.shape[-1], 1))
         return ops.depthwise_conv(x, kernel, self.strides, "valid", "channels_last")
@@ -112,8 +114,8 @@ class FixedFilter(keras.layers.Layer):
 class MedianFilter(keras.layers.Layer):
     """The median of the size x size pixels around each pixel, channel by channel; `size` is odd.
 
-    Outside lies the nearest pixel, as for OpenCV's medianBlur. (B, H, W, C) float -> (B, H, W, C). Raises ValueError
-    unless size is odd.
+    Outside lies the nearest pixel, as for OpenCV's medianBlur. Raises UsageError unless size is odd.
+    (B, H, W, C) float -> (B, H, W, C).
     """
 
     def __init__(self, size=3, **kwargs):
@@ -136,9 +138,9 @@ class MedianFilter(keras.layers.Layer):
 FILTERS = {
     **{name: partial(FixedFilter, kernel) for name, kernel in KERNELS.items()},
     "median": partial(MedianFilter, 5),
-    "max_pooling": partial(keras.layers.MaxPooling2D, 4, padding="same"),
+    "max_pooling": partial(keras.layers.MaxPooling2D, 4, padding="same", data_format="channels_last"),
     "min_pooling": partial(MinPooling2D, 4, padding="same"),
-    "average_pooling": partial(keras.layers.AveragePooling2D, 4, padding="same"),
+    "average_pooling": partial(keras.layers.AveragePooling2D, 4, padding="same", data_format="channels_last"),
 }
 
 
@@ -158,25 +160,25 @@ def pad(x, widths, border):
 
 
 def check_kernel(kernel):
-    """The kernel as a list of rows of float. Raises ValueError unless all are finite and the rows of one length."""
+    """The kernel as a list of rows of float. Raises UsageError unless all are finite and the rows of one length."""
     try:
         table = np.array(kernel, "float64")
     except (TypeError, ValueError):
         table = np.empty(0)
     if table.ndim != 2 or not table.size or not np.isfinite(table).all():
-        raise ValueError(f"kernel is {kernel!r}; give rows of finite numbers, all of one length")
+        raise UsageError(f"kernel is {kernel!r}; give rows of finite numbers, all of one length", argument="kernel")
     return table.tolist()
 
 
 def check_choice(name, value, choices):
-    """The value. Raises ValueError unless it is one of `choices`."""
+    """The value. Raises UsageError unless it is one of `choices`."""
     if value not in choices:
-        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(choices)}")
+        raise UsageError(f"{name} is {value!r}; choose one of {', '.join(choices)}", argument=name)
     return value
 
 
 def check_count(name, value):
-    """The value. Raises ValueError unless it is a whole number of at least 1."""
+    """The value. Raises UsageError unless it is a whole number of at least 1."""
     if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} is {value!r}; give a whole number of at least 1")
+        raise UsageError(f"{name} is {value!r}; give a whole number of at least 1", argument=name)
     return value

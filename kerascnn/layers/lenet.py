@@ -1,4 +1,4 @@
-"""The layers of LeNet-5 as published in 1998, written in keras.ops so that they run on every backend."""
+"""The layers of LeNet-5 as published in 1998, in keras.ops so that they run on every backend."""
 
 import keras
 from keras import ops
@@ -39,7 +39,7 @@ class TrainableSubsampling(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kerascnn")
 class TableConv2D(keras.layers.Layer):
-    """A convolution, stride 1 and no padding, whose output map `j` sees only the input maps `table[j]`.
+    """A convolution, stride 1 and no padding, whose output channel `j` sees only the input channels `table[j]`.
 
     Only connections in the table have weights: layer C3 of LeCun et al. 1998, table I. Weights begin uniform with
     standard deviation 1 / sqrt(inputs of the unit) (LeCun et al., Efficient BackProp, 1998, section 4.6).
@@ -55,11 +55,11 @@ class TableConv2D(keras.layers.Layer):
     def build(self, input_shape):
         self.dense_shape = (self.kernel_size, self.kernel_size, input_shape[-1], len(self.table))
         self.positions = [i * len(self.table) + j for j, inputs in enumerate(self.table) for i in inputs]
-        maps_seen = [len(inputs) for inputs in self.table for _ in inputs]
+        channels_seen = [len(inputs) for inputs in self.table for _ in inputs]
 
         def uniform_by_table(shape, dtype):
-            one_map = keras.initializers.LecunUniform()(shape, dtype)
-            return one_map / ops.sqrt(ops.cast(maps_seen, dtype))
+            of_one_channel = keras.initializers.LecunUniform()(shape, dtype)
+            return of_one_channel / ops.sqrt(ops.cast(channels_seen, dtype))
 
         self.kernel = self.add_weight(
             name="kernel",
@@ -82,10 +82,10 @@ class TableConv2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kerascnn")
 class CodeDistance(keras.layers.Layer):
-    """Minus the squared Euclidean distance to each of the fixed vectors `codes`, shape (classes, features).
+    """Minus the squared Euclidean distance to each of the vectors `codes`, shape (classes, features).
 
     The output layer of LeCun et al. 1998, section II.B, with its sign turned so that the largest wins.
-    The codes are weights that are never trained. (B, features) float -> (B, classes).
+    The codes are non-trainable weights. (B, features) float -> (B, classes).
     """
 
     def __init__(self, codes, **kwargs):

@@ -1,7 +1,9 @@
-"""Batch renormalisation, written in keras.ops so that it runs on every backend."""
+"""Normalisation that Keras lacks, in keras.ops so that it runs on every backend."""
 
 import keras
 from keras import ops
+
+from kerascnn.errors import UsageError
 
 
 @keras.saving.register_keras_serializable(package="kerascnn")
@@ -9,12 +11,12 @@ class BatchRenormalization(keras.layers.Layer):
     """Batch normalisation that trains with the statistics it will be used with, for small or uneven batches.
 
     Ioffe, "Batch Renormalization: Towards Reducing Minibatch Dependence in Batch-Normalized Models", 2017,
-    arXiv:1702.03275, algorithm 1: y = gamma * ((x - batch mean) / batch deviation * r + d) + beta, where r and d lead
-    from the batch's statistics to the moving ones. r stays within 1/r_max … r_max and d within -d_max … d_max, and no
+    arXiv:1702.03275, algorithm 1: y = gamma * ((x - mean) / sigma * r + d) + beta, where r and d lead from the batch's
+    mean and standard deviation to the moving ones. r stays within 1/r_max … r_max and d within -d_max … d_max, and no
     gradient flows through them. The bounds follow section 4's schedule, in training steps: until `begin` r = 1 and
     d = 0, which is batch normalisation; then they open linearly until `r_end` and `d_end`.
 
-    The moving average is of the deviation, as in the paper, not of the variance.
+    The moving average is of the standard deviation, as in the paper, not of the variance.
     (B, …, C) float -> the same shape, normalised over all axes but the last.
     """
 
@@ -23,7 +25,7 @@ class BatchRenormalization(keras.layers.Layer):
     ):  # fmt: skip
         super().__init__(**kwargs)
         if not (0 <= begin < min(r_end, d_end) and r_max >= 1 and d_max >= 0):
-            raise ValueError(
+            raise UsageError(
                 f"begin {begin}, r_end {r_end}, d_end {d_end}, r_max {r_max}, d_max {d_max} are no schedule; "
                 "use begin below both ends, r_max of at least 1 and d_max of at least 0"
             )
@@ -37,7 +39,7 @@ class BatchRenormalization(keras.layers.Layer):
         self.gamma = self.add_weight(name="gamma", initializer="ones", **each)
         self.beta = self.add_weight(name="beta", initializer="zeros", **each)
         self.moving_mean = self.add_weight(name="moving_mean", initializer="zeros", trainable=False, **each)
-        self.moving_deviation = self.add_weight(name="moving_deviation", initializer="ones", trainable=False, **each)
+        self.moving_sigma = self.add_weight(name="moving_sigma", initializer="ones", trainable=False, **each)
         self.step = self.add_weight(name="step", shape=(), initializer="zeros", dtype="int32", trainable=False)
 
     def bounds(self, step):
@@ -51,41 +53,21 @@ class BatchRenormalization(keras.layers.Layer):
         inputs, x = x, ops.cast(x, "float32")
         if training:
             mean, variance = ops.moments(x, axes=list(range(len(x.shape) - 1)))
-            deviation = ops.sqrt(variance + self.epsilon)
+            sigma = ops.sqrt(variance + self.epsilon)
             r_max, d_max = self.bounds(self.step)
-            r = ops.stop_gradient(ops.clip(deviation / self.moving_deviation, 1 / r_max, r_max))
-            d = ops.stop_gradient(ops.clip((mean - self.moving_mean) / self.moving_deviation, -d_max, d_max))
-            y = (x - mean) / deviation * r + d
-            for moving, batch in ((self.moving_mean, mean), (self.moving_deviation, deviation)):
+            r = ops.stop_gradient(ops.clip(sigma / self.moving_sigma, 1 / r_max, r_max))
+            d = ops.stop_gradient(ops.clip((mean - self.moving_mean) / self.moving_sigma, -d_max, d_max))
+            y = (x - mean) / sigma * r + d
+            for moving, batch in ((self.moving_mean, mean), (self.moving_sigma, sigma)):
                 moving.assign(self.momentum * moving + (1 - self.momentum) * ops.stop_gradient(batch))
             self.step.assign(self.step + 1)
         else:
-            y = (x - self.moving_mean) / self.moving_deviation
+            y = (x - self.moving_mean) / self.moving_sigma
         return ops.cast(y * self.gamma + self.beta, inputs.dtype)
 
     def get_config(self):
         names = ("momentum", "epsilon", "r_max", "d_max", "begin", "r_end", "d_end")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
-
-@keras.saving.register_keras_serializable(package="kerascnn")
-class Normalize(keras.layers.Layer):
-    """A fixed per-channel scale and offset, y = scale * x + offset: the layer `normalize` of every builder.
-
-    Stored with the model, never trained. `scale` and `offset` are numbers or one number per channel.
-    (B, H, W, C) float -> (B, H, W, C).
-    """
-
-    def __init__(self, scale=1.0, offset=0.0, name="normalize", **kwargs):
-        super().__init__(name=name, **kwargs)
-        self.scale = scale
-        self.offset = offset
-
-    def call(self, x):
-        return x * ops.cast(self.scale, x.dtype) + ops.cast(self.offset, x.dtype)
-
-    def get_config(self):
-        return {**super().get_config(), "scale": self.scale, "offset": self.offset}
 
 
 @keras.saving.register_keras_serializable(package="kerascnn")
@@ -99,7 +81,7 @@ class LocalResponseNormalization(keras.layers.Layer):
     def __init__(self, size=5, k=2.0, alpha=1e-4, beta=0.75, **kwargs):
         super().__init__(**kwargs)
         if size < 1 or size % 2 == 0:
-            raise ValueError(f"size is {size}; give an odd number of neighbouring channels")
+            raise UsageError(f"size is {size}; give an odd number of neighbouring channels", argument="size")
         self.size, self.k, self.alpha, self.beta = size, k, alpha, beta
 
     def build(self, input_shape):

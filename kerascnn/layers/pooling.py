@@ -1,21 +1,23 @@
-"""Pooling that Keras lacks, written in keras.ops so that it runs on every backend."""
+"""Pooling that Keras lacks, channels last, in keras.ops so that it runs on every backend."""
 
 import keras
 from keras import ops
+
+from kerascnn.errors import UsageError
 
 
 @keras.saving.register_keras_serializable(package="kerascnn")
 class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
     """Maximum pooling without padding whose last window may hang over the edge, as Caffe rounds sizes up.
 
-    (B, H, W, C) float -> (B, ceil((H - pool_size) / strides) + 1, the same of W, C); strides at most pool_size, or a
-    window could lie outside altogether.
+    Strides are at most pool_size, or a window could lie outside altogether.
+    (B, H, W, C) float -> (B, ceil((H - pool_size) / strides) + 1, the same of W, C).
     """
 
     def __init__(self, *arguments, **kwargs):
-        super().__init__(*arguments, **kwargs)
+        super().__init__(*arguments, **{**kwargs, "data_format": "channels_last"})
         if any(stride > size for stride, size in zip(self.strides, self.pool_size, strict=True)):
-            raise ValueError(f"strides {self.strides} are larger than the windows {self.pool_size}; use smaller ones")
+            raise UsageError(f"strides {self.strides} are larger than the windows {self.pool_size}; use smaller ones")
 
     def call(self, x):
         over = [(0, 0), *((0, stride - 1) for stride in self.strides), (0, 0)]
@@ -33,6 +35,9 @@ class MinPooling2D(keras.layers.MaxPooling2D):
 
     (B, H, W, C) float -> (B, (H - pool_size) // strides + 1, the same of W, C), or ceil(H / strides) under "same".
     """
+
+    def __init__(self, *arguments, **kwargs):
+        super().__init__(*arguments, **{**kwargs, "data_format": "channels_last"})
 
     def call(self, x):
         return -super().call(-x)

@@ -1,86 +1,117 @@
-"""The networks by name. Every builder keeps the contract of a model builder in CONTRIBUTING.md.
+"""The networks, a builder each, and MODELS: all of them by name.
 
-`MODELS` knows where each builder lives without importing Keras, so that names can be checked before anything heavy
-is loaded; `builder(name)` imports it.
+    from kerascnn.models import resnet20
+    model = resnet20((32, 32, 3), 10)
+
+A builder returns an uncompiled Functional model that bears the builder's name; every builder keeps the contract in
+CONTRIBUTING.md. Two models of one builder within a third need names of their own: `model.name = "b"` gives one.
 """
 
-import difflib
-import importlib
-
-from kerascnn.errors import UsageError
+from kerascnn.model_names import check_name
+from kerascnn.models.alexnet import alexnet, alexnet_2014, alexnet_one_tower
+from kerascnn.models.convnetjs import convnetjs
+from kerascnn.models.five_layer_cnn import five_layer_cnn
+from kerascnn.models.googlenet import googlenet, googlenet_aux, googlenet_bn
+from kerascnn.models.inception_v4 import inception_v4
+from kerascnn.models.lenet import lenet5, lenet5_1998, lenet_homework
+from kerascnn.models.mlp import mlp
+from kerascnn.models.resnet import (
+    plain18,
+    plain34,
+    resnet18,
+    resnet34,
+    resnet50,
+    resnet50_v1_5,
+    resnet101,
+    resnet101_v1_5,
+    resnet152,
+    resnet152_v1_5,
+)
+from kerascnn.models.resnet_cifar import (
+    plain20,
+    plain56,
+    resnet20,
+    resnet20_b,
+    resnet32,
+    resnet32_b,
+    resnet44,
+    resnet44_b,
+    resnet56,
+    resnet56_b,
+    resnet110,
+    resnet110_b,
+    se_resnet20,
+)
+from kerascnn.models.senet import se_resnet18, se_resnet34, se_resnet50, se_resnet101, se_resnet152, senet154
+from kerascnn.models.simple_cnn import simple_cnn
+from kerascnn.models.unet import unet, unet_2015, unet_buda, unet_dong
+from kerascnn.models.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg16c, vgg19, vgg19_bn
+from kerascnn.models.vgg_digits import vgg_digits
+from kerascnn.models.zfnet import zfnet
 
 MODELS = {
-    "mlp": "mlp",
-    "simple_cnn": "simple_cnn",
-    "five_layer_cnn": "five_layer_cnn",
-    "lenet5": "lenet",
-    "lenet5_1998": "lenet",
-    "lenet_homework": "lenet",
-    "vgg_digits": "vgg_digits",
-    "convnetjs": "convnetjs",
-    "alexnet": "alexnet",
-    "alexnet_one_tower": "alexnet",
-    "alexnet_2014": "alexnet",
-    "zfnet": "zfnet",
-    "vgg11": "vgg",
-    "vgg13": "vgg",
-    "vgg16c": "vgg",
-    "vgg16": "vgg",
-    "vgg19": "vgg",
-    "vgg11_bn": "vgg",
-    "vgg13_bn": "vgg",
-    "vgg16_bn": "vgg",
-    "vgg19_bn": "vgg",
-    "googlenet": "googlenet",
-    "googlenet_aux": "googlenet",
-    "googlenet_bn": "googlenet",
-    "inception_v4": "inception_v4",
-    "resnet18": "resnet",
-    "resnet34": "resnet",
-    "resnet50": "resnet",
-    "resnet101": "resnet",
-    "resnet152": "resnet",
-    "resnet50_v1_5": "resnet",
-    "resnet101_v1_5": "resnet",
-    "resnet152_v1_5": "resnet",
-    "plain18": "resnet",
-    "plain34": "resnet",
-    "resnet20": "resnet_cifar",
-    "resnet32": "resnet_cifar",
-    "resnet44": "resnet_cifar",
-    "resnet56": "resnet_cifar",
-    "resnet110": "resnet_cifar",
-    "resnet20_b": "resnet_cifar",
-    "resnet32_b": "resnet_cifar",
-    "resnet44_b": "resnet_cifar",
-    "resnet56_b": "resnet_cifar",
-    "resnet110_b": "resnet_cifar",
-    "plain20": "resnet_cifar",
-    "plain56": "resnet_cifar",
-    "se_resnet20": "resnet_cifar",
-    "se_resnet18": "senet",
-    "se_resnet34": "senet",
-    "se_resnet50": "senet",
-    "se_resnet101": "senet",
-    "se_resnet152": "senet",
-    "senet154": "senet",
-    "unet": "unet",
-    "unet_2015": "unet",
-    "unet_dong": "unet",
-    "unet_buda": "unet",
+    "mlp": mlp,
+    "simple_cnn": simple_cnn,
+    "five_layer_cnn": five_layer_cnn,
+    "lenet5": lenet5,
+    "lenet5_1998": lenet5_1998,
+    "lenet_homework": lenet_homework,
+    "vgg_digits": vgg_digits,
+    "convnetjs": convnetjs,
+    "alexnet": alexnet,
+    "alexnet_one_tower": alexnet_one_tower,
+    "alexnet_2014": alexnet_2014,
+    "zfnet": zfnet,
+    "vgg11": vgg11,
+    "vgg13": vgg13,
+    "vgg16c": vgg16c,
+    "vgg16": vgg16,
+    "vgg19": vgg19,
+    "vgg11_bn": vgg11_bn,
+    "vgg13_bn": vgg13_bn,
+    "vgg16_bn": vgg16_bn,
+    "vgg19_bn": vgg19_bn,
+    "googlenet": googlenet,
+    "googlenet_aux": googlenet_aux,
+    "googlenet_bn": googlenet_bn,
+    "inception_v4": inception_v4,
+    "resnet18": resnet18,
+    "resnet34": resnet34,
+    "resnet50": resnet50,
+    "resnet101": resnet101,
+    "resnet152": resnet152,
+    "resnet50_v1_5": resnet50_v1_5,
+    "resnet101_v1_5": resnet101_v1_5,
+    "resnet152_v1_5": resnet152_v1_5,
+    "plain18": plain18,
+    "plain34": plain34,
+    "resnet20": resnet20,
+    "resnet32": resnet32,
+    "resnet44": resnet44,
+    "resnet56": resnet56,
+    "resnet110": resnet110,
+    "resnet20_b": resnet20_b,
+    "resnet32_b": resnet32_b,
+    "resnet44_b": resnet44_b,
+    "resnet56_b": resnet56_b,
+    "resnet110_b": resnet110_b,
+    "plain20": plain20,
+    "plain56": plain56,
+    "se_resnet20": se_resnet20,
+    "se_resnet18": se_resnet18,
+    "se_resnet34": se_resnet34,
+    "se_resnet50": se_resnet50,
+    "se_resnet101": se_resnet101,
+    "se_resnet152": se_resnet152,
+    "senet154": senet154,
+    "unet": unet,
+    "unet_2015": unet_2015,
+    "unet_dong": unet_dong,
+    "unet_buda": unet_buda,
 }
 
 
-def check_name(name):
-    """Raise UsageError unless `name` is a key of MODELS; the message lists the near matches, or all names."""
-    if name not in MODELS:
-        choices = difflib.get_close_matches(name.lower(), MODELS, n=5) or sorted(MODELS)
-        raise UsageError(
-            f"unknown model {name!r}; choose one of {', '.join(choices)} (`python -m apps.networks list` has all)"
-        )
-
-
 def builder(name):
-    """The builder function called `name`. Raises UsageError as check_name does."""
+    """The builder called `name`. Raises UsageError as check_name does."""
     check_name(name)
-    return getattr(importlib.import_module(f"kerascnn.models.{MODELS[name]}"), name)
+    return MODELS[name]

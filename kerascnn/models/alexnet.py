@@ -2,19 +2,19 @@
 
 Paper   Krizhevsky, Sutskever & Hinton, 2012. NIPS 25, section 3.5 and figure 2; Krizhevsky, 2014, arXiv:1404.5997, for
         the widths of `alexnet_2014`.
-Idea    A network like LeNet, but with 60 million weights, ReLU in place of tanh, dropout, and a million photographs.
+Idea    A network like LeNet, but with 60 million weights, ReLU in place of tanh, dropout, and a million photos.
         It was split over two GPUs: what looks like a choice, groups, was a lack of memory.
 Input   (B, H, W, C) float32 in [0, 1], at least 67 × 67 (`alexnet_2014` 63 × 63).
 Output  (B, num_classes) float32 logits.
 
 For a 227 × 227 image (`alexnet_2014`: 224 × 224 and 2 pixels of padding, narrower, without response normalisation):
 
-    conv1       55 × 55 × 96     11×11 convolution, stride 4; 64 maps in 2014
+    conv1       55 × 55 × 96     11×11 convolution, stride 4; 64 channels in 2014
     pool1       27 × 27 × 96     response normalisation, 3×3 maximum, stride 2
-    conv2       27 × 27 × 256    5×5 convolution in two groups; 192 maps in 2014
+    conv2       27 × 27 × 256    5×5 convolution in two groups; 192 channels in 2014
     pool2       13 × 13 × 256    response normalisation, 3×3 maximum, stride 2
     conv3       13 × 13 × 384    3×3 convolution
-    conv4       13 × 13 × 384    3×3 convolution in two groups; 256 maps in 2014
+    conv4       13 × 13 × 384    3×3 convolution in two groups; 256 channels in 2014
     conv5       13 × 13 × 256    3×3 convolution in two groups
     pool5        6 × 6 × 256     3×3 maximum, stride 2
     fc6             4096         dense, ReLU; dropout 0.5 behind it, in 2014 before it
@@ -23,23 +23,24 @@ For a 227 × 227 image (`alexnet_2014`: 224 × 224 and 2 pixels of padding, narr
 
 Differs from the paper
     * The image is 227 × 227: with the 224 × 224 that the paper names, its own 55 × 55 does not come out.
-    * `alexnet_one_tower` has no groups: every map sees all maps.
+    * `alexnet_one_tower` has no groups: every channel sees all channels.
 """
 
 import keras
 from keras import layers
 
-from kerascnn.layers.convolution import GroupedConv2D
-from kerascnn.layers.normalization import LocalResponseNormalization, Normalize
+from kerascnn.layers import GroupedConv2D, LocalResponseNormalization
 from kerascnn.models.input_shape import check_size
 
-# Section 5: weights from N(0, 0.01); biases 1 in convolutions 2, 4 and 5 and the hidden dense layers.
-NORMAL = keras.initializers.RandomNormal(stddev=0.01)
+
+def normal():
+    """Section 5: weights from N(0, 0.01). A new one for each layer, since one draws the same numbers again."""
+    return keras.initializers.RandomNormal(stddev=0.01)
 
 
 def conv(x, filters, size, name, *, groups=1, padding=0, strides=1, bias=0.0):
-    """Convolution and ReLU: (H, W, C) → ((H + 2·padding - size) // strides + 1, …, filters)."""
-    start = {"kernel_initializer": NORMAL, "bias_initializer": keras.initializers.Constant(bias)}
+    """Convolution and ReLU: (H, W, C) → ((H + 2·padding - size) // strides + 1, …, filters); bias: where it begins."""
+    start = {"kernel_initializer": normal(), "bias_initializer": keras.initializers.Constant(bias)}
     if padding:
         x = layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
     if groups > 1:
@@ -54,7 +55,7 @@ def pool(x, name):
 
 
 def hidden(x, name):
-    start = {"kernel_initializer": NORMAL, "bias_initializer": "ones"}
+    start = {"kernel_initializer": normal(), "bias_initializer": "ones"}
     return layers.Dense(4096, activation="relu", **start, name=name)(x)
 
 
@@ -62,7 +63,7 @@ def paper_network(groups, input_shape, num_classes, name):
     """AlexNet of 2012 with this many groups in convolutions 2, 4 and 5."""
     check_size(input_shape, 67, name)
     image = keras.Input(input_shape, name="image")
-    x = conv(Normalize()(image), 96, 11, "conv1", strides=4)
+    x = conv(layers.Rescaling(1.0, name="normalize")(image), 96, 11, "conv1", strides=4)
     x = pool(LocalResponseNormalization(name="norm1")(x), "pool1")
     x = conv(x, 256, 5, "conv2", groups=groups, padding=2, bias=1.0)
     x = pool(LocalResponseNormalization(name="norm2")(x), "pool2")
@@ -72,7 +73,7 @@ def paper_network(groups, input_shape, num_classes, name):
     x = layers.Flatten(name="flatten")(pool(x, "pool5"))
     x = layers.Dropout(0.5, name="fc6_dropout")(hidden(x, "fc6"))
     x = layers.Dropout(0.5, name="fc7_dropout")(hidden(x, "embedding"))
-    logits = layers.Dense(num_classes, kernel_initializer=NORMAL, dtype="float32", name="logits")(x)
+    logits = layers.Dense(num_classes, kernel_initializer=normal(), dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name=name)
 
 
@@ -90,7 +91,7 @@ def alexnet_2014(input_shape=(224, 224, 3), num_classes=1000):
     """AlexNet with the widths of 2014, as torchvision has it, 61,100,840 trainable parameters."""
     check_size(input_shape, 63, "alexnet_2014")
     image = keras.Input(input_shape, name="image")
-    x = pool(conv(Normalize()(image), 64, 11, "conv1", padding=2, strides=4), "pool1")
+    x = pool(conv(layers.Rescaling(1.0, name="normalize")(image), 64, 11, "conv1", padding=2, strides=4), "pool1")
     x = pool(conv(x, 192, 5, "conv2", padding=2, bias=1.0), "pool2")
     x = conv(x, 384, 3, "conv3", padding=1)
     x = conv(x, 256, 3, "conv4", padding=1, bias=1.0)
@@ -98,5 +99,5 @@ def alexnet_2014(input_shape=(224, 224, 3), num_classes=1000):
     x = layers.Flatten(name="flatten")(x)
     x = hidden(layers.Dropout(0.5, name="fc6_dropout")(x), "fc6")
     x = hidden(layers.Dropout(0.5, name="fc7_dropout")(x), "embedding")
-    logits = layers.Dense(num_classes, kernel_initializer=NORMAL, dtype="float32", name="logits")(x)
+    logits = layers.Dense(num_classes, kernel_initializer=normal(), dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name="alexnet_2014")

@@ -20,7 +20,6 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.layers.normalization import Normalize
 from kerascnn.models.input_shape import check_size
 
 
@@ -28,7 +27,7 @@ def convnetjs(input_shape=(32, 32, 3), num_classes=10):
     """The ConvNetJS CIFAR-10 network, 22,466 trainable parameters."""
     check_size(input_shape, 8, "convnetjs")
     image = keras.Input(input_shape, name="image")
-    x = Normalize(offset=-0.5)(image)
+    x = layers.Rescaling(1.0, -0.5, name="normalize")(image)
     for i, filters in enumerate((16, 20, 20), 1):
         x = layers.Conv2D(filters, 5, padding="same", activation="relu", name=f"conv{i}")(x)
         x = layers.MaxPooling2D(2, name=f"pool{i}")(x)

@@ -19,7 +19,6 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.layers.normalization import Normalize
 from kerascnn.models.input_shape import check_size
 
 
@@ -28,7 +27,7 @@ def five_layer_cnn(input_shape=(28, 28, 1), num_classes=10):
     check_size(input_shape, 1, "five_layer_cnn")
     same = {"padding": "same", "activation": "relu"}
     image = keras.Input(input_shape, name="image")
-    x = Normalize()(image)
+    x = layers.Rescaling(1.0, name="normalize")(image)
     x = layers.Conv2D(4, 5, **same, name="conv1")(x)
     x = layers.Conv2D(8, 5, strides=2, **same, name="conv2")(x)
     x = layers.Conv2D(12, 4, strides=2, **same, name="conv3")(x)

@@ -2,7 +2,7 @@
 
 Paper   Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke & Rabinovich, 2014. arXiv:1409.4842, table 1,
         figures 2 and 3.
-Idea    Look at several scales at once and let the next layer choose. 1×1 convolutions first make the maps fewer, so
+Idea    Look at several scales at once and let the next layer choose. 1×1 convolutions first make the channels fewer, so
         that this costs a tenth of AlexNet's weights.
 Input   (B, H, W, C) float32 in [0, 1], at least 31 × 31, `googlenet_bn` 15 × 15; `googlenet_aux` at least 79 × 79 and
         of known size, since its heads are dense.
@@ -31,9 +31,7 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.layers.convolution import zero_padded
-from kerascnn.layers.normalization import LocalResponseNormalization, Normalize
-from kerascnn.layers.pooling import CeilingMaxPooling2D
+from kerascnn.layers import CeilingMaxPooling2D, LocalResponseNormalization, zero_padded
 from kerascnn.models.input_shape import check_channels, check_size
 
 # Table 1: the widths of 1×1; 3×3 reduce, 3×3; 5×5 reduce, 5×5; pool projection. None stands for pooling.
@@ -90,7 +88,7 @@ def trunk(image, batch_norm):
     def norm(x, name):
         return x if batch_norm else LocalResponseNormalization(k=1.0, alpha=1e-4 / 5, name=name)(x)
 
-    x = conv(Normalize()(image), 64, 7, "conv1", 2, batch_norm)
+    x = conv(layers.Rescaling(1.0, name="normalize")(image), 64, 7, "conv1", 2, batch_norm)
     x = norm(CeilingMaxPooling2D(3, 2, name="pool1")(x), "norm1")
     x = conv(conv(x, 64, 1, "conv2_reduce", 1, batch_norm), 192, 3, "conv2", 1, batch_norm)
     x = CeilingMaxPooling2D(3, 2, name="pool2")(norm(x, "norm2"))

@@ -22,14 +22,12 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.layers.normalization import Normalize
 from kerascnn.models.input_shape import check_size
-from kerascnn.variables import he_normal, quick_variables
 
 
 def conv(x, filters, size, name, strides=1, padding="same"):
     """Convolution without bias, batch normalisation, ReLU; size is a number or (height, width)."""
-    x = layers.Conv2D(filters, size, strides, padding, use_bias=False, kernel_initializer=he_normal(), name=name)(x)
+    x = layers.Conv2D(filters, size, strides, padding, use_bias=False, kernel_initializer="he_normal", name=name)(x)
     x = layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
@@ -121,13 +119,12 @@ def inception_c(x, name):
     )
 
 
-@quick_variables()
 def inception_v4(input_shape=(299, 299, 3), num_classes=1000):
     """Inception-v4, 42,679,816 trainable parameters."""
     if input_shape[:2] != (None, None):
         check_size(input_shape, 75, "inception_v4")
     image = keras.Input(input_shape, name="image")
-    x = stem(Normalize()(image))
+    x = stem(layers.Rescaling(1.0, name="normalize")(image))
     for module, count in ((inception_a, 4), (reduction_a, 1), (inception_b, 7), (reduction_b, 1), (inception_c, 3)):
         for i in range(1, count + 1):
             x = module(x, module.__name__ + (str(i) if count > 1 else ""))

@@ -17,23 +17,23 @@ Output  (B, num_classes) float32 logits; in `lenet5_1998` minus squared distance
     logits    num_classes           num_classes        num_classes      dense; distances to codes in lenet5_1998
 
 Differs from the paper
-    * `lenet5_1998`: the bitmaps that serve as codes are drawn anew, since the paper shows only their picture. Logits
+    * `lenet5_1998`: the bitmaps that serve as codes are drawn anew, since the paper only shows them in a figure. Logits
       go into softmax cross-entropy, the paper's equation 9 without its constant j. Only f6 begins within 2.4 / fan-in
       as there; other weights begin with standard deviation 1 / sqrt(fan-in), and subsampling begins as an average.
-    * `lenet5` is the form taught today: every map of c3 sees all six maps of s2, averages have no trainable
+    * `lenet5` is the form taught today: every channel of c3 sees all six of s2, averages have no trainable
       coefficient, tanh is not scaled, input stays in [0, 1], and linear outputs stand in place of the distances.
-    * `lenet_homework` is an exercise modelled on LeNet-5: colour images without padding, 8 maps in c1. A table of its
-      sizes leaves the rest open; here it is ReLU, and subsampling takes the maximum.
+    * `lenet_homework` is an exercise modelled on LeNet-5: colour images without padding, 8 channels in c1. A table of
+      its sizes leaves the rest open; here it is ReLU, and subsampling takes the maximum.
 """
 
 import keras
 from keras import layers
 
-from kerascnn.layers.lenet import CodeDistance, TableConv2D, TrainableSubsampling, scaled_tanh
-from kerascnn.layers.normalization import Normalize
+from kerascnn.errors import UsageError
+from kerascnn.layers import CodeDistance, TableConv2D, TrainableSubsampling, scaled_tanh
 from kerascnn.models.input_shape import check_size
 
-# Table I of the paper, column by column: the maps of s2 that each of the 16 maps of c3 sees.
+# Table I of the paper, column by column: the channels of s2 that each of the 16 channels of c3 sees.
 CONNECTIONS = (
     *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),
     *((0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5)),
@@ -62,7 +62,7 @@ def lenet5(input_shape=(28, 28, 1), num_classes=10):
     """LeNet-5 as it is taught today, 61,706 trainable parameters."""
     check_size(input_shape, 12, "lenet5")
     image = keras.Input(input_shape, name="image")
-    x = Normalize()(image)
+    x = layers.Rescaling(1.0, name="normalize")(image)
     x = layers.ZeroPadding2D(2, name="pad")(x)
     x = layers.Conv2D(6, 5, activation="tanh", name="c1")(x)
     x = layers.AveragePooling2D(2, name="s2")(x)
@@ -82,18 +82,18 @@ def digit_codes(num_classes):
 
 
 def lenet5_1998(input_shape=(28, 28, 1), num_classes=10):
-    """LeNet-5 as published, 60,000 trainable parameters and 840 fixed code values.
+    """LeNet-5 as published, 60,000 trainable parameters and 840 non-trainable code values.
 
-    Raises ValueError for more than ten classes: there are codes for the ten digits only.
+    Raises UsageError for more than ten classes: there are codes for the ten digits only.
     """
     check_size(input_shape, 12, "lenet5_1998")
     if num_classes > 10:
-        raise ValueError(f"lenet5_1998 has codes for 10 classes, not {num_classes}; use lenet5 for more")
+        raise UsageError(f"lenet5_1998 has codes for 10 classes, not {num_classes}; use lenet5 for more")
     tanh = {"activation": scaled_tanh, "kernel_initializer": "lecun_uniform"}
     image = keras.Input(input_shape, name="image")
     # Padding comes before the scaling here, because the paper's background is -0.1 and not 0.
     x = layers.ZeroPadding2D(2, name="pad")(image)
-    x = Normalize(scale=1.275, offset=-0.1)(x)
+    x = layers.Rescaling(1.275, -0.1, name="normalize")(x)
     x = layers.Conv2D(6, 5, **tanh, name="c1")(x)
     x = TrainableSubsampling(scaled_tanh, name="s2")(x)
     x = TableConv2D(CONNECTIONS, 5, scaled_tanh, name="c3")(x)
@@ -111,7 +111,7 @@ def lenet_homework(input_shape=(32, 32, 3), num_classes=10):
     """The LeNet-5 of homework sheets, 62,958 trainable parameters."""
     check_size(input_shape, 16, "lenet_homework")
     image = keras.Input(input_shape, name="image")
-    x = Normalize()(image)
+    x = layers.Rescaling(1.0, name="normalize")(image)
     x = layers.Conv2D(8, 5, activation="relu", name="c1")(x)
     x = layers.MaxPooling2D(2, name="s2")(x)
     x = layers.Conv2D(16, 5, activation="relu", name="c3")(x)

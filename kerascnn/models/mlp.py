@@ -17,7 +17,6 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.layers.normalization import Normalize
 from kerascnn.models.input_shape import check_size
 
 
@@ -25,7 +24,7 @@ def mlp(input_shape=(28, 28, 1), num_classes=10, hidden=300):
     """One hidden layer of `hidden` units (the paper has 300 and 1,000), 238,510 trainable parameters with 300."""
     check_size(input_shape, 1, "mlp")
     image = keras.Input(input_shape, name="image")
-    x = Normalize()(image)
+    x = layers.Rescaling(1.0, name="normalize")(image)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(hidden, activation="relu", name="embedding")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)

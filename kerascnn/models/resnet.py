@@ -26,16 +26,14 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.layers.convolution import zero_padded
-from kerascnn.layers.normalization import Normalize
+from kerascnn.layers import zero_padded
 from kerascnn.models.input_shape import check_channels
-from kerascnn.variables import VarianceScaling, quick_variables
 
 
 def conv_bn(x, filters, size, strides=1, *, name):
     """Convolution with symmetric zero padding, then batch normalisation: (H, W, C) → (H/s, W/s, filters)."""
     x, padding = zero_padded(x, size, strides, name)
-    initial = VarianceScaling(2.0, "fan_out", "untruncated_normal")
+    initial = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
     start = {"padding": padding, "use_bias": False, "kernel_initializer": initial}
     x = layers.Conv2D(filters, size, strides, **start, name=name)(x)
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
@@ -88,12 +86,11 @@ def stem(x):
     return layers.MaxPooling2D(3, 2, name="pool")(layers.ZeroPadding2D(1, name="pool_pad")(x))
 
 
-@quick_variables()
 def resnet(block, depths, input_shape, num_classes, name, stem=stem, dropout=0.0, minimum=1):
     """The skeleton of every ResNet for ImageNet; senet.py passes its own block, stem and dropout at the end."""
     check_channels(input_shape, name, minimum)
     image = keras.Input(input_shape, name="image")
-    x = stem(Normalize()(image))
+    x = stem(layers.Rescaling(1.0, name="normalize")(image))
     for stage, depth in enumerate(depths, 1):
         for i in range(1, depth + 1):
             strides = 2 if stage > 1 and i == 1 else 1

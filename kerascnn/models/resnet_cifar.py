@@ -13,15 +13,14 @@ Input   (B, H, W, C) float32 in [0, 1], any size; made for 32 × 32.  Output (B,
     logits     num_classes       linear; 6n + 2 layers with weights
 
 Differs from the paper
-    * The zero maps of option A are added half before and half behind; the paper does not say where.
+    * The zero channels of option A are added half before and half behind; the paper does not say where.
     * `_b` has projection shortcuts (option B), which the paper used for ImageNet only.
 """
 
 import keras
 from keras import layers
 
-from kerascnn.layers.convolution import ZeroPadShortcut
-from kerascnn.layers.normalization import Normalize
+from kerascnn.layers import ZeroPadShortcut
 from kerascnn.models.input_shape import check_channels
 from kerascnn.models.resnet import basic, basic_convs, conv_bn, plain, relu
 from kerascnn.models.senet import squeeze_excitation
@@ -47,7 +46,7 @@ def resnet_cifar(block, n, input_shape, num_classes, name):
     """The skeleton of all of them."""
     check_channels(input_shape, name)
     image = keras.Input(input_shape, name="image")
-    x = relu(conv_bn(Normalize()(image), 16, 3, name="stem_conv"), "stem_conv")
+    x = relu(conv_bn(layers.Rescaling(1.0, name="normalize")(image), 16, 3, name="stem_conv"), "stem_conv")
     for stage, filters in enumerate((16, 32, 64), 1):
         for i in range(1, n + 1):
             x = block(x, filters, 2 if stage > 1 and i == 1 else 1, f"stage{stage}_block{i}")

@@ -23,18 +23,16 @@ Differs from the paper
 
 from keras import layers
 
-from kerascnn.layers.convolution import GroupedConv2D, zero_padded
-from kerascnn.layers.pooling import CeilingMaxPooling2D
+from kerascnn.layers import CeilingMaxPooling2D, GroupedConv2D, zero_padded
 from kerascnn.models.resnet import basic_convs, bottleneck_convs, conv_bn, relu, resnet, shortcut
-from kerascnn.variables import glorot_uniform
 
 
 def squeeze_excitation(x, name, ratio=16):
     """Scale each channel by what all channel means together say of it: (H, W, C) → (H, W, C)."""
     s = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(x)
     narrow = max(1, x.shape[-1] // ratio)
-    s = layers.Dense(narrow, activation="relu", kernel_initializer=glorot_uniform(), name=f"{name}_reduce")(s)
-    s = layers.Dense(x.shape[-1], activation="sigmoid", kernel_initializer=glorot_uniform(), name=f"{name}_excite")(s)
+    s = layers.Dense(narrow, activation="relu", name=f"{name}_reduce")(s)
+    s = layers.Dense(x.shape[-1], activation="sigmoid", name=f"{name}_excite")(s)
     return layers.Multiply(name=f"{name}_scale")([x, s])
 
 
@@ -65,7 +63,7 @@ def grouped_bottleneck(x, filters, strides, name):
     """1×1 to 2·filters, 3×3 in 64 groups and 1×1, both to 4·filters: (H, W, C) → (H/s, W/s, 4·filters)."""
     y = relu(conv_bn(x, 2 * filters, 1, name=f"{name}_conv1"), f"{name}_conv1")
     y, padding = zero_padded(y, 3, strides, f"{name}_conv2")
-    start = {"use_bias": False, "kernel_initializer": glorot_uniform()}
+    start = {"use_bias": False, "kernel_initializer": "glorot_uniform"}
     y = GroupedConv2D(4 * filters, 3, 64, strides, padding, **start, name=f"{name}_conv2")(y)
     y = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_conv2_bn")(y)
     y = conv_bn(relu(y, f"{name}_conv2"), 4 * filters, 1, name=f"{name}_conv3")

@@ -2,7 +2,7 @@
 
 Paper   None; a teaching example without an author of its own, here with 3×3 kernels and no padding.
 Idea    Convolve, rectify, keep the largest of every 2×2 square, and again: each round sees a wider part of the
-        image in fewer pixels and more maps. A dense layer then weighs all that was found.
+        image in fewer pixels and more channels. A dense layer then weighs all that was found.
 Input   (B, 28, 28, 1) float32 in [0, 1].  Output (B, num_classes) float32 logits.
 
     conv1       26 × 26 × 32    3×3 convolution, ReLU
@@ -19,7 +19,6 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.layers.normalization import Normalize
 from kerascnn.models.input_shape import check_size
 
 
@@ -27,7 +26,7 @@ def simple_cnn(input_shape=(28, 28, 1), num_classes=10):
     """Two convolutions and two dense layers, 1,668,490 trainable parameters."""
     check_size(input_shape, 10, "simple_cnn")
     image = keras.Input(input_shape, name="image")
-    x = Normalize()(image)
+    x = layers.Rescaling(1.0, name="normalize")(image)
     x = layers.Conv2D(32, 3, activation="relu", name="conv1")(x)
     x = layers.MaxPooling2D(2, name="pool1")(x)
     x = layers.Conv2D(64, 3, activation="relu", name="conv2")(x)

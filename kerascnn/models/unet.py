@@ -2,8 +2,8 @@
 
 Paper   Ronneberger, Fischer & Brox, 2015. arXiv:1505.04597, figure 1; Dong, Yang, Liu, Mo & Guo, 2017,
         arXiv:1705.03820, figure 2; Buda, Saha & Mazurowski, 2019, arXiv:1906.03720, figure 1.
-Idea    A network that narrows knows what is in the image, but not where. Widening it again and joining the maps of
-        the same size from before gives every pixel both.
+Idea    A network that narrows knows what is in the image, but not where. Widening it again and joining the feature
+        maps of the same size from before gives every pixel both.
 Input   (B, H, W, C) float32 in [0, 1]. H and W must be multiples of 2^depth, or unknown; `unet_2015` takes any size
         from 188 × 188 on whose every pooling is even (572, 444, 412, …).
 Output  (B, H, W, num_classes) float32 logits, one channel (sigmoid) for a binary mask; `unet_2015`
@@ -25,7 +25,7 @@ With w = 64, depth 4 and a 256 × 256 image (unet_2015 begins with 572 × 572 an
 Differs from the paper
     * `unet` keeps the size by zero padding.
     * `unet_dong` widens with 3×3 up-convolutions, as its paper. `unet_buda` has half the width and batch normalisation
-      in place of biases, as its authors' code. Both join the widened maps first and those from before behind them.
+      in place of biases, as its authors' code. Both put the widened feature maps before those of the same size.
     * Dropout of `unet_2015` "at the end of the contracting path" is 0.5 after encoder4 and bottom; the paper gives no
       rate, its authors' Caffe network does.
 """
@@ -33,8 +33,8 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.layers.convolution import ReflectPadding2D
-from kerascnn.layers.normalization import Normalize
+from kerascnn.errors import UsageError
+from kerascnn.layers import ReflectPadding2D
 from kerascnn.models.input_shape import check_multiple, check_size
 
 
@@ -55,13 +55,13 @@ def cropped(x, like, name):
     return layers.Cropping2D(margins, name=f"{name}_crop")(x)
 
 
-def maps(
+def encoder_decoder(
     x, num_classes, width=64, depth=4, up_size=2, batch_norm=False, padding="same", dropout=0.0, skip_first=True,
     last="logits",
 ):  # fmt: skip
     """The skeleton of all of them: (H, W, C) → (H, W, num_classes), 184 pixels less each way if padding is "valid".
 
-    skip_first: whether the maps from before come first where maps are joined. last: the last layer's name.
+    skip_first: whether the feature maps from before come first where they are joined. last: the last layer's name.
     """
     skips = []
     for level in range(1, depth + 1):
@@ -85,7 +85,8 @@ def maps(
 
 def build(input_shape, num_classes, name, **variant):
     image = keras.Input(input_shape, name="image")
-    return keras.Model(image, maps(Normalize()(image), num_classes, **variant), name=name)
+    x = layers.Rescaling(1.0, name="normalize")(image)
+    return keras.Model(image, encoder_decoder(x, num_classes, **variant), name=name)
 
 
 def unet(input_shape=(256, 256, 3), num_classes=1, width=64, depth=4):
@@ -100,7 +101,7 @@ def unet_2015(input_shape=(572, 572, 1), num_classes=2):
     for side in input_shape[:2]:
         if (side - 188) % 16:
             smaller = side - (side - 188) % 16
-            raise ValueError(f"input side {side} does not fit unet_2015; use {smaller} or {smaller + 16}")
+            raise UsageError(f"input side {side} does not fit unet_2015; use {smaller} or {smaller + 16}")
     return build(input_shape, num_classes, "unet_2015", padding="valid", dropout=0.5)
 
 
@@ -119,12 +120,13 @@ def unet_buda(input_shape=(256, 256, 3), num_classes=1, width=32):
 def framed(input_shape, width=64):
     """`unet_2015` for images (H, W, C) of which every pixel is to be labelled, H = W, 96 or more, in multiples of 16.
 
-    The image is continued by its mirror image to the next size that the network takes ("overlap-tile", figure 2), and
+    The image is continued by its reflection to the next size that the network takes ("overlap-tile", figure 2), and
     what it labels beyond the image, two pixels at each edge, is cut off.
     """
+    check_size(input_shape, 96, "unet_2015")
     side = input_shape[0]
     image = keras.Input(input_shape, name="image")
-    x = ReflectPadding2D(94, name="mirrored")(Normalize()(image))
-    x = maps(x, 2, width, padding="valid", dropout=0.5, last="labels_beyond")
+    x = ReflectPadding2D(94, name="mirrored")(layers.Rescaling(1.0, name="normalize")(image))
+    x = encoder_decoder(x, 2, width, padding="valid", dropout=0.5, last="labels_beyond")
     logits = layers.Cropping2D((x.shape[1] - side) // 2, dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name="unet_2015")

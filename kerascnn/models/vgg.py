@@ -25,14 +25,12 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.layers.normalization import Normalize
 from kerascnn.models.input_shape import check_size
-from kerascnn.variables import he_normal
 
 
 def conv(x, filters, size, batch_norm, name):
     """Convolution that keeps the size, batch normalisation if asked for, ReLU: (H, W, C) → (H, W, filters)."""
-    x = layers.Conv2D(filters, size, padding="same", kernel_initializer=he_normal(), name=name)(x)
+    x = layers.Conv2D(filters, size, padding="same", kernel_initializer="he_normal", name=name)(x)
     if batch_norm:
         x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
@@ -42,15 +40,15 @@ def vgg(sizes, input_shape, num_classes, name, batch_norm=False):
     """The skeleton of all of them; sizes: for each of the five stages the kernel sizes of its convolutions."""
     check_size(input_shape, 32, name)
     image = keras.Input(input_shape, name="image")
-    x = Normalize()(image)
+    x = layers.Rescaling(1.0, name="normalize")(image)
     for stage, (kernels, filters) in enumerate(zip(sizes, (64, 128, 256, 512, 512), strict=True), 1):
         for i, size in enumerate(kernels, 1):
             x = conv(x, filters, size, batch_norm, f"stage{stage}_conv{i}")
         x = layers.MaxPooling2D(2, name=f"stage{stage}_pool")(x)
     x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(4096, activation="relu", kernel_initializer=he_normal(), name="fc1")(x)
+    x = layers.Dense(4096, activation="relu", kernel_initializer="he_normal", name="fc1")(x)
     x = layers.Dropout(0.5, name="fc1_dropout")(x)
-    x = layers.Dense(4096, activation="relu", kernel_initializer=he_normal(), name="embedding")(x)
+    x = layers.Dense(4096, activation="relu", kernel_initializer="he_normal", name="embedding")(x)
     x = layers.Dropout(0.5, name="embedding_dropout")(x)
     logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name=name)

@@ -23,7 +23,6 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.layers.normalization import Normalize
 from kerascnn.models.input_shape import check_size
 
 
@@ -38,7 +37,7 @@ def vgg_digits(input_shape=(28, 28, 1), num_classes=10):
     """The strongest digit network here, 282,074 trainable parameters."""
     check_size(input_shape, 12, "vgg_digits")
     image = keras.Input(input_shape, name="image")
-    x = Normalize()(image)
+    x = layers.Rescaling(1.0, name="normalize")(image)
     for block, (filters, padding) in enumerate(((16, "valid"), (64, "same"), (128, "same")), 1):
         x = conv(x, filters, padding, f"block{block}_conv1")
         x = conv(x, filters, padding, f"block{block}_conv2")

@@ -1,8 +1,8 @@
 """ZFNet: Visualizing and Understanding Convolutional Networks.
 
 Paper   Zeiler & Fergus, 2013. arXiv:1311.2901, figure 3.
-Idea    Pictures of what AlexNet's maps respond to showed first filters that were dead or aliased. Smaller ones with a
-        smaller stride mend that.
+Idea    Images of what AlexNet's feature maps respond to showed first filters that were dead or aliased. Smaller ones
+        with a smaller stride fix that.
 Input   (B, H, W, C) float32 in [0, 1], at least 63 × 63.  Output (B, num_classes) float32 logits.
 
 For a 224 × 224 image:
@@ -27,28 +27,28 @@ Differs from the paper
 import keras
 from keras import layers
 
-from kerascnn.layers.normalization import LocalResponseNormalization, Normalize
-from kerascnn.layers.pooling import CeilingMaxPooling2D
+from kerascnn.layers import CeilingMaxPooling2D, LocalResponseNormalization
 from kerascnn.models.input_shape import check_size
 
 
 def zfnet(input_shape=(224, 224, 3), num_classes=1000):
     """ZFNet, 62,357,608 trainable parameters."""
     check_size(input_shape, 63, "zfnet")
-    # Section 3: weights of 0.01 to begin with, biases 0.
-    normal = keras.initializers.RandomNormal(stddev=0.01)
+
+    def normal():  # section 3: weights of 0.01 to begin with, biases 0
+        return keras.initializers.RandomNormal(stddev=0.01)
 
     def conv(x, filters, size, name, padding=0, strides=1):
         if padding:
             x = layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
-        return layers.Conv2D(filters, size, strides, activation="relu", kernel_initializer=normal, name=name)(x)
+        return layers.Conv2D(filters, size, strides, activation="relu", kernel_initializer=normal(), name=name)(x)
 
     def dense(x, name):
-        x = layers.Dense(4096, activation="relu", kernel_initializer=normal, name=name)(x)
+        x = layers.Dense(4096, activation="relu", kernel_initializer=normal(), name=name)(x)
         return layers.Dropout(0.5, name=f"{name}_dropout")(x)
 
     image = keras.Input(input_shape, name="image")
-    x = conv(Normalize()(image), 96, 7, "conv1", padding=1, strides=2)
+    x = conv(layers.Rescaling(1.0, name="normalize")(image), 96, 7, "conv1", padding=1, strides=2)
     x = LocalResponseNormalization(name="norm1")(CeilingMaxPooling2D(3, 2, name="pool1")(x))
     x = conv(x, 256, 5, "conv2", strides=2)
     x = LocalResponseNormalization(name="norm2")(CeilingMaxPooling2D(3, 2, name="pool2")(x))
@@ -57,5 +57,5 @@ def zfnet(input_shape=(224, 224, 3), num_classes=1000):
     x = conv(x, 256, 3, "conv5", padding=1)
     x = layers.Flatten(name="flatten")(layers.MaxPooling2D(3, 2, name="pool5")(x))
     x = dense(dense(x, "fc6"), "embedding")
-    logits = layers.Dense(num_classes, kernel_initializer=normal, dtype="float32", name="logits")(x)
+    logits = layers.Dense(num_classes, kernel_initializer=normal(), dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name="zfnet")

@@ -8,7 +8,7 @@ of keras.applications.
 import re
 
 from kerascnn.errors import UsageError
-from kerascnn.models import MODELS
+from kerascnn.model_names import PARAMETERS
 
 RESNET = (
     (r"conv1", "stem_conv"),
@@ -129,7 +129,9 @@ TORCH = {
     **dict.fromkeys(("se_resnet50", "se_resnet101", "se_resnet152"), SENET),
     "senet154": SENET154,
     "unet_buda": UNET_BUDA,
-    **dict.fromkeys([name for name, family in MODELS.items() if family == "vgg" and name != "vgg16c"], vgg_rules),
+    **dict.fromkeys(
+        [name for name in PARAMETERS if name.startswith("vgg") and name not in ("vgg16c", "vgg_digits")], vgg_rules
+    ),
 }
 
 

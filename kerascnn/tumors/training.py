@@ -87,11 +87,12 @@ def check(recipe, data_dir):
 
 def network(recipe, channels):
     """The network of a recipe, for slices of recipe.side."""
-    from kerascnn.models import builder, unet
+    from kerascnn.models import builder
+    from kerascnn.models.unet import framed
 
     shape = (recipe.side, recipe.side, channels)
     if recipe.model == "unet_2015":
-        return unet.framed(shape)
+        return framed(shape)
     options = {"width": recipe.width or WIDTH} if recipe.model in VARIED["width"] else {}
     if recipe.depth is not None:
         options["depth"] = recipe.depth
