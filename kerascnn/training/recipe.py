@@ -1,14 +1,23 @@
-"""How a network is trained, as one flat table of numbers: the fields that training.fit understands.
+"""How a network is trained, as one flat table: the fields that training.fit understands.
 
-An app derives its own frozen dataclass from Recipe, adds what is its own (model, data, augmentation) and
-overrides defaults. The fields become flags, `recipe.json` and what `--resume` compares. Nothing heavy is imported here.
+A task's recipe holds a Recipe as its field `training`, beside its model, data and augmentation. What is in it stands in
+`recipe.json` and is compared when a run is resumed. Nothing heavy is imported here.
 """
 
 import sys
 from dataclasses import dataclass
 from typing import Literal
 
-from kerascnn.errors import UsageError
+from kerascnn.errors import UsageError, check_range
+
+LARGEST = sys.float_info.max
+# the smallest and the largest value of each number; nan is outside, and infinity
+RANGES = {
+    **dict.fromkeys(("epochs", "batch_size", "decay_every", "accumulate"), (1, LARGEST)),
+    **dict.fromkeys(("momentum", "label_smoothing", "decay_factor", "ema"), (0.0, 1.0)),
+    **dict.fromkeys(("learning_rate", "warmup_epochs", "weight_decay", "clip_norm"), (0.0, LARGEST)),
+    **dict.fromkeys(("early_stopping", "seed"), (0, 2**32 - 1)),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +33,7 @@ class Recipe:
     momentum: float = 0.9
     "Momentum of sgd and rmsprop."
     schedule: Literal["constant", "cosine", "step", "plateau"] = "cosine"
-    "Cosine falls to zero; step and plateau multiply by --decay-factor."
+    "Cosine falls to zero; step and plateau multiply by decay_factor."
     warmup_epochs: float = 0.0
     "Epochs over which the learning rate first rises from zero (constant, cosine and step)."
     decay_every: int = 10
@@ -32,7 +41,7 @@ class Recipe:
     decay_factor: float = 0.1
     "What the step and plateau schedules multiply the learning rate by."
     weight_decay: float = 0.0
-    "Decoupled weight decay; biases and the weights of batch normalisation are left alone."
+    "Decoupled weight decay; biases and the weights of batch normalization are left alone."
     label_smoothing: float = 0.0
     "Share of the probability that is spread over all classes."
     clip_norm: float = 0.0
@@ -54,21 +63,9 @@ class Recipe:
 
     def __post_init__(self):
         """Raise UsageError for a number that no training can use."""
-        for name, low, high in LIMITS:
-            value = getattr(self, name)
-            if not low <= value <= high:
-                flag = "--" + name.replace("_", "-")
-                words = f"from {low:g} to {high:g}" if high < LARGEST else f"of at least {low:g}"
-                raise UsageError(f"{flag} is {value:g}; give a number {words}")
+        for name, (low, high) in RANGES.items():
+            check_range(name, getattr(self, name), low, high)
         if self.schedule == "plateau" and self.decay_factor == 1:
-            raise UsageError("--decay-factor is 1; give a smaller number, or choose --schedule constant")
-
-
-# the smallest and the largest value of each number; nan is outside, and infinity
-LARGEST = sys.float_info.max
-LIMITS = (
-    *((name, 1, LARGEST) for name in ("epochs", "batch_size", "decay_every", "accumulate")),
-    *((name, 0.0, 1.0) for name in ("momentum", "label_smoothing", "decay_factor", "ema")),
-    *((name, 0.0, LARGEST) for name in ("learning_rate", "warmup_epochs", "weight_decay", "clip_norm")),
-    *((name, 0, 2**32 - 1) for name in ("early_stopping", "seed")),
-)
+            raise UsageError(
+                "decay_factor is 1; give a smaller number, or choose the schedule constant", argument="decay_factor"
+            )
