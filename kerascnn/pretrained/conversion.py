@@ -1,12 +1,7 @@
-"""Published weights into our builders, from a local file or by name from the Hugging Face hub.
+"""Arrays of published weights in the axes, statistics and names of our builders.
 
-    model = pretrained("resnet50_v1_5", "resnet50-0676ba61.pth")    a file of torchvision, timm or keras.applications
-    model = pretrained("resnet50_v1_5")                             fetched, where there is a network
-
-Which networks such weights fit stands in weight_names.py, in TORCH and KERAS. timm's legacy_seresnet18 and 34 fit
-none of ours: they have a ReLU before squeeze-and-excitation, which the paper has not.
-
-The networks keep their input in [0, 1]: the mean and deviation that the weights expect become the layer `normalize`.
+The networks keep their input in [0, 1]: the mean and standard deviation that the weights expect become the layer
+`normalize`.
 
 What is changed on the way: PyTorch's kernels (out, in, H, W) turn to (H, W, in, out), its dense kernels (out, in) to
 (in, out), with the rows behind a Flatten from channels first to channels last; a first kernel for BGR is turned to RGB;
@@ -14,104 +9,42 @@ a bias that we leave out before batch normalisation is subtracted from the movin
 moving variance.
 """
 
-import sys
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from kerascnn.errors import InputError, UsageError
-from kerascnn.models import builder
-from kerascnn.pretrained.names import KERAS, TORCH, our_name, rules_of
-from kerascnn.pretrained.readers import read_weights, sha256
-
-# On the hub, as timm publishes them; timm's older SENets are not there.
-HUB = {
-    name: f"timm/{theirs}"
-    for name, theirs in {
-        **{f"resnet{n}": f"resnet{n}.tv_in1k" for n in (18, 34)},
-        **{f"resnet{n}_v1_5": f"resnet{n}.tv_in1k" for n in (50, 101, 152)},
-        **{f"vgg{n}{bn}": f"vgg{n}{bn}.tv_in1k" for n in (11, 13, 16, 19) for bn in ("", "_bn")},
-        "inception_v4": "inception_v4.tf_in1k",
-    }.items()
-}
+from kerascnn.pretrained.names import KERAS, TORCH
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5,) * 3, (0.5,) * 3  # what is left of torchvision's transform_input, and of TensorFlow's -1 … 1
-UNCHANGED = (0.0,) * 3, (1.0,) * 3  # its preparation is of a whole patient, not of a pixel
+UNCHANGED = (0.0,) * 3, (1.0,) * 3  # preprocessing is of a whole patient, not of a pixel
 CAFFE = tuple(mean / 255 for mean in (123.68, 116.779, 103.939)), (1 / 255,) * 3
 
 
 class Convention(NamedTuple):
     """How somebody's weights are to be read: names, statistics of the input in [0, 1], order of axes and colours."""
 
-    rules: tuple
+    layers: dict  # {their module: our layer}
     statistics: tuple
     channels_first: bool
     bgr: bool = False
     epsilon: float | None = None
 
 
-def pretrained(name, file=None):
-    """The network `name` with its default arguments and the weights in `file`, or those published on the hub.
-
-    Raises UsageError for an unknown network or one that such weights do not fit, InputError when the file is not there,
-    damaged or of another network, or the hub cannot be reached.
-    """
-    build = builder(name)
-    file = fetch(name) if file is None else Path(file)
-    arrays = read_weights(file)
-    model = build()
-    load_arrays(model, arrays)
-    return model
-
-
-def fetch(name):
-    """The path of the published weights of `name` from the hub or its cache; tells licence and checksum on stderr.
-
-    Raises UsageError when the hub has none or its client is not installed, InputError when it cannot be reached.
-    """
-    if name not in HUB:
-        advice = "give a file, or one of" if name in TORCH or name in KERAS else "there are those of"
-        raise UsageError(f"no weights of {name} are known on the hub; {advice} {', '.join(sorted(HUB))}")
-    repository, file = HUB[name], "model.safetensors"
-    try:
-        import huggingface_hub as hub
-    except ImportError:
-        raise UsageError(
-            "fetching weights needs the package huggingface_hub; run pip install huggingface_hub, "
-            f"or give {file} of {repository} on the hub as a file"
-        ) from None
-    address = hub.hf_hub_url(repository, file)
-    try:
-        # Asked first, since it alone does not try again for half a minute where there is no network.
-        expected = hub.get_hf_file_metadata(address).etag
-        path = hub.hf_hub_download(repository, file)
-        licence = (hub.model_info(repository).card_data or {}).get("license", "not stated")
-    # every kind of failure of the client, its HTTP library and the network below it
-    except Exception as error:
-        path = hub.try_to_load_from_cache(repository, file)
-        if not isinstance(path, str):
-            raise InputError(
-                f"cannot fetch {file} of {repository} ({str(error).splitlines()[0]}); "
-                f"download {address} where there is a network and give that file"
-            ) from None
-        # The cache names its files by the checksums that the hub told.
-        expected, licence = Path(path).resolve().name, "as when it was fetched"
-    digest = sha256(path)
-    if expected != digest:
-        raise InputError(f"{path} is damaged (SHA-256 {digest}, the hub says {expected}); delete it and fetch it again")
-    print(f"{repository}: licence {licence}, SHA-256 {digest}", file=sys.stderr)
-    return Path(path)
-
-
 def convention(model, names):
-    """The Convention of an array file for `model`, told by its names: Keras's have a slash, PyTorch's dots."""
-    if any("/" in name for name in names):
-        rules = rules_of(model, KERAS, "keras.applications")
-        return Convention(rules, CAFFE, channels_first=False, bgr=True, epsilon=1.001e-5)
+    """The Convention of an array file for `model`, told by its names: Keras's have a slash, PyTorch's dots.
+
+    Raises UsageError when there are no such weights of this network.
+    """
+    of_keras = any("/" in name for name in names)
+    whose, table = ("keras.applications", KERAS) if of_keras else ("PyTorch", TORCH)
+    if model.name not in table:
+        raise UsageError(f"{whose} weights do not fit {model.name}; they fit {', '.join(sorted(table))}")
+    if of_keras:
+        return Convention(table[model.name], CAFFE, channels_first=False, bgr=True, epsilon=1.001e-5)
     statistics = {"googlenet_bn": HALF, "inception_v4": HALF, "unet_buda": UNCHANGED}.get(model.name, IMAGENET)
-    return Convention(rules_of(model, TORCH, "PyTorch"), statistics, channels_first=True)
+    return Convention(table[model.name], statistics, channels_first=True)
 
 
 # Their names of a layer's weights, and ours; which one it is decides what the layer has.
@@ -139,7 +72,7 @@ def load_arrays(model, arrays):
         if part == "num_batches_tracked" or module.split(".")[0] in ("aux1", "aux2"):
             continue
         value = checked(np.asarray(value), name, part)
-        ours = our_name(module, theirs.rules)
+        ours = theirs.layers.get(module)
         place = next((f"{ours}/{p}" for p in PARTS.get(part, (part,)) if f"{ours}/{p}" in weights), None)
         mean = f"{ours}_bn/moving_mean"
         if place:
@@ -186,7 +119,7 @@ def shape_in_file(shape, part, theirs):
 
 
 def check_shape(value, name, shape, place, network):
-    """Raise InputError unless the array has this shape; a dense kernel may come as a convolution of the whole map."""
+    """Raise InputError unless the array has this shape; a dense kernel may be stored as a convolution."""
     as_convolution = len(shape) == 2 and value.ndim == 4 and (len(value), value[0].size) == shape
     if value.shape != shape and not as_convolution:
         raise InputError(
@@ -195,11 +128,11 @@ def check_shape(value, name, shape, place, network):
         )
 
 
-def set_statistics(model, mean, deviation):
-    """Make `normalize` the step from [0, 1] to (x - mean) / deviation, both per channel."""
+def set_statistics(model, mean, std):
+    """Make `normalize` the step from [0, 1] to (x - mean) / std, both per channel."""
     normalize = model.get_layer("normalize")
-    normalize.scale = [1 / d for d in deviation]
-    normalize.offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
+    normalize.scale = [1 / s for s in std]
+    normalize.offset = [-m / s for m, s in zip(mean, std, strict=True)]
     # Traced functions have the old numbers in them.
     model.train_function = model.test_function = model.predict_function = None
 

@@ -1,152 +1,130 @@
-"""What others call the layers of our networks: rules from their names to ours, by family.
+"""What others call the layers of our networks: for each network, {module of theirs: layer of ours}.
 
-A rule is a pattern for the whole name of one of their modules and the name of our layer; {n} in it stands for n + 1,
-since PyTorch counts blocks from 0. torchvision's names are taken, timm's where torchvision lacks the network, and those
-of keras.applications.
+torchvision's names are taken, timm's where torchvision lacks the network, and those of keras.applications. A family has
+one table, which also names blocks that only its deepest network has.
 """
 
-import re
+from itertools import product
 
-from kerascnn.errors import UsageError
-from kerascnn.model_names import PARAMETERS
-
-RESNET = (
-    (r"conv1", "stem_conv"),
-    (r"bn1", "stem_conv_bn"),
-    (r"layer(\d)\.(\d+)\.conv(\d)", r"stage\1_block{\2}_conv\3"),
-    (r"layer(\d)\.(\d+)\.bn(\d)", r"stage\1_block{\2}_conv\3_bn"),
-    (r"layer(\d)\.(\d+)\.downsample\.0", r"stage\1_block{\2}_project"),
-    (r"layer(\d)\.(\d+)\.downsample\.1", r"stage\1_block{\2}_project_bn"),
-    (r"fc", "logits"),
-)
-SENET = (
-    (r"layer0\.conv1", "stem_conv"),
-    (r"layer0\.bn1", "stem_conv_bn"),
-    *RESNET[2:6],
-    (r"layer(\d)\.(\d+)\.se_module\.fc1", r"stage\1_block{\2}_se_reduce"),
-    (r"layer(\d)\.(\d+)\.se_module\.fc2", r"stage\1_block{\2}_se_excite"),
-    (r"last_linear", "logits"),
-)
-SENET154 = (
-    (r"layer0\.conv(\d)", r"stem_conv\1"),
-    (r"layer0\.bn(\d)", r"stem_conv\1_bn"),
-    *SENET[2:],
-)
-ALEXNET = (
-    *((rf"features\.{i}", name) for i, name in ((0, "conv1"), (3, "conv2"), (6, "conv3"), (8, "conv4"), (10, "conv5"))),
-    *((rf"classifier\.{i}", name) for i, name in ((1, "fc6"), (4, "embedding"), (6, "logits"))),
-)
-GOOGLENET = (
-    (r"conv1\.conv", "conv1"),
-    (r"conv1\.bn", "conv1_bn"),
-    (r"conv2\.conv", "conv2_reduce"),
-    (r"conv2\.bn", "conv2_reduce_bn"),
-    (r"conv3\.conv", "conv2"),
-    (r"conv3\.bn", "conv2_bn"),
-    *(
-        (rf"(inception\w+)\.{theirs}\.{part}", rf"\1_{ours}{end}")
-        for theirs, ours in (
-            *(("branch1", "1x1"), ("branch2\\.0", "3x3_reduce"), ("branch2\\.1", "3x3")),
-            *(("branch3\\.0", "5x5_reduce"), ("branch3\\.1", "5x5"), ("branch4\\.1", "project")),
-        )
-        for part, end in (("conv", ""), ("bn", "_bn"))
-    ),
-    (r"fc", "logits"),
-)
-
-# The authors' brain-segmentation-pytorch.
-UNET_BUDA = (
-    *((rf"encoder(\d)\.enc\d{part}(\d)", rf"encoder\1_conv\2{end}") for part, end in (("conv", ""), ("norm", "_bn"))),
-    *((rf"decoder(\d)\.dec\d{part}(\d)", rf"decoder\1_conv\2{end}") for part, end in (("conv", ""), ("norm", "_bn"))),
-    *((rf"bottleneck\.bottleneck{part}(\d)", rf"bottom_conv\1{end}") for part, end in (("conv", ""), ("norm", "_bn"))),
-    (r"upconv(\d)", r"decoder\1_up"),
-    (r"conv", "logits"),
-)
+BLOCKS = range(1, 37)  # stage 3 of ResNet-152 has 36
 
 
-def vgg_rules(model):
-    """torchvision numbers the layers of `features` through, pooling and ReLU too; timm names the dense ones anew."""
-    rules, number = [], 0
-    for layer in model.layers:
-        kind = type(layer).__name__
-        if kind in ("Conv2D", "BatchNormalization"):
-            rules.append((rf"features\.{number}", layer.name))
-        number += kind in ("Conv2D", "BatchNormalization", "ReLU", "MaxPooling2D")
-    names = ((0, "fc1", "fc1"), (3, "fc2", "embedding"), (6, "head", "logits"))
-    timm = {"fc1": r"pre_logits\.fc1", "fc2": r"pre_logits\.fc2", "head": r"head\.fc"}
-    return (*rules, *((rf"classifier\.{i}|{timm[part]}", name) for i, part, name in names))
-
-
-def inception_v4_rules(model):
-    """timm's 22 `features`, one after the other."""
-    stem = {
-        **{f"{i}": f"stem_conv{i + 1}" for i in range(3)},
-        "3.conv": "stem_a_conv",
-        **{f"4.branch0.{i}": f"stem_b1_conv{i + 1}" for i in range(2)},
-        **{f"4.branch1.{i}": f"stem_b2_conv{i + 1}" for i in range(4)},
-        "5.conv": "stem_c_conv",
+def with_bn(convolutions):
+    """The same for the two parts, `conv` and `bn`, of every module in the table."""
+    return {f"{theirs}.conv": ours for theirs, ours in convolutions.items()} | {
+        f"{theirs}.bn": f"{ours}_bn" for theirs, ours in convolutions.items()
     }
-    modules = [(6 + i, f"inception_a{i + 1}") for i in range(4)] + [(10, "reduction_a")]
-    modules += [(11 + i, f"inception_b{i + 1}") for i in range(7)] + [(18, "reduction_b")]
-    places = dict(stem)
-    for number, name in modules:
-        places |= {f"{number}.branch0": f"{name}_b1_conv1", f"{number}.branch3.1": f"{name}_pool_conv"}
-        places |= {f"{number}.branch{b}.{i}": f"{name}_b{b + 1}_conv{i + 1}" for b in range(3) for i in range(5)}
-    for i in range(3):
-        number, name = 19 + i, f"inception_c{i + 1}"
-        places |= {f"{number}.branch0": f"{name}_b1_conv1", f"{number}.branch3.1": f"{name}_pool_conv"}
-        places |= {f"{number}.branch1_0": f"{name}_b2_conv1"}
-        places |= {f"{number}.branch1_1{x}": f"{name}_b2_conv2{x}" for x in "ab"}
-        places |= {f"{number}.branch2_{j}": f"{name}_b3_conv{j + 1}" for j in range(3)}
-        places |= {f"{number}.branch2_3{x}": f"{name}_b3_conv4{x}" for x in "ab"}
-    rules = [
-        (rf"features\.{re.escape(theirs)}\.{part}", ours + end)
-        for theirs, ours in places.items()
-        for part, end in (("conv", ""), ("bn", "_bn"))
-    ]
-    return (*rules, (r"last_linear", "logits"))
 
 
-KERAS_RESNET = (
-    (r"conv1_(conv|bn)", r"stem_conv<\1>"),
-    *((rf"conv{s + 1}_block(\d+)_0_(conv|bn)", rf"stage{s}_block\1_project<\2>") for s in (1, 2, 3, 4)),
-    *((rf"conv{s + 1}_block(\d+)_(\d)_(conv|bn)", rf"stage{s}_block\1_conv\2<\3>") for s in (1, 2, 3, 4)),
-    (r"predictions", "logits"),
-)
-KERAS_VGG = (
-    (r"block(\d)_conv(\d)", r"stage\1_conv\2"),
-    *((theirs, ours) for theirs, ours in (("fc1", "fc1"), ("fc2", "embedding"), ("predictions", "logits"))),
-)
-KERAS = {
-    **dict.fromkeys(("vgg16", "vgg19"), KERAS_VGG),
-    **dict.fromkeys(("resnet50", "resnet101", "resnet152"), KERAS_RESNET),
+def residual_stages():
+    """Of torchvision, which counts blocks from 0, and timm."""
+    names = {}
+    for stage, block in product((1, 2, 3, 4), BLOCKS):
+        theirs, ours = f"layer{stage}.{block - 1}", f"stage{stage}_block{block}"
+        for i in (1, 2, 3):
+            names |= {f"{theirs}.conv{i}": f"{ours}_conv{i}", f"{theirs}.bn{i}": f"{ours}_conv{i}_bn"}
+        names |= {f"{theirs}.downsample.0": f"{ours}_project", f"{theirs}.downsample.1": f"{ours}_project_bn"}
+        names |= {f"{theirs}.se_module.fc1": f"{ours}_se_reduce", f"{theirs}.se_module.fc2": f"{ours}_se_excite"}
+    return names
+
+
+def keras_resnet():
+    names = {"conv1_conv": "stem_conv", "conv1_bn": "stem_conv_bn", "predictions": "logits"}
+    for stage, block, (i, part) in product((1, 2, 3, 4), BLOCKS, enumerate(("project", "conv1", "conv2", "conv3"))):
+        theirs, ours = f"conv{stage + 1}_block{block}_{i}", f"stage{stage}_block{block}_{part}"
+        names |= {f"{theirs}_conv": ours, f"{theirs}_bn": f"{ours}_bn"}
+    return names
+
+
+def vgg(depths, batch_norm):
+    """torchvision numbers the layers of `features` through, ReLU and pooling too; timm names the dense ones anew."""
+    names, number = {}, 0
+    for stage, depth in enumerate(depths, 1):
+        for i in range(1, depth + 1):
+            names[f"features.{number}"] = f"stage{stage}_conv{i}"
+            if batch_norm:
+                names[f"features.{number + 1}"] = f"stage{stage}_conv{i}_bn"
+            number += 3 if batch_norm else 2
+        number += 1
+    dense = (("classifier.0", "pre_logits.fc1"), ("classifier.3", "pre_logits.fc2"), ("classifier.6", "head.fc"))
+    for theirs, ours in zip(dense, ("fc1", "embedding", "logits"), strict=True):
+        names |= dict.fromkeys(theirs, ours)
+    return names
+
+
+def googlenet():
+    branches = {"branch1": "1x1", "branch2.0": "3x3_reduce", "branch2.1": "3x3"}
+    branches |= {"branch3.0": "5x5_reduce", "branch3.1": "5x5", "branch4.1": "project"}
+    modules = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
+    convolutions = {"conv1": "conv1", "conv2": "conv2_reduce", "conv3": "conv2"} | {
+        f"inception{module}.{theirs}": f"inception{module}_{ours}"
+        for module, (theirs, ours) in product(modules, branches.items())
+    }
+    return with_bn(convolutions) | {"fc": "logits"}
+
+
+def inception_v4():
+    """timm's 22 `features`, one after the other; branches of one convolution have no number for it."""
+    chains = [*(f"inception_a{i}" for i in (1, 2, 3, 4)), "reduction_a"]
+    chains += [*(f"inception_b{i}" for i in range(1, 8)), "reduction_b"]
+    forks = ["inception_c1", "inception_c2", "inception_c3"]
+    names = {f"{i}": f"stem_conv{i + 1}" for i in range(3)} | {"3.conv": "stem_a_conv", "5.conv": "stem_c_conv"}
+    names |= {f"4.branch{b - 1}.{i - 1}": f"stem_b{b}_conv{i}" for b, i in product((1, 2), (1, 2, 3, 4))}
+    for number, ours in enumerate(chains + forks, 6):
+        names |= {f"{number}.branch0": f"{ours}_b1_conv1", f"{number}.branch3.1": f"{ours}_pool_conv"}
+    for (number, ours), b, i in product(enumerate(chains, 6), (1, 2, 3), (1, 2, 3, 4, 5)):
+        names[f"{number}.branch{b - 1}.{i - 1}"] = f"{ours}_b{b}_conv{i}"
+    for number, ours in enumerate(forks, 19):
+        names[f"{number}.branch1_0"] = f"{ours}_b2_conv1"
+        names |= {f"{number}.branch2_{i - 1}": f"{ours}_b3_conv{i}" for i in (1, 2, 3)}
+        for fork in "ab":
+            names |= {f"{number}.branch1_1{fork}": f"{ours}_b2_conv2{fork}"}
+            names |= {f"{number}.branch2_3{fork}": f"{ours}_b3_conv4{fork}"}
+    return with_bn({f"features.{theirs}": ours for theirs, ours in names.items()}) | {"last_linear": "logits"}
+
+
+def unet_buda():
+    """Of the authors' brain-segmentation-pytorch."""
+    blocks = {"bottleneck.bottleneck": "bottom"}
+    for level in (1, 2, 3, 4):
+        blocks |= {f"encoder{level}.enc{level}": f"encoder{level}", f"decoder{level}.dec{level}": f"decoder{level}"}
+    names = {f"upconv{level}": f"decoder{level}_up" for level in (1, 2, 3, 4)} | {"conv": "logits"}
+    for (theirs, ours), i in product(blocks.items(), (1, 2)):
+        names |= {f"{theirs}conv{i}": f"{ours}_conv{i}", f"{theirs}norm{i}": f"{ours}_conv{i}_bn"}
+    return names
+
+
+ALEXNET = {
+    **{"features.0": "conv1", "features.3": "conv2", "features.6": "conv3", "features.8": "conv4"},
+    **{"features.10": "conv5", "classifier.1": "fc6", "classifier.4": "embedding", "classifier.6": "logits"},
 }
+STAGES = residual_stages()
+RESNET = {"conv1": "stem_conv", "bn1": "stem_conv_bn", **STAGES, "fc": "logits"}
+SENET = {"layer0.conv1": "stem_conv", "layer0.bn1": "stem_conv_bn", **STAGES, "last_linear": "logits"}
+SENET154 = {
+    **{f"layer0.conv{i}": f"stem_conv{i}" for i in (1, 2, 3)},
+    **{f"layer0.bn{i}": f"stem_conv{i}_bn" for i in (1, 2, 3)},
+    **STAGES,
+    "last_linear": "logits",
+}
+KERAS_VGG = {
+    **{f"block{stage}_conv{i}": f"stage{stage}_conv{i}" for stage, i in product((1, 2, 3, 4, 5), (1, 2, 3, 4))},
+    **{"fc1": "fc1", "fc2": "embedding", "predictions": "logits"},
+}
+VGG_DEPTHS = {"vgg11": (1, 1, 2, 2, 2), "vgg13": (2,) * 5, "vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+
 TORCH = {
     "alexnet_2014": ALEXNET,
-    "googlenet_bn": GOOGLENET,
-    "inception_v4": inception_v4_rules,
+    "googlenet_bn": googlenet(),
+    "inception_v4": inception_v4(),
     **dict.fromkeys(("resnet18", "resnet34", "resnet50_v1_5", "resnet101_v1_5", "resnet152_v1_5"), RESNET),
     **dict.fromkeys(("se_resnet50", "se_resnet101", "se_resnet152"), SENET),
     "senet154": SENET154,
-    "unet_buda": UNET_BUDA,
-    **dict.fromkeys(
-        [name for name in PARAMETERS if name.startswith("vgg") and name not in ("vgg16c", "vgg_digits")], vgg_rules
-    ),
+    "unet_buda": unet_buda(),
+    **{name: vgg(depths, batch_norm=False) for name, depths in VGG_DEPTHS.items()},
+    **{f"{name}_bn": vgg(depths, batch_norm=True) for name, depths in VGG_DEPTHS.items()},
 }
-
-
-def rules_of(model, table, whose):
-    """The rules of a network in TORCH or KERAS. Raises UsageError when there are no weights of theirs for it."""
-    if model.name not in table:
-        raise UsageError(f"{whose} weights do not fit {model.name}; they fit {', '.join(sorted(table))}")
-    rules = table[model.name]
-    return rules(model) if callable(rules) else rules
-
-
-def our_name(theirs, rules):
-    """Our layer's name for a module of theirs, or None."""
-    for pattern, name in rules:
-        if match := re.fullmatch(pattern, theirs):
-            name = match.expand(name).replace("<conv>", "").replace("<bn>", "_bn")
-            return re.sub(r"\{(\d+)\}", lambda number: str(int(number[1]) + 1), name)
-    return None
+KERAS = {
+    **dict.fromkeys(("vgg16", "vgg19"), KERAS_VGG),
+    **dict.fromkeys(("resnet50", "resnet101", "resnet152"), keras_resnet()),
+}

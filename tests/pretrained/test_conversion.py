@@ -9,7 +9,10 @@ import pytest
 
 from kerascnn.errors import InputError, UsageError
 from kerascnn.models import builder
-from kerascnn.pretrained.conversion import fetch, load_arrays, pretrained
+from kerascnn.pretrained import pretrained
+from kerascnn.pretrained.conversion import load_arrays
+from kerascnn.pretrained.hub import fetch
+from kerascnn.pretrained.names import KERAS
 from tests.pretrained.test_readers import in_bench_environment
 
 
@@ -61,6 +64,15 @@ def test_a_file_of_keras_applications_gives_the_same_logits(tmp_path):
     np.testing.assert_allclose(ours(x).numpy(), expected, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize(("name", "theirs"), [("vgg19", "VGG19"), ("resnet101", "ResNet101")])
+def test_every_layer_of_keras_applications_has_one_of_ours(name, theirs):
+    with keras.StatelessScope(initialize_variables=False):
+        models = getattr(keras.applications, theirs)(weights=None), builder(name)()
+    keras.utils.clear_session()
+    weighted, ours = ([layer.name for layer in model.layers if layer.weights] for model in models)
+    assert sorted(KERAS[name][layer] for layer in weighted) == sorted(ours)
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
 def test_every_kind_of_file_that_needs_no_torch_is_read(resnet18, tmp_path, suffix):
     from safetensors.numpy import save_file
@@ -79,20 +91,20 @@ def test_normalize_is_what_the_weights_expect(resnet18):
     np.testing.assert_allclose(resnet18.get_layer("normalize")(x).numpy().ravel(), [0, 1, -1], atol=1e-6)
 
 
-def buda_block(prefix, short, channels, maps):
+def buda_block(prefix, short, channels, filters):
     """Arrays of two convolutions and normalisations as the class UNet of brain-segmentation-pytorch names them."""
-    for i, inputs in ((1, channels), (2, maps)):
-        yield f"{prefix}.{short}conv{i}.weight", (maps, inputs, 3, 3)
+    for i, inputs in ((1, channels), (2, filters)):
+        yield f"{prefix}.{short}conv{i}.weight", (filters, inputs, 3, 3)
         for part in ("weight", "bias", "running_mean", "running_var"):
-            yield f"{prefix}.{short}norm{i}.{part}", (maps,)
+            yield f"{prefix}.{short}norm{i}.{part}", (filters,)
 
 
 def test_the_unet_of_brain_segmentation_pytorch_fits():
     shapes = dict(buda_block("bottleneck", "bottleneck", 256, 512))
-    for level, maps in enumerate((32, 64, 128, 256), 1):
-        shapes |= dict(buda_block(f"encoder{level}", f"enc{level}", 3 if level == 1 else maps // 2, maps))
-        shapes |= dict(buda_block(f"decoder{level}", f"dec{level}", 2 * maps, maps))
-        shapes |= {f"upconv{level}.weight": (2 * maps, maps, 2, 2), f"upconv{level}.bias": (maps,)}
+    for level, filters in enumerate((32, 64, 128, 256), 1):
+        shapes |= dict(buda_block(f"encoder{level}", f"enc{level}", 3 if level == 1 else filters // 2, filters))
+        shapes |= dict(buda_block(f"decoder{level}", f"dec{level}", 2 * filters, filters))
+        shapes |= {f"upconv{level}.weight": (2 * filters, filters, 2, 2), f"upconv{level}.bias": (filters,)}
     shapes |= {"conv.weight": (1, 32, 1, 1), "conv.bias": (1,)}
     draw = np.random.default_rng(0)
     arrays = {name: draw.random(shape, np.float32) for name, shape in shapes.items()}
@@ -116,7 +128,7 @@ def mild(arrays):
     return {name: np.float32(0.02) * value for name, value in arrays.items()}
 
 
-FAULTS = [
+ERRORS = [
     (
         "layer3.0.conv2.weight",
         np.zeros((256, 128, 3, 3)),
@@ -132,7 +144,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "message"), FAULTS, ids=range(len(FAULTS)))
+@pytest.mark.parametrize(("name", "value", "message"), ERRORS, ids=range(len(ERRORS)))
 def test_what_does_not_fit_is_named_and_nothing_is_changed(resnet18, name, value, message):
     before = [w.numpy() for w in resnet18.weights]
     with pytest.raises(InputError, match=rf"^{name} {message}"):
@@ -151,7 +163,7 @@ def test_an_array_too_many_or_too_few_is_named(resnet18):
         load_arrays(resnet18, arrays)
 
 
-def test_weights_that_fit_in_shape_but_not_in_strides_are_refused(tmp_path):
+def test_weights_that_fit_in_shape_but_not_in_strides_raise(tmp_path):
     np.savez(tmp_path / "resnet50.npz", **{"conv1.weight": np.zeros(1)})
     with pytest.raises(UsageError, match=r"^PyTorch weights do not fit resnet50; they fit .*resnet50_v1_5"):
         pretrained("resnet50", tmp_path / "resnet50.npz")
@@ -199,7 +211,7 @@ server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 os.environ["HF_ENDPOINT"] = f"http://127.0.0.1:{server.server_port}"
 from kerascnn.errors import InputError
-from kerascnn.pretrained.conversion import fetch
+from kerascnn.pretrained.hub import fetch
 
 print(fetch("resnet18").read_bytes() == content)
 server.shutdown()

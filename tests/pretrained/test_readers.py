@@ -17,7 +17,7 @@ def in_bench_environment(code, folder, *arguments):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-def test_a_file_that_is_damaged_or_not_what_its_name_says_is_refused(tmp_path):
+def test_a_file_that_is_damaged_or_not_what_its_name_says_raises(tmp_path):
     for suffix in (".npz", ".h5", ".safetensors"):
         path = tmp_path / f"weights{suffix}"
         path.write_bytes(b"PK\x03\x04 no weights")
@@ -86,10 +86,10 @@ for number, content in enumerate(([1, 2], {"a": 3}, {"state_dict": {"b": torch.o
         print(error)
 """
     ran = in_bench_environment(code, tmp_path)
-    values, refusal, harmed, of_list, of_number, nested = ran.stdout.splitlines()
+    values, rejected, harmed, of_list, of_number, nested = ran.stdout.splitlines()
     assert values == "[0.0, 1.0, 2.0]"
     reason = "pickled objects other than tensors, which are never loaded"
-    assert refusal == f"bad.pth is damaged or holds more than weights ({reason}); download it again"
+    assert rejected == f"bad.pth is damaged or holds more than weights ({reason}); download it again"
     assert harmed == "False"
     assert of_list.startswith("0.pth is damaged or holds more than weights (a list and no state dict)")
     assert of_number.startswith("1.pth is damaged or holds more than weights (")
