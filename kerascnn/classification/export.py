@@ -1,4 +1,4 @@
-"""A trained classifier as a SavedModel: preparation, network and class names in one folder that needs no Keras.
+"""A trained classifier as a SavedModel: preprocessing, network and class names in one folder that needs no Keras.
 
 Written with `keras.export.ExportArchive`, one function per signature with training=False and no `track`: `model.export`
 stores every weight twice, and saving the Keras model with `tf.saved_model.save` gives a file that only
@@ -15,16 +15,16 @@ import tensorflow as tf
 from kerascnn.decoding import preprocess_bytes
 from kerascnn.saved_model.archive import write_version
 from kerascnn.saved_model.folding import folded, in_float32
-from kerascnn.saved_model.verification import parity
+from kerascnn.saved_model.verification import verify_answers
 
 
-def export_classifier(model, prepare, class_names, folder, card, warmup_images):
+def export_classifier(model, preprocess, class_names, folder, card, warmup_images):
     """Write `model` as the next version of the SavedModel in `folder`; the path of that version's folder.
 
     model: a classifier that keeps the builder contract: input `image`, output logits, a layer `embedding`.
-    prepare: a preparation from uint8 (B, H, W, C) to the network's input.
+    preprocess: a function of TensorFlow ops from uint8 (B, H, W, C) to the network's input.
     class_names: one text per logit. card: a dict for JSON (recipe, metrics, data licence, ...).
-    warmup_images: uint8 (N, H, W, C) with 1, 3 or 4 channels, which the parity check and the warm-up requests use.
+    warmup_images: uint8 (N, H, W, C) with 1, 3 or 4 channels, for verification and the warm-up requests.
 
     Signatures (h, w, c is the network's size; K is 5, or all classes where there are fewer):
 
@@ -48,41 +48,44 @@ def export_classifier(model, prepare, class_names, folder, card, warmup_images):
         raise ValueError(f"{len(class_names)} class names do not fit {model.output_shape[-1]} logits; name each once")
     network, folder = in_float32(model), Path(folder).resolve()
     with tf.device("CPU"):
-        prepared = prepare(tf.constant(warmup_images)).numpy()
-    endpoints = signatures(folded(network), prepare, class_names, prepared.shape[1:])
-    inputs = dict.fromkeys(endpoints, prepared)
+        preprocessed = preprocess(tf.constant(warmup_images)).numpy()
+    endpoints = signatures(folded(network), preprocess, class_names, preprocessed.shape[1:])
+    inputs = dict.fromkeys(endpoints, preprocessed)
     inputs["serving_default"] = np.asarray(warmup_images)
     inputs["predict_bytes"] = np.array([tf.io.encode_png(image).numpy() for image in warmup_images])
     compared = {name: inputs[name] for name in ("serving_default", "predict_bytes", "probabilities")}
-    preparation = f"{prepare.__name__}: {prepare.__doc__.splitlines()[0]}"
-    metadata = {"class_names": list(class_names), "preparation": preparation}
-    return write_version(
-        endpoints, inputs, lambda *place: parity("classifier", network, *place, compared), folder, card | metadata
-    )
+
+    def verify(version, work):
+        outputs = dict.fromkeys(compared, "probabilities")
+        return verify_answers("kerascnn.classification.reference", network, version, work, compared, outputs)
+
+    preprocessing = f"{preprocess.__name__}: {preprocess.__doc__.splitlines()[0]}"
+    metadata = {"class_names": list(class_names), "preprocessing": preprocessing}
+    return write_version(endpoints, inputs, verify, folder, card | metadata)
 
 
-def signatures(network, prepare, class_names, shape):
+def signatures(network, preprocess, class_names, shape):
     """By signature name: the function that answers and the tf.TensorSpec of its input."""
     features = keras.Model(network.input, network.get_layer("embedding").output)
 
-    def prepared(image):
+    def checked(image):
         return tf.ensure_shape(image, [None, *shape])
 
     def logits(image):
-        return network(prepared(image), training=False)
+        return network(checked(image), training=False)
 
     def classify(images):
-        # No image is passed on as one black image: oneDNN's fused convolution fails on an empty batch.
+        # An empty batch is passed on as one black image: oneDNN's fused convolution fails on an empty batch.
         count = tf.shape(images)[0]
         none = tf.cast(count == 0, tf.int32)
         images = tf.pad(images, [[0, none]] + [[0, 0]] * len(shape))
         return classification(logits(images)[:count], class_names)
 
     def predict(image):
-        return classify(prepare(tf.ensure_shape(image, [None] * 4)))
+        return classify(preprocess(tf.ensure_shape(image, [None] * 4)))
 
     def predict_bytes(image_bytes):
-        images, valid = preprocess_bytes(image_bytes, prepare, shape)
+        images, valid = preprocess_bytes(image_bytes, preprocess, shape)
         empty = {"class_id": -1, "class_name": "", "top_names": ""}
         answer = {
             name: tf.where(valid if len(value.shape) == 1 else valid[:, tf.newaxis], value, empty.get(name, 0))
@@ -96,12 +99,12 @@ def signatures(network, prepare, class_names, shape):
         "predict_bytes": (predict_bytes, tf.TensorSpec([None], tf.string, name="image_bytes")),
         "logits": (lambda image: {"logits": logits(image)}, pixels),
         "probabilities": (lambda image: {"probabilities": tf.nn.softmax(logits(image))}, pixels),
-        "embedding": (lambda image: {"embedding": features(prepared(image), training=False)}, pixels),
+        "embedding": (lambda image: {"embedding": features(checked(image), training=False)}, pixels),
     }
 
 
 def classification(logits, class_names):
-    """What the picture signatures answer for logits float32 (B, classes), as export_classifier lists it."""
+    """A classification, as export_classifier lists it, of logits float32 (B, classes)."""
     probabilities = tf.nn.softmax(logits)
     scores, ids = tf.math.top_k(probabilities, min(5, len(class_names)))
     names = tf.gather(tf.constant(class_names), ids)

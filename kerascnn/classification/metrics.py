@@ -1,4 +1,4 @@
-"""Figures of merit of a classifier, from probabilities and labels; NumPy arrays in, plain numbers out."""
+"""Metrics of a classifier from its probabilities and the labels; NumPy arrays in, plain numbers out."""
 
 import numpy as np
 
@@ -17,11 +17,11 @@ def classification_metrics(probabilities, labels, class_names):
         labels, predicted, labels=classes, average=None, zero_division=0
     )
     accuracy = float(np.mean(predicted == labels))
-    normal = probabilities.astype(np.float64) / probabilities.sum(-1, keepdims=True, dtype=np.float64)
+    normalized = probabilities.astype(np.float64) / probabilities.sum(-1, keepdims=True, dtype=np.float64)
     return {
         "accuracy": accuracy,
         "error": float(np.mean(predicted != labels)),
-        "cross_entropy": float(log_loss(labels, normal, labels=classes)),
+        "cross_entropy": float(log_loss(labels, normalized, labels=classes)),
         "ece": expected_calibration_error(probabilities, labels),
         "examples": len(labels),
         "per_class": {
@@ -32,12 +32,12 @@ def classification_metrics(probabilities, labels, class_names):
 
 
 def expected_calibration_error(probabilities, labels, bins=15):
-    """Mean distance of confidence and accuracy over `bins` equal intervals of confidence, weighted by their examples.
+    """Mean gap between confidence and accuracy over `bins` equal intervals of confidence, weighted by their examples.
 
     Guo et al., 2017, arXiv:1706.04599, equation 3; a confidence on an edge belongs to the interval below it.
     """
     confidence = probabilities.max(-1)
-    right = probabilities.argmax(-1) == labels
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gap = np.bincount(place, weights=right - confidence.astype(np.float64), minlength=bins)
+    correct = probabilities.argmax(-1) == labels
+    interval = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gap = np.bincount(interval, weights=correct - confidence.astype(np.float64), minlength=bins)
     return float(np.abs(gap).sum() / len(labels))

@@ -1,19 +1,19 @@
-"""What a classifier confuses, drawn: the confusion matrix and its mistakes."""
+"""Plots of what a classifier confuses: the confusion matrix and its mistakes."""
 
 import numpy as np
 
 from kerascnn.plotting import figure
 
 
-def confusion_matrix_plot(labels, predicted, class_names, path):
-    """Draw how often label (row) was called what (column) to a PNG file; colours of the errors only."""
+def plot_confusion_matrix(labels, predicted, class_names, path):
+    """Draw how often each label (row) was predicted as which class (column) to a PNG file; only errors are coloured."""
     from sklearn.metrics import confusion_matrix
 
     counts = confusion_matrix(labels, predicted, labels=np.arange(len(class_names)))
     errors = counts - np.diag(np.diag(counts))
     size = 2 + 0.5 * len(class_names)
-    sheet = figure(size, size)
-    axes = sheet.subplots()
+    plot = figure(size, size)
+    axes = plot.subplots()
     axes.imshow(errors, cmap="Oranges", vmin=0, vmax=max(1, errors.max()))
     for i, j in np.ndindex(*counts.shape):
         if counts[i, j]:
@@ -23,10 +23,10 @@ def confusion_matrix_plot(labels, predicted, class_names, path):
     axes.set_xticks(ticks, class_names, rotation=90 if max(map(len, class_names)) > 3 else 0)
     axes.set_yticks(ticks, class_names)
     axes.set(xlabel="predicted", ylabel="label", title=f"{errors.sum()} errors of {counts.sum():,}")
-    sheet.savefig(path, format="png")
+    plot.savefig(path, format="png")
 
 
-def mistakes_sheet(images, labels, probabilities, class_names, path, most=100):
+def plot_mistakes(images, labels, probabilities, class_names, path, most=100):
     """Draw the misclassified images, the most confident mistakes first, at most `most`, to a PNG file.
 
     images uint8 (N, H, W, C), labels int (N,), probabilities float (N, classes). Above each: label → prediction and its
@@ -37,9 +37,9 @@ def mistakes_sheet(images, labels, probabilities, class_names, path, most=100):
     wrong = wrong[np.argsort(-probabilities[wrong].max(-1), kind="stable")][:most]
     columns = 10
     rows = max(1, -(-len(wrong) // columns))
-    sheet = figure(columns * 1.1, 0.5 + rows * 1.35)
-    sheet.suptitle(f"{(predicted != labels).sum()} of {len(labels):,} misclassified" + ": label → prediction")
-    for place, axes in enumerate(sheet.subplots(rows, columns, squeeze=False).flat):
+    plot = figure(columns * 1.1, 0.5 + rows * 1.35)
+    plot.suptitle(f"{(predicted != labels).sum()} of {len(labels):,} misclassified: label → prediction")
+    for place, axes in enumerate(plot.subplots(rows, columns, squeeze=False).flat):
         axes.axis("off")
         if place < len(wrong):
             i = wrong[place]
@@ -47,4 +47,4 @@ def mistakes_sheet(images, labels, probabilities, class_names, path, most=100):
             axes.set_title(
                 f"{class_names[labels[i]]} → {class_names[predicted[i]]}  {probabilities[i].max():.2f}", fontsize=8
             )
-    sheet.savefig(path, format="png")
+    plot.savefig(path, format="png")

@@ -13,12 +13,12 @@ from kerascnn.errors import InputError
 from kerascnn.files import write_json
 
 
-def write_version(endpoints, inputs, compare, folder, card):
+def write_version(endpoints, inputs, verify, folder, card):
     """Write a SavedModel of `endpoints` as the next version in `folder`; the path of that version's folder.
 
-    endpoints: by signature name, the function that answers and the tf.TensorSpec of its input. inputs: an input for
-    each, the first of which becomes its warm-up request. compare(version folder, folder for scratch files) -> what
-    card.json says of parity; it raises where consumers disagree, and then nothing is left.
+    endpoints: by signature name, the function that answers and the tf.TensorSpec of its input. inputs: a batch for
+    each, the first of which becomes its warm-up request. verify(version folder, folder for scratch files) -> what
+    card.json says of parity; where it raises, nothing is left. card: what card.json says besides, JSON types.
     """
     with work_folder(folder) as work:
         version = work / "saved_model"
@@ -26,7 +26,7 @@ def write_version(endpoints, inputs, compare, folder, card):
         for name, (answer, spec) in endpoints.items():
             archive.add_endpoint(name, answer, [spec])
         archive.write_out(str(version), verbose=False)
-        differences = compare(version, work)
+        differences = verify(version, work)
         extra = version / "assets.extra"
         extra.mkdir()
         specs = {name: spec for name, (_, spec) in endpoints.items()}
@@ -45,7 +45,7 @@ def work_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
         work = tempfile.TemporaryDirectory(prefix=".export-", dir=folder)
     except OSError as error:
-        raise InputError(f"cannot write to {folder} ({error.strerror}); choose another folder with --out") from error
+        raise InputError(f"cannot write to {folder} ({error.strerror}); choose another folder") from error
     try:
         with work as path:
             yield Path(path)

@@ -1,4 +1,4 @@
-"""What is done to networks before they are only used: float32, several made one, and batch normalisation folded.
+"""Networks made ready for inference: float32, several averaged in one, batch normalisation folded into convolutions.
 
 At inference, batch normalisation is one scale and one offset per channel, which a convolution can do by itself:
 conv(x, K) * s + o = conv(x, K * s) + o with s = gamma / sqrt(variance + epsilon) and o = beta + (bias - mean) * s
@@ -17,11 +17,11 @@ CONVOLUTIONS = (keras.layers.Conv2D, GroupedConv2D)
 def folded(model):
     """A model of the same outputs, up to rounding, without the batch normalisations that follow a convolution directly.
 
-    model: a Functional model whose weights are final; it is left as it is. Layers keep their names. An average is one
-    of folded models; any other model is returned itself when there is nothing to fold.
+    model: a Functional model whose weights are final; it is left as it is. Layers keep their names. An ensemble becomes
+    one of folded networks; any other model is returned itself when there is nothing to fold.
     """
-    if members := members_of(model):
-        return averaged([folded(member) for member in members], model.name)
+    if networks := ensemble_of(model):
+        return averaged([folded(network) for network in networks], model.name)
     pairs = {before.name: layer for layer in model.layers for before in convolution_before(layer)}
     if not pairs:
         return model
@@ -54,7 +54,7 @@ def convolution_before(layer):
 
 
 def absorbed(weights, norm):
-    """[kernel, bias] of a convolution that does the work of the batch normalisation behind it, too."""
+    """[kernel, bias] of a convolution that does the work of the batch normalisation after it, too."""
     kernel, bias = weights if len(weights) == 2 else (weights[0], 0.0)
     mean, variance = (value.numpy().astype(np.float64) for value in (norm.moving_mean, norm.moving_variance))
     scale = 1 / np.sqrt(variance + norm.epsilon)
@@ -66,8 +66,8 @@ def absorbed(weights, norm):
 
 def in_float32(model):
     """The model itself, or a copy that computes in float32: runtimes round half precision differently."""
-    if members := members_of(model):
-        return averaged(members, model.name)
+    if networks := ensemble_of(model):
+        return averaged(networks, model.name)
     if all(layer.compute_dtype == "float32" for layer in model.layers):
         return model
     network = keras.models.clone_model(
@@ -78,21 +78,21 @@ def in_float32(model):
 
 
 def averaged(models, name=None):
-    """One float32 model, whose logits are the mean of those of `models`: two or more of the same input and output.
+    """An ensemble: one float32 model, whose logits are the mean of those of `models`, two or more of the same shapes.
 
-    It holds them, or copies of them in float32, as the layers member0, member1 … name: the model's, in place of the
-    first one's.
+    It holds them, or copies of them in float32, as the layers network0, network1, … name: the ensemble's, in place of
+    the first network's.
     """
     image = keras.Input(models[0].input_shape[1:], name="image")
     # layers of one model differ in name
-    members = [
-        keras.Model(model.input, model.output, name=f"member{i}") for i, model in enumerate(map(in_float32, models))
+    networks = [
+        keras.Model(model.input, model.output, name=f"network{i}") for i, model in enumerate(map(in_float32, models))
     ]
-    logits = keras.layers.Average(dtype="float32", name="logits")([member(image) for member in members])
+    logits = keras.layers.Average(dtype="float32", name="logits")([network(image) for network in networks])
     return keras.Model(image, logits, name=name or models[0].name)
 
 
-def members_of(model):
-    """The models that `averaged` made `model` of, or []."""
+def ensemble_of(model):
+    """The networks that `averaged` made `model` of, or []."""
     average = isinstance(model.layers[-1], keras.layers.Average)
     return [layer for layer in model.layers if average and isinstance(layer, keras.Model)]

@@ -1,5 +1,12 @@
-"""Whether other programs answer a SavedModel as Keras answers the network: three fresh processes, one of them Keras."""
+"""Whether other programs answer a SavedModel as Keras answers the network: three fresh processes, one of them Keras.
 
+Each is a module run with `python -m` in a folder that holds `inputs.npz`, an array by signature, and writes its
+answers, by signature too, to the .npz file that its first argument names. A reference knows Keras and our code: it
+loads `model.keras` and gives the answers that the others are compared with. The consumers import TensorFlow alone;
+their second argument is the SavedModel, and `outputs.json` says which output of each signature is compared.
+"""
+
+import importlib
 import os
 import subprocess
 import sys
@@ -7,80 +14,38 @@ import sys
 import keras
 import numpy as np
 
-# Programs that answer inputs.npz in a process of their own. One of REFERENCES, which know Keras and our code, gives
-# what the others are compared with; those import TensorFlow alone. Each writes, by signature, the output whose name
-# begins with `probabilit` to <its name>.npz.
-REFERENCES = {
-    "classifier": """
-import importlib, sys, keras, numpy as np
-for module in sys.argv[2:]:
-    importlib.import_module(module)
-model = keras.saving.load_model("model.keras")
-inputs = np.load("inputs.npz")
-logits = model.predict(inputs["probabilities"], verbose=0)
-np.savez("keras.npz", **dict.fromkeys(inputs, keras.ops.softmax(logits)))
-""",
-    "segmenter": """
-import importlib, json, sys, keras, numpy as np, tensorflow as tf
-for module in sys.argv[2:]:
-    importlib.import_module(module)
-from kerascnn.segmentation.inference import network_probabilities, probabilities
-model = keras.saving.load_model("model.keras")
-inputs = np.load("inputs.npz")
-side, mirror = model.input_shape[1], json.load(open("mirror.json"))
-def maps(volumes):
-    return np.stack([probabilities(model, tf.constant(volume), side, mirror) for volume in volumes])
-answers = {"probabilities": network_probabilities(model, inputs["probabilities"], mirror)}
-answers["serving_default"] = maps(inputs["serving_default"][:, np.newaxis])[:, 0]
-answers["predict_volume"] = maps(inputs["predict_volume"])
-if "predict_bytes" in inputs:
-    answers["predict_bytes"] = answers["serving_default"]
-np.savez("keras.npz", **answers)
-""",
-}
+from kerascnn.files import write_json
+from kerascnn.tensorflow_setup import load_tensorflow
+
 CONSUMERS = {
-    "saved_model": """
-import sys, numpy as np, tensorflow as tf
-signatures = tf.saved_model.load(sys.argv[1]).signatures
-answers = {}
-for name, value in np.load("inputs.npz").items():
-    (key,) = signatures[name].structured_input_signature[1]
-    outputs = signatures[name](**{key: tf.constant(value)})
-    answers[name] = next(value for key, value in outputs.items() if key.startswith("probabilit")).numpy()
-np.savez("saved_model.npz", **answers)
-""",
-    "session": """
-import sys, numpy as np, tensorflow as tf
-answers = {}
-with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-    signatures = tf.compat.v1.saved_model.load(session, ["serve"], sys.argv[1]).signature_def
-    for name, value in np.load("inputs.npz").items():
-        (source,) = signatures[name].inputs.values()
-        (output,) = (value for key, value in signatures[name].outputs.items() if key.startswith("probabilit"))
-        answers[name] = session.run(output.name, {source.name: value})
-np.savez("session.npz", **answers)
-""",
+    "saved_model": "kerascnn.saved_model.load_with_signatures",
+    "session": "kerascnn.saved_model.load_in_session",
 }
 
 
-def parity(reference, network, version, work, inputs):
-    """How far each consumer's probabilities lie from Keras's at most, over every signature that gives them.
+def verify_answers(reference, network, version, work, inputs, outputs):
+    """{consumer: the largest difference between its answers and those of Keras}, over every signature in `inputs`.
 
-    reference: a key of REFERENCES. inputs: {signature: array} of the signatures to compare. Raises RuntimeError when a
-    consumer fails or differs by more than 1e-5.
+    reference: the name of a module that ends in write_reference. network: the keras.Model. version: the SavedModel's
+    folder. work: a folder for scratch files. inputs: {signature: array}. outputs: {signature: name of its output to
+    compare}. Raises RuntimeError when a process fails or an answer differs by more than 1e-5.
     """
     network.save(work / "model.keras")
     np.savez(work / "inputs.npz", **inputs)
+    write_json(work / "outputs.json", outputs)
     config = network.to_json()
     modules = {value.__module__ for name, value in keras.saving.get_custom_objects().items() if name in config}
+    programs = {"keras": (reference, modules)}
+    programs |= {name: (module, [os.path.abspath(version)]) for name, module in CONSUMERS.items()}
     environment = {
         **os.environ,
+        "KERAS_BACKEND": "tensorflow",
         "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path),
         "CUDA_VISIBLE_DEVICES": "-1",  # this process holds the GPU's memory, and TF32 differs by more than 1e-5
     }
     running = {
         name: subprocess.Popen(
-            [sys.executable, "-c", program, version.name, *modules],
+            [sys.executable, "-m", module, f"{name}.npz", *arguments],
             cwd=work,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -88,14 +53,14 @@ def parity(reference, network, version, work, inputs):
             stderr=subprocess.PIPE,
             text=True,
         )
-        for name, program in {"keras": REFERENCES[reference], **CONSUMERS}.items()
+        for name, (module, arguments) in programs.items()
     }
     complaints = {name: process.communicate()[1] for name, process in running.items()}
     for name, process in running.items():
         if process.returncode:
             raise RuntimeError(f"{name} cannot answer the exported model:\n{complaints[name][-2000:]}")
-    expected = np.load(work / "keras.npz")
-    answers = {name: np.load(work / f"{name}.npz") for name in CONSUMERS}
+    answers = {name: load_arrays(work / f"{name}.npz") for name in programs}
+    expected = answers.pop("keras")
     differences = {
         # np.max lets nan through, as max does not
         name: float(np.max([np.abs(answer[signature] - expected[signature]).max() for signature in inputs]))
@@ -105,3 +70,21 @@ def parity(reference, network, version, work, inputs):
         if not difference <= 1e-5:
             raise RuntimeError(f"{name} differs from Keras by {difference} in a probability, more than 1e-5")
     return differences
+
+
+def write_reference(answer):
+    """What a reference module does: write answer(model, inputs) -> {signature: array} of the files in this folder.
+
+    The arguments behind the answers' file are modules, whose import registers classes that the model needs.
+    """
+    file, *modules = sys.argv[1:]
+    load_tensorflow()
+    for module in modules:
+        importlib.import_module(module)
+    np.savez(file, **answer(keras.saving.load_model("model.keras"), load_arrays("inputs.npz")))
+
+
+def load_arrays(path):
+    """The arrays in an .npz file, by name."""
+    with np.load(path) as arrays:
+        return dict(arrays)

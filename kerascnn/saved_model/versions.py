@@ -16,7 +16,7 @@ def latest_version(folder):
     """The highest version folder. Raises InputError when there is none."""
     found = versions(folder)
     if not found:
-        raise InputError(f"no SavedModel under {folder}; run `export` first or name another folder with --out")
+        raise InputError(f"no SavedModel under {folder}; run `export` first or name another folder")
     return found[-1]
 
 
@@ -27,14 +27,14 @@ def load_signatures(version):
     try:
         return tf.saved_model.load(str(version)).signatures
     except (OSError, ValueError, tf.errors.OpError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"the SavedModel {version} is damaged ({reason}); restore it or export again") from None
+        words = str(error).splitlines()[0]
+        raise InputError(f"the SavedModel {version} is damaged ({words}); restore it or export again") from None
 
 
 def local_model(version):
     """answer(inputs, signature name) -> dict of arrays, by the SavedModel in a version folder.
 
-    inputs: an array, or for predict_bytes a list of encoded pictures; text comes back as str, but for
+    inputs: an array, or for predict_bytes a list of encoded images; text comes back as str, but for
     outputs named *_bytes. Raises InputRejected when the model does not take the input, InputError when it has no such
     signature.
     """
@@ -44,23 +44,23 @@ def local_model(version):
 
     def answer(inputs, signature):
         if signature not in signatures:
-            raise InputError(f"{version} has no signature {signature}; name another folder with --out")
+            raise InputError(f"{version} has no signature {signature}; name another folder")
         call = signatures[signature]
         ((name, spec),) = call.structured_input_signature[1].items()
         try:
             outputs = call(**{name: tf.constant(inputs, spec.dtype)})
         except tf.errors.InvalidArgumentError as error:
-            raise InputRejected(f"{version} refuses its input ({refusal(error)})") from None
+            raise InputRejected(f"{version} does not take this input ({reason(error)})") from None
         return {key: value.numpy() if key.endswith("_bytes") else text(value.numpy()) for key, value in outputs.items()}
 
     return answer
 
 
-def refusal(error):
-    """Why a model refused its input, one line of a tf.errors.OpError."""
+def reason(error):
+    """Why a model does not take its input: one line of a tf.errors.OpError."""
     # The reason is the last line before the list of graph nodes; node names, in double braces, say nothing here.
-    reason = (error.message or "the model failed").split("\n\t [[")[0].splitlines()[-1]
-    return re.sub(r"\{\{.*?\}\}", "", reason).strip()
+    line = (error.message or "the model failed").split("\n\t [[")[0].splitlines()[-1]
+    return re.sub(r"\{\{.*?\}\}", "", line).strip()
 
 
 def text(array):

@@ -17,8 +17,9 @@ from kerascnn.segmentation.export import export_segmenter
 from kerascnn.segmentation.export import signatures as signatures_of
 from kerascnn.segmentation.inference import MaskSettings
 from kerascnn.tumors.phantoms import drawn_patient
+from kerascnn.tumors.preprocessing import PREPROCESSING
 
-SETTINGS = MaskSettings(threshold=0.4, mirror=True, surest=True)
+SETTINGS = MaskSettings(threshold=0.4, flip_tta=True, most_confident_component=True)
 VOLUMES = np.stack([drawn_patient(number).images for number in range(2)])
 
 
@@ -30,7 +31,7 @@ def png(image):
 
 @pytest.fixture(scope="module")
 def network():
-    """A network as --precision mixed_bfloat16 trains it."""
+    """A network as the precision mixed_bfloat16 trains it."""
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -44,7 +45,7 @@ def network():
 @pytest.fixture(scope="module")
 def version(network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved_models") / "tumors"
-    return export_segmenter(network, SETTINGS, folder, {"data": {"licence": "CC0"}}, VOLUMES[0])
+    return export_segmenter(network, PREPROCESSING, SETTINGS, folder, {"data": {"licence": "CC0"}}, VOLUMES[0])
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +60,10 @@ def call(signatures, name, value):
 
 
 def test_a_volume_is_answered_as_it_is_evaluated(network, signatures):
-    answer, segmenter = call(signatures, "predict_volume", VOLUMES), Segmenter(network)
+    answer, segmenter = call(signatures, "predict_volume", VOLUMES), Segmenter(network, PREPROCESSING)
     for i, volume in enumerate(VOLUMES):
-        probability, mask = segmenter.probability(volume, SETTINGS.mirror), segmenter.mask(volume, SETTINGS)
-        np.testing.assert_allclose(answer["probability"][i], probability, atol=1e-5)
+        probabilities, mask = segmenter.probabilities(volume, SETTINGS.flip_tta), segmenter.mask(volume, SETTINGS)
+        np.testing.assert_allclose(answer["probability"][i], probabilities, atol=1e-5)
         np.testing.assert_array_equal(answer["mask"][i], mask)
         assert answer["tumor_voxels"][i] == mask.sum()
 
@@ -82,9 +83,9 @@ def test_an_image_is_a_volume_of_one_slice(signatures):
     np.testing.assert_array_equal(answer["mask"], volumes["mask"][:, 0])
 
 
-def test_pictures_of_any_size_are_answered_with_png_masks(signatures):
+def test_images_of_any_size_are_answered_with_png_masks(signatures):
     small = np.ascontiguousarray(VOLUMES[1][4][:50, :60])
-    contents = [png(VOLUMES[0][4]), b"no picture", png(small)]
+    contents = [png(VOLUMES[0][4]), b"no image", png(small)]
     answer = call(signatures, "predict_bytes", contents)
     assert answer["valid"].tolist() == [True, False, True]
     assert list(zip(answer["height"], answer["width"], strict=True)) == [(64, 64), (0, 0), (50, 60)]
@@ -107,25 +108,25 @@ def test_any_size_is_answered_in_its_own_size(signatures, shape):
     assert call(signatures, "serving_default", images)["mask"].shape == (*shape[:3], 1)
 
 
-def test_a_long_and_narrow_picture_is_not_valid(signatures):
+def test_a_long_and_narrow_image_is_not_valid(signatures):
     contents = [png(np.zeros((1, 8193, 3), np.uint8)), png(VOLUMES[0][4])]
     answer = call(signatures, "predict_bytes", contents)
     assert answer["valid"].tolist() == [False, True]
     assert answer["mask"].shape == (2, 64, 64, 1)
 
 
-def test_an_answer_that_would_fill_the_memory_is_refused(signatures):
+def test_an_answer_that_would_fill_the_memory_is_an_error(signatures):
     wide, high = (png(np.zeros(shape, np.uint8)) for shape in ((1, 4096, 3), (4096, 1, 3)))
     with pytest.raises(tf.errors.InvalidArgumentError, match="at most 2\\^26 pixels"):
         call(signatures, "predict_bytes", [wide, high, *[png(np.zeros((1, 1, 3), np.uint8))] * 3])
 
 
-def test_what_the_model_refuses_is_one_line(version):
-    with pytest.raises(InputError, match=r"refuses its input \(.*at most 2\^26 voxels"):
+def test_what_the_model_does_not_take_is_one_line(version):
+    with pytest.raises(InputError, match=r"does not take this input \(.*at most 2\^26 voxels"):
         local_model(version)(np.zeros((1, 65537, 1, 1, 3), np.uint8), "predict_volume")
 
 
-def test_no_picture_is_answered_with_none(signatures):
+def test_no_image_is_answered_with_none(signatures):
     answer = call(signatures, "predict_bytes", np.array([], object))
     assert len(answer["valid"]) == len(answer["mask_png_bytes"]) == 0
 
@@ -136,7 +137,7 @@ def test_no_picture_is_answered_with_none(signatures):
         ("serving_default", (1, 20, 20, 4)),
         ("predict_volume", (1, 0, 20, 20, 3)),
         ("serving_default", (1, 0, 20, 3)),
-        # small requests whose windows or prepared slices would fill the memory
+        # small requests whose windows or preprocessed slices would fill the memory
         ("serving_default", (1, 1, 8193, 3)),
         ("predict_volume", (1, 65537, 1, 1, 3)),
     ],
@@ -155,8 +156,8 @@ def test_the_card_and_the_warm_up_lie_beside_the_model(version):
     assert len(records) == 4
 
 
-def test_other_channels_have_no_signature_for_pictures():
-    endpoints = signatures_of(builder("unet_buda")((32, 32, 4), width=2), MaskSettings())
+def test_other_channels_have_no_signature_for_image_files():
+    endpoints = signatures_of(builder("unet_buda")((32, 32, 4), width=2), PREPROCESSING, MaskSettings())
     assert set(endpoints) == {"serving_default", "predict_volume", "probabilities"}
     answer, spec = endpoints["predict_volume"]
     assert spec.shape.as_list() == [None, None, None, None, 4]

@@ -1,0 +1,63 @@
+"""A version appears whole under the next number, or nothing is left."""
+
+import concurrent.futures
+import threading
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerascnn.errors import InputError
+from kerascnn.saved_model.archive import published, write_version
+
+
+def write(folder, verify=lambda version, work: {}):
+    """A version with one signature."""
+    endpoints = {"double": (lambda x: {"twice": 2 * x}, tf.TensorSpec([None], tf.float32, name="x"))}
+    return write_version(endpoints, {"double": np.ones(1, np.float32)}, verify, folder, {})
+
+
+def test_versions_count_up_and_none_is_touched_again(tmp_path):
+    (tmp_path / "model.keras").touch()
+    (tmp_path / "7").mkdir()
+    first = write(tmp_path)
+    before = (first / "saved_model.pb").read_bytes()
+    assert write(tmp_path) == tmp_path / "9"
+    assert first == tmp_path / "8"
+    assert (first / "saved_model.pb").read_bytes() == before
+    assert sorted(child.name for child in tmp_path.iterdir()) == ["7", "8", "9", "model.keras"]
+
+
+def test_concurrent_exports_take_different_numbers(tmp_path):
+    waiting = threading.Barrier(8)
+
+    def publish(number):
+        work = tmp_path / f".export-{number}"
+        work.mkdir()
+        (work / "saved_model.pb").write_text(str(number))
+        waiting.wait()
+        return published(work, tmp_path)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        places = list(pool.map(publish, range(8)))
+    assert sorted(place.name for place in places) == list("12345678")
+    assert [(place / "saved_model.pb").read_text() for place in places] == list("01234567")
+
+
+@pytest.mark.parametrize("before", [[], ["model.keras"]])
+def test_an_export_that_is_not_verified_leaves_nothing(tmp_path, before):
+    for name in before:
+        (tmp_path / name).touch()
+
+    def verify(version, work):
+        raise RuntimeError("differs")
+
+    with pytest.raises(RuntimeError, match="differs"):
+        write(tmp_path / "new" if not before else tmp_path, verify)
+    assert [child.name for child in tmp_path.iterdir()] == before
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"^cannot write to .*file.digits \(Not a directory\); choose another folder$"):
+        write(tmp_path / "file" / "digits")
