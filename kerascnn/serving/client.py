@@ -18,7 +18,7 @@ def predict(server, model, inputs, signature="predict_bytes", timeout=60):
     """{output name: values} of a signature with one input and named outputs, one value per item of `inputs`.
 
     server: address such as http://127.0.0.1:8501. model: the name under which it serves the model.
-    inputs: a list of bytes (encoded pictures), or numbers as an array or nested lists (B, ...).
+    inputs: a list of bytes (encoded images), or numbers as an array or nested lists (B, ...).
     Numbers come back as arrays (B, ...), decimal ones float32; text as nested lists of str. A signature with one output
     answers under the signature's own name. Many inputs go in requests of about 16 MiB. timeout: the seconds of silence
     after which the server is given up.
@@ -75,29 +75,29 @@ def outputs_of(address, body, timeout):
         with urllib.request.urlopen(request, timeout=timeout) as response:
             return json.load(response)["outputs"]
     except urllib.error.HTTPError as error:
-        refused = InputRejected if error.code in (400, 413) else InputError
-        raise refused(refusal(address, error)) from None
+        kind = InputRejected if error.code in (400, 413) else InputError
+        raise kind(http_error(address, error)) from None
     except (TimeoutError, urllib.error.URLError, ConnectionError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, BrokenPipeError | ConnectionResetError):
             raise InputRejected(
-                f"{address} hung up on {len(body) / 2**20:.1f} MiB; send less or raise its --max-request-mib"
+                f"{address} hung up on {len(body) / 2**20:.1f} MiB; send less or raise its max_request_mib"
             ) from None
         reason = f"no answer within {timeout} s" if isinstance(reason, TimeoutError) else reason
-        raise InputError(f"cannot reach {address} ({reason}); start `make serve` or correct --server") from None
+        raise InputError(f"cannot reach {address} ({reason}); start `make serve` or correct the address") from None
     except (ValueError, TypeError, KeyError, OSError):
-        raise InputError(f"{address} is no TensorFlow Serving REST server; correct --server") from None
+        raise InputError(f"{address} is no TensorFlow Serving REST server; correct the address") from None
 
 
-def refusal(address, error):
+def http_error(address, error):
     """What to tell about an HTTP error, in one line."""
     try:
         reason = " ".join(str(json.load(error)["error"]).split())
     except (ValueError, TypeError, KeyError, OSError, http.client.HTTPException):
         reason = error.reason
     if error.code == 404:
-        return f"{address} is not there ({reason}); serve that model or correct --server"
-    return f"{address} answered {error.code} ({reason}); correct the input or --server"
+        return f"{address} is not there ({reason}); serve that model or correct the address"
+    return f"{address} answered {error.code} ({reason}); correct the input or the address"
 
 
 def column_values(column):

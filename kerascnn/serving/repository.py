@@ -4,12 +4,14 @@ A version is loaded by `tf.saved_model.load` alone. The highest one that loads i
 it takes the place of the one before; others are loaded when first asked for.
 """
 
+import logging
 import threading
-import traceback
 
 from kerascnn.errors import InputError
 from kerascnn.saved_model import versions as saved_model
 from kerascnn.serving.json_tensors import RequestError
+
+logger = logging.getLogger(__name__)
 
 # HTTP status by TensorFlow's error code, as TensorFlow Serving's http_server.cc has it; 500 for the rest.
 STATUSES = {1: 499, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501, 14: 503, 16: 401}
@@ -33,8 +35,8 @@ class Version:
                     self.error = str(error)
                 except Exception:
                     # Whatever is wrong with one folder must not end the service of the others.
-                    traceback.print_exc()
                     self.error = f"{self.path} cannot be loaded"
+                    logger.exception(self.error)
         return self.signatures is not None
 
     def signature(self, name):
@@ -58,9 +60,7 @@ class Repository:
         """Raises InputError when the folder holds no model."""
         self.folder, self.models = folder, {}
         if not self._found():
-            raise InputError(
-                f"no exported model in {folder}; run an app's `export` or name another folder with --models"
-            )
+            raise InputError(f"no exported model in {folder}; run an app's `export` or name another folder")
 
     def refresh(self):
         """Take up versions that are new or changed on disk and drop those that are gone.
@@ -113,7 +113,7 @@ def stamp(folder):
 
 
 def call(signature, arrays):
-    """{output name: array} of a loaded signature on {input name: array}. Raises RequestError when the model refuses."""
+    """{output name: array} of a loaded signature on {input name: array}. Raises RequestError where it rejects them."""
     import tensorflow as tf
 
     try:
@@ -121,4 +121,4 @@ def call(signature, arrays):
         answer = signature(**{name: tf.constant(array, specs[name].dtype) for name, array in arrays.items()})
         return {name: value.numpy() for name, value in answer.items()}
     except tf.errors.OpError as error:
-        raise RequestError(saved_model.refusal(error), STATUSES.get(error.error_code, 500)) from None
+        raise RequestError(saved_model.reason(error), STATUSES.get(error.error_code, 500)) from None

@@ -96,14 +96,14 @@ def test_an_absent_model_is_named(answering):
 
 def test_a_refusal_is_passed_on_in_one_line(answering):
     address, _ = answering(400, b'{"error": "two\\nlines"}')
-    with pytest.raises(InputError, match=r"answered 400 \(two lines\); correct the input or --server"):
+    with pytest.raises(InputError, match=r"answered 400 \(two lines\); correct the input or the address"):
         predict(address, "digits", [b""])
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"predictions": []}', b""])
 def test_another_kind_of_server_is_recognised(answering, body):
     address, _ = answering(200, body)
-    with pytest.raises(InputError, match="is no TensorFlow Serving REST server; correct --server"):
+    with pytest.raises(InputError, match="is no TensorFlow Serving REST server; correct the address"):
         predict(address, "digits", [b""])
 
 
@@ -126,6 +126,6 @@ def test_a_server_that_hangs_up_on_a_large_request_is_told_apart():
 
         thread = threading.Thread(target=hang_up)
         thread.start()
-        with pytest.raises(InputRejected, match=r"hung up on 10\.\d MiB; send less or raise its --max-request-mib"):
+        with pytest.raises(InputRejected, match=r"hung up on 10\.\d MiB; send less or raise its max_request_mib"):
             predict(f"http://127.0.0.1:{listening.getsockname()[1]}", "digits", [bytes(10 * 2**20 * 3 // 4)])
         thread.join()
