@@ -10,67 +10,66 @@ import numpy as np
 import tensorflow as tf
 
 from kerascnn.saved_model.folding import folded, in_float32
-from kerascnn.segmentation.inference import MaskSettings, mask_of, probabilities
+from kerascnn.segmentation.inference import MaskSettings, postprocess, volume_probabilities
 from kerascnn.segmentation.metrics import mean_interval, overlap_metrics, summary, surface_metrics
+from kerascnn.segmentation.overlays import PREDICTION, TRUTH, overlay_sheet, slice_sheet
 
 THRESHOLDS = tuple(round(0.2 + 0.05 * i, 2) for i in range(13))
-SMALLEST = (20, 50, 100, 200)  # voxels
+MINIMUM_SIZES = (20, 50, 100, 200)  # voxels
 
 
 class Segmenter:
     """A network as it is exported, compiled once for volumes of any size: probabilities and masks of (S, H, W, C)."""
 
-    def __init__(self, model):
+    def __init__(self, model, preprocessing):
         network = folded(in_float32(model))
-        side, channels = network.input_shape[1], network.input_shape[-1]
+        volume = tf.TensorSpec([None, None, None, network.input_shape[-1]], tf.uint8)
 
-        @tf.function(
-            input_signature=[tf.TensorSpec([None, None, None, channels], tf.uint8), tf.TensorSpec([], tf.bool)]
-        )
-        def both(volume, mirror):
+        @tf.function(input_signature=[volume, tf.TensorSpec([], tf.bool)])
+        def compiled(volume, flip_tta):
             return tf.cond(
-                mirror,
-                lambda: probabilities(network, volume, side, True),
-                lambda: probabilities(network, volume, side, False),
+                flip_tta,
+                lambda: volume_probabilities(network, preprocessing, volume, True),
+                lambda: volume_probabilities(network, preprocessing, volume, False),
             )
 
-        self.both = both
+        self.compiled = compiled
 
-    def probability(self, images, mirror):
+    def probabilities(self, images, flip_tta):
         """float32 (S, H, W, 1) in [0, 1]."""
-        return self.both(images, mirror).numpy()
+        return self.compiled(images, flip_tta).numpy()
 
     def mask(self, images, settings):
         """uint8 (S, H, W, 1) of 0 and 1."""
-        return mask_of(tf.constant(self.probability(images, settings.mirror)), settings).numpy()
+        return postprocess(tf.constant(self.probabilities(images, settings.flip_tta)), settings).numpy()
 
 
 def choose_settings(unseen):
     """(the MaskSettings with the highest mean patient Dice, what was tried: a list of dicts for JSON).
 
-    One thing after the other, each kept only where it raises the mean: mirroring, one component (of the surest and the
-    largest the better, the surest where they are equal), threshold, smallest component, holes. unseen: pairs of a
-    Segmenter and a validation patient, whom it was not trained on.
+    One thing after the other, each kept only where it raises the mean: flip TTA, one component (of the most confident
+    and the largest the better, the most confident where they are equal), threshold, minimum component size, holes.
+    unseen: pairs of a Segmenter and a validation patient, whom it was not trained on.
     """
     patients = [patient for _, patient in unseen]
-    maps = {
-        mirror: [tf.constant(segmenter.probability(patient.images, mirror)) for segmenter, patient in unseen]
-        for mirror in (False, True)
+    probabilities = {
+        flip_tta: [tf.constant(segmenter.probabilities(patient.images, flip_tta)) for segmenter, patient in unseen]
+        for flip_tta in (False, True)
     }
 
     def mean_dice(settings):
-        masks = (mask_of(probability, settings).numpy() for probability in maps[settings.mirror])
+        masks = (postprocess(each, settings).numpy() for each in probabilities[settings.flip_tta])
         pairs = zip(patients, masks, strict=True)
         return float(np.mean([overlap_metrics(patient.masks, mask)["dice"] for patient, mask in pairs]))
 
     best = MaskSettings()
     tried = [{**dataclasses.asdict(best), "dice": mean_dice(best)}]
     for changes in (
-        [{"mirror": True}],
-        [{"surest": True}, {"largest": True}],
+        [{"flip_tta": True}],
+        [{"most_confident_component": True}, {"largest_component": True}],
         [{"threshold": threshold} for threshold in THRESHOLDS],
-        [{"minimum": minimum} for minimum in SMALLEST],
-        [{"fill": True}],
+        [{"minimum_component_size": size} for size in MINIMUM_SIZES],
+        [{"fill_holes": True}],
     ):
         candidates = [dataclasses.replace(best, **change) for change in changes]
         scores = [mean_dice(candidate) for candidate in candidates]
@@ -141,3 +140,23 @@ def ranked(rows):
 def none_for_nan(value):
     """JSON has no nan."""
     return None if isinstance(value, float) and np.isnan(value) else value
+
+
+def draw_patients(table, patients, masks, folder):
+    """Draw the best, median and worst patient's slice with the most foreground, and all slices of every patient.
+
+    table: the rows of evaluate_patients' metrics. masks: by patient's name. `folder` gets overlays.png and
+    strips/<name>.png, in which the truth's contours are green and the masks' orange.
+    """
+    by_name = {patient.name: patient for patient in patients}
+    if rows := ranked(table):
+        chosen = {"best": rows[0], "median": rows[len(rows) // 2], "worst": rows[-1]}
+        cases = [
+            (f"{title}: Dice {row['dice']:.2f}", by_name[row["patient"]], masks[row["patient"]])
+            for title, row in chosen.items()
+        ]
+        overlay_sheet(cases, folder / "overlays.png")
+    for name, patient in by_name.items():
+        labels = [str(number) for number in range(1, len(patient) + 1)]
+        layers = [(patient.masks, TRUTH), (masks[name], PREDICTION)]
+        slice_sheet(patient.images, layers, labels, folder / "strips" / f"{name}.png")

@@ -65,16 +65,16 @@ def surface_metrics(truth, prediction, spacing=None):
 def summary(values):
     """Mean, median, standard deviation and extremes of values, nan and None left out, as a dict.
 
-    `values` counts what is left; where nothing is, all else is None, and so is the deviation of a single value.
+    `values` counts what is left. None where undefined: all of no values, the standard deviation of a single one.
     """
     known = defined(values)
     if not len(known):
-        return {"values": 0, **dict.fromkeys(("mean", "median", "deviation", "lowest", "highest"))}
+        return {"values": 0, **dict.fromkeys(("mean", "median", "standard_deviation", "lowest", "highest"))}
     return {
         "values": len(known),
         "mean": float(known.mean()),
         "median": float(np.median(known)),
-        "deviation": float(known.std(ddof=1)) if len(known) > 1 else None,
+        "standard_deviation": float(known.std(ddof=1)) if len(known) > 1 else None,
         "lowest": float(known.min()),
         "highest": float(known.max()),
     }
@@ -84,7 +84,7 @@ def mean_interval(values):
     """The 95 % interval of the mean of independent values, [low, high], nan and None left out.
 
     Bootstrap, bias-corrected and accelerated (Efron, 1987), of 9,999 resamples with a fixed seed; None where there are
-    fewer than two values or nearly no spread.
+    fewer than two values or they hardly differ.
     """
     known = defined(values)
     if len(known) < 2 or np.ptp(known) < 1e-9:

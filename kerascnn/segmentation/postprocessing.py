@@ -1,4 +1,4 @@
-"""What is made of a thresholded mask: one component of it, its holes filled, specks removed; in TensorFlow ops.
+"""Post-processing of a mask: one component kept, small ones removed, holes filled; in TensorFlow ops.
 
 They travel inside the exported model, so a served mask is the very mask that was evaluated; TensorFlow has no op for
 connected components. Masks are bool (S, H, W), the slices of one volume.
@@ -12,23 +12,22 @@ def largest_component(mask):
     return inside_box(mask, lambda part: part & keep_by_size(part, tf.reduce_max))
 
 
-def surest_component(mask, sure):
-    """The connected part with the most voxels of `sure`, bool (S, H, W); of those with as many the largest, or one of
-    the largest.
+def most_confident_component(mask, confident):
+    """The connected part with the most voxels of `confident`, bool (S, H, W); among equals the largest, or one of them.
 
-    What a network takes for a tumor elsewhere can be larger than the tumor, but is seldom as sure.
+    A false positive can be larger than the tumor, but the network is seldom as confident of it.
     """
 
-    def change(part, sure_part):
+    def change(part, confident_part):
         labels = components(part)
         voxels = tf.reshape(labels, [-1])
         sizes = tf.cast(tf.math.bincount(voxels), tf.int64)
-        sure_sizes = tf.math.bincount(voxels, weights=tf.cast(tf.reshape(sure_part, [-1]), tf.int64))
+        confident_sizes = tf.math.bincount(voxels, weights=tf.cast(tf.reshape(confident_part, [-1]), tf.int64))
         # more than any size, so that sizes decide only between equals
-        order = tf.tensor_scatter_nd_update(sure_sizes * 2**31 + sizes, [[0]], [0])
+        order = tf.tensor_scatter_nd_update(confident_sizes * 2**31 + sizes, [[0]], [0])
         return part & (labels == tf.argmax(order, output_type=tf.int32))
 
-    return inside_box(mask, change, sure)
+    return inside_box(mask, change, confident)
 
 
 def without_small_components(mask, voxels):

@@ -1,17 +1,18 @@
-import dataclasses
-import math
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from kerascnn.models import builder
-from kerascnn.segmentation.evaluation import Segmenter, choose_settings, evaluate_patients, figures
-from kerascnn.segmentation.inference import MaskSettings, mask_of, network_probabilities, probabilities, segment
-from kerascnn.tumors.patients import Patient
+from kerascnn.segmentation.inference import (
+    MaskSettings,
+    network_probabilities,
+    postprocess,
+    segment,
+    volume_probabilities,
+)
 from kerascnn.tumors.phantoms import drawn_patient
-from kerascnn.tumors.preprocessing import preprocess_volume, restore_maps
+from kerascnn.tumors.preprocessing import PREPROCESSING, preprocess_volume, restore_probabilities
 
 
 @pytest.fixture(scope="module")
@@ -20,28 +21,13 @@ def network():
     return builder("unet_buda")((32, 32, 3), width=2)
 
 
-@keras.saving.register_keras_serializable(package="tests")
-class Bright(keras.layers.Layer):
-    """Logits 50 (x - 0.5) of the middle channel x: a phantom's head is 1 / 3 and its blob twice as bright."""
-
-    def call(self, x):
-        return 50 * (x[..., 1:2] - 0.5)
-
-
-@pytest.fixture(scope="module")
-def finder():
-    """A network that finds the phantoms' tumors by their level."""
-    image = keras.Input((64, 64, 3), name="image")
-    return keras.Model(image, Bright(name="logits")(image))
-
-
 def test_probabilities_lie_where_the_slices_do(network):
     volume = drawn_patient(0).images
-    probability = probabilities(network, volume, 32, mirror=False).numpy()
-    assert probability.shape == (*volume.shape[:3], 1)
-    assert 0 <= probability.min() < probability.max() <= 1
+    probabilities = volume_probabilities(network, PREPROCESSING, volume, flip_tta=False).numpy()
+    assert probabilities.shape == (*volume.shape[:3], 1)
+    assert 0 <= probabilities.min() < probabilities.max() <= 1
     # 64 pixels have a window of 56, and beyond it there is nothing
-    assert not probability[:, 0].any()
+    assert not probabilities[:, 0].any()
 
 
 @pytest.mark.parametrize("slices", [1, 5, 8, 13])
@@ -49,15 +35,16 @@ def test_every_slice_is_seen_whatever_their_number(network, slices):
     volume = np.concatenate([drawn_patient(0).images, drawn_patient(1).images])[:slices]
     at_once = network_probabilities(network, preprocess_volume(volume, 32), False)
     graph = tf.function(
-        lambda x: probabilities(network, x, 32, False), input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)]
+        lambda x: volume_probabilities(network, PREPROCESSING, x, False),
+        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
     )
-    np.testing.assert_allclose(graph(volume), restore_maps(at_once, volume), atol=1e-5)
+    np.testing.assert_allclose(graph(volume), restore_probabilities(at_once, volume), atol=1e-5)
 
 
-def test_mirroring_is_the_mean_of_both_views(network):
+def test_flip_tta_is_the_mean_of_both_views(network):
     images = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
-    seen, turned = (network_probabilities(network, view, False).numpy() for view in (images, images[:, :, ::-1]))
-    expected = (seen + turned[:, :, ::-1]) / 2
+    plain, flipped = (network_probabilities(network, view, False).numpy() for view in (images, images[:, :, ::-1]))
+    expected = (plain + flipped[:, :, ::-1]) / 2
     np.testing.assert_allclose(network_probabilities(network, images, True), expected, atol=1e-6)
 
 
@@ -69,129 +56,30 @@ def test_settings_change_the_mask_as_they_say():
     probability[0, 0, 19] = 0.9  # a speck
 
     def size(**settings):
-        return int(mask_of(tf.constant(probability), MaskSettings(**settings)).numpy().sum())
+        return int(postprocess(tf.constant(probability), MaskSettings(**settings)).numpy().sum())
 
     assert size() == 48 + 9 + 1
     assert size(threshold=0.7) == 48 + 1
-    assert size(largest=True) == 48
-    assert size(surest=True) == 48
-    assert size(largest=True, fill=True) == 49
-    assert size(minimum=5) == 48 + 9
-    assert size(threshold=0.95, largest=True, fill=True, minimum=5) == 0
+    assert size(largest_component=True) == 48
+    assert size(most_confident_component=True) == 48
+    assert size(largest_component=True, fill_holes=True) == 49
+    assert size(minimum_component_size=5) == 48 + 9
+    assert size(threshold=0.95, largest_component=True, fill_holes=True, minimum_component_size=5) == 0
 
 
-def test_a_small_sure_component_is_kept_in_place_of_a_large_doubtful_one():
+def test_a_small_confident_component_is_kept_in_place_of_a_large_doubtful_one():
     probability = np.full((1, 20, 20, 1), 0.1, np.float32)
     probability[0, 2:12, 2:12] = 0.89
     probability[0, 15:18, 15:18] = 0.9
     sizes = [
-        mask_of(tf.constant(probability), MaskSettings(**{name: True})).numpy().sum() for name in ("largest", "surest")
+        postprocess(tf.constant(probability), MaskSettings(**{name: True})).numpy().sum()
+        for name in ("largest_component", "most_confident_component")
     ]
     assert sizes == [100, 9]
 
 
-def test_a_volume_comes_with_its_mask(finder):
+def test_a_volume_comes_with_its_mask(network):
     patient = drawn_patient(1)
-    probability, mask = segment(finder, patient.images, 64, MaskSettings())
-    np.testing.assert_array_equal(mask, probability.numpy() >= 0.5)
+    probabilities, mask = segment(network, PREPROCESSING, patient.images, MaskSettings())
+    np.testing.assert_array_equal(mask, probabilities.numpy() >= 0.5)
     assert mask.dtype == tf.uint8
-
-
-def test_settings_are_chosen_for_what_helps(finder):
-    patients = [drawn_patient(number) for number in range(3)]
-    segmenter = Segmenter(finder)
-    settings, tried = choose_settings([(segmenter, patient) for patient in patients])
-    chosen = max(tried, key=lambda attempt: attempt["dice"])
-    assert {name: value for name, value in chosen.items() if name != "dice"} == vars(settings)
-    assert len(tried) == 1 + 1 + 13 + 2 + 4 + 1
-    assert tried[0]["dice"] <= chosen["dice"]
-    # a mirror changes nothing for a network that looks at single pixels, so it is not kept
-    assert settings.mirror is False
-
-
-class Shifted:
-    """Stands in for a Segmenter that finds a single voxel of a patient, and none of a single slice."""
-
-    def mask(self, images, settings):
-        mask = np.zeros((*images.shape[:3], 1), np.uint8)
-        mask[1:2, 2, 0] = 1
-        return mask
-
-
-def test_distances_are_in_millimetres_where_the_spacing_is_known():
-    truth = np.zeros((2, 8, 8, 1), np.uint8)
-    truth[0, 0, 0] = 1
-    patient = Patient("p", np.zeros((2, 8, 8, 3), np.uint8), truth, "site", spacing=(5.0, 2.0, 1.0))
-    metrics, _ = evaluate_patients(Shifted(), MaskSettings(), [patient])
-    # one slice of 5 mm and two rows of 2 mm away
-    assert metrics["table"][0]["hausdorff95"] == pytest.approx(math.hypot(5, 4))
-    assert metrics["distances_in"] == "mm"
-    rough = dataclasses.replace(patient, spacing=None)
-    metrics, _ = evaluate_patients(Shifted(), MaskSettings(), [patient, rough])
-    assert [row["hausdorff95"] for row in metrics["table"]] == pytest.approx([math.hypot(1, 2)] * 2)
-    assert metrics["distances_in"] == "pixels"
-
-
-def test_distances_within_a_slice_are_those_of_its_plane():
-    truth, mask = np.zeros((2, 1, 8, 8, 1), np.uint8)
-    truth[0, 0, 0], mask[0, 2, 3] = 1, 1
-    # two rows of 2 mm, three columns of 1 mm
-    assert figures(truth, mask, (5.0, 2.0, 1.0), "one")["hausdorff95"] == pytest.approx(5)
-
-
-def test_patients_are_scored_as_wholes(finder):
-    patients = [drawn_patient(number) for number in (4, 5)]
-    segmenter, settings = Segmenter(finder), MaskSettings(threshold=0.5)
-    metrics, masks = evaluate_patients(segmenter, settings, patients)
-    dices = []
-    for patient in patients:
-        truth, mask = patient.masks > 0, masks[patient.name] > 0
-        dices.append(2 * (truth & mask).sum() / (truth.sum() + mask.sum()))
-    assert metrics["patient_dice"] == pytest.approx(np.mean(dices))
-    assert metrics["patient_dice"] > 0.8
-    assert [row["dice"] for row in metrics["table"]] == pytest.approx(dices)
-    assert metrics["by_slice"]["dice"]["values"] == sum(len(patient) for patient in patients)
-    assert metrics["distances_in"] == "pixels"
-    assert metrics["settings"]["threshold"] == 0.5
-    alone = []
-    for patient in patients:
-        found = np.stack([segmenter.mask(image[np.newaxis], settings)[0] for image in patient.images]) > 0
-        alone.append(2 * (found & (patient.masks > 0)).sum() / (found.sum() + patient.masks.sum()))
-    assert metrics["single_image_patient_dice"] == pytest.approx(np.mean(alone))
-    by_name = {patient.name: dice for patient, dice in zip(patients, dices, strict=True)}
-    assert [by_name[name] for name in metrics["worst"]] == sorted(dices)
-
-
-def test_post_processing_that_hurts_is_dropped(finder):
-    # two tumors of nearly one size: the largest component alone would be little more than half of the truth
-    patient = drawn_patient(2)
-    apart = np.zeros_like(patient.masks)
-    images = patient.images.copy()
-    for left in (18, 40):
-        apart[2:6, 28 : 36 + (left == 40), left : left + 8] = 1
-    healthy = np.where(patient.masks[..., 0], 90, images[..., 1])
-    images[..., 1] = np.where(apart[..., 0], 250, healthy)
-    settings, tried = choose_settings([(Segmenter(finder), Patient("two", images, apart))])
-    assert not settings.largest
-    assert not settings.surest
-    assert [attempt["dice"] for attempt in tried if attempt["largest"]][0] < 0.75
-    assert max(attempt["dice"] for attempt in tried) > 0.9
-
-
-def test_a_patient_without_tumor_or_dice_spoils_nothing(finder):
-    empty = Patient("empty", np.zeros((3, 20, 20, 3), np.uint8), np.zeros((3, 20, 20, 1), np.uint8))
-    metrics, _ = evaluate_patients(Segmenter(finder), MaskSettings(), [empty, drawn_patient(4)], "skip")
-    assert metrics["by_patient"]["dice"]["values"] == 1
-    assert metrics["table"][0]["dice"] is None
-    assert metrics["worst"] == ["phantom_04"]
-    alone, _ = evaluate_patients(Segmenter(finder), MaskSettings(), [empty], "skip")
-    assert alone["patient_dice"] is None
-
-
-def test_the_rule_for_empty_slices_is_followed(finder):
-    patients, segmenter = [drawn_patient(4)], Segmenter(finder)
-    counted, skipped = (evaluate_patients(segmenter, MaskSettings(), patients, rule)[0] for rule in ("one", "skip"))
-    empty = sum(not mask.any() for mask in patients[0].masks)
-    assert empty
-    assert skipped["by_slice"]["dice"]["values"] < counted["by_slice"]["dice"]["values"] == len(patients[0])
-    assert skipped["patient_dice"] == counted["patient_dice"]

@@ -54,8 +54,15 @@ def test_a_distance_to_nothing_is_not_a_number():
 
 def test_a_summary_leaves_out_what_is_undefined():
     found = summary([0.5, np.nan, 1.0, None, 0.75])
-    assert found == {"values": 3, "mean": 0.75, "median": 0.75, "deviation": 0.25, "lowest": 0.5, "highest": 1.0}
-    assert summary([0.5])["deviation"] is None
+    assert found == {
+        "values": 3,
+        "mean": 0.75,
+        "median": 0.75,
+        "standard_deviation": 0.25,
+        "lowest": 0.5,
+        "highest": 1.0,
+    }
+    assert summary([0.5])["standard_deviation"] is None
     assert summary([np.nan])["mean"] is None
 
 

@@ -6,7 +6,7 @@ from scipy import ndimage
 from kerascnn.segmentation.postprocessing import (
     components,
     largest_component,
-    surest_component,
+    most_confident_component,
     without_holes,
     without_small_components,
 )
@@ -40,23 +40,23 @@ def test_the_largest_component_is_the_one_that_scipy_finds(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_surest_component_is_the_one_with_the_most_sure_voxels(seed):
-    mask, sure = blobs(seed), blobs(seed, share=0.02)
+def test_the_most_confident_component_is_the_one_with_the_most_confident_voxels(seed):
+    mask, confident = blobs(seed), blobs(seed, share=0.02)
     labels, count = ndimage.label(mask, ANY_NEIGHBOUR)
-    votes = [(np.sum(sure & (labels == i)), np.sum(labels == i)) for i in range(1, count + 1)]
+    votes = [(np.sum(confident & (labels == i)), np.sum(labels == i)) for i in range(1, count + 1)]
     expected = labels == 1 + votes.index(max(votes))
-    np.testing.assert_array_equal(surest_component(tf.constant(mask), tf.constant(sure)), expected)
-    # where nothing is sure, and what is sure lies outside
-    outside = surest_component(tf.constant(mask), tf.constant(~mask))
+    np.testing.assert_array_equal(most_confident_component(tf.constant(mask), tf.constant(confident)), expected)
+    # where nothing is confident, and what is confident lies outside
+    outside = most_confident_component(tf.constant(mask), tf.constant(~mask))
     np.testing.assert_array_equal(outside, largest_component(tf.constant(mask)))
 
 
-def test_a_small_sure_component_is_kept_and_a_large_doubtful_one_is_not():
+def test_a_small_confident_component_is_kept_and_a_large_doubtful_one_is_not():
     mask = np.zeros((2, 9, 9), bool)
     mask[:, 1:3, 1:3] = mask[0, 5:, 5:] = True
-    sure = np.zeros_like(mask)
-    sure[0, 1, 1] = True
-    kept = surest_component(tf.constant(mask), tf.constant(sure)).numpy()
+    confident = np.zeros_like(mask)
+    confident[0, 1, 1] = True
+    kept = most_confident_component(tf.constant(mask), tf.constant(confident)).numpy()
     assert (kept.sum(), kept[0, 1, 1]) == (8, True)
 
 
@@ -90,7 +90,7 @@ def test_a_winding_component_stays_one():
     [
         largest_component,
         without_holes,
-        lambda mask: surest_component(mask, mask),
+        lambda mask: most_confident_component(mask, mask),
         lambda mask: without_small_components(mask, 5),
     ],
 )
