@@ -1,120 +1,127 @@
-"""The verbs of apps that outline something in patients' slices; an app says which data, network and numbers.
+"""The commands of the tumor networks: train, evaluate, crossvalidate, export and predict.
 
-TensorFlow and Keras are imported inside the verbs, after everything that can be checked without them.
+TensorFlow and Keras are imported inside the commands, after everything that can be checked without them.
 """
 
+import contextlib
 import dataclasses
+import functools
 
-from kerascnn.cli import app as cli
-from kerascnn.errors import InputError, UsageError
-from kerascnn.files import read_json, write_aside, write_json, writing_to
+import numpy as np
+
+from kerascnn.cli.app import require
+from kerascnn.cli.classification import answerer, loaded, places_of, recorded
+from kerascnn.cli.folders import trained_run
+from kerascnn.cli.messages import note, result
+from kerascnn.errors import InputError, InputRejected
+from kerascnn.files import read_json
+from kerascnn.saved_model.versions import latest_version
 from kerascnn.tensorflow_setup import load_tensorflow
-from kerascnn.training.run_folder import check_unfinished
-from kerascnn.tumors.ensemble import train_ensemble
-from kerascnn.tumors.training import check, load_data, train_network
+from kerascnn.tumors import data as sources
+from kerascnn.tumors.recipes import TumorRecipe
+from kerascnn.tumors.training import APP, check_new_run, folds_of
 
 
 def smoke(recipe):
     """The recipe of a few seconds' run on drawn phantoms, which proves the wiring and says so."""
-    cli.note("note: --smoke trains two epochs on drawn phantoms, whatever other flags say; its figures mean nothing")
-    tiny = {"model": "unet_buda", "width": 8, "depth": None, "side": 64, "epochs": 2, "batch_size": 8}
-    return dataclasses.replace(recipe, data="phantoms", loss="dice_cross_entropy", **tiny)
+    note("note: --smoke trains two epochs on drawn phantoms, whatever other flags say; its figures mean nothing")
+    tiny = {"model": "unet_buda", "width": 8, "depth": None, "image_size": 64, "loss": "dice_cross_entropy"}
+    source = {"data": "phantoms", "modalities": TumorRecipe.modalities}
+    training = dataclasses.replace(recipe.training, epochs=2, batch_size=8)
+    return dataclasses.replace(recipe, **tiny, **source, training=training)
 
 
-def train(app, recipe, data_dir, out, resume):
-    """Train the network of a recipe, or an ensemble of recipe.members, into the folder `out`."""
-    check(recipe, data_dir)
-    check_unfinished(out)
-    check_same_ensemble(out, recipe.members)
+def train(recipe, data_dir, out, resume):
+    """Train the network of a recipe, or its ensemble, into the folder `out`."""
+    sources.check_source(recipe.data, data_dir)
+    check_new_run(out, recipe.ensemble)
     load_tensorflow()
-    from kerascnn.tumors.patients import split
+    from kerascnn.cli.progress import Progress
+    from kerascnn.tumors import training
 
-    data = load_data(recipe.data, data_dir, recipe.modalities)
-    if recipe.members == 1:
-        train_network(app, recipe, data, split(data.patients, recipe.fold), out, resume)
-    else:
-        train_ensemble(app, recipe, data, out, resume)
-
-
-def check_same_ensemble(out, members):
-    """Raise UsageError where `out` holds a started run of another number of networks."""
-    fitting = {f"member{number}" for number in range(members)} if members > 1 else set()
-    others = {path.name for path in out.glob("member*")} - fitting
-    if others or (members > 1 and (out / "checkpoint.npz").exists()):
-        raise UsageError(
-            f"{out} holds a run of other than {members} --members; give its number or choose another --out"
-        )
+    data = sources.load(recipe.data, data_dir, recipe.modalities)
+    with contextlib.closing(Progress()) as progress:
+        training.train(recipe, data, out, [progress], resume)
 
 
-def evaluate(app, data_dir, out, empty, requirements):
+def evaluate(data_dir, out, empty, requirements):
     """Score the model in `out` on the test patients of its split; print and check the metrics."""
     load_tensorflow()
-    from kerascnn.segmentation.evaluation import Segmenter, evaluate_patients
-    from kerascnn.segmentation.inference import MaskSettings
     from kerascnn.training.run_folder import load_trained
+    from kerascnn.tumors import evaluation
 
-    model, record = load_trained(out, app)
-    if record["data"]["name"] == "nifti" and data_dir is None:
-        raise UsageError("the model's data have no folder; name the one of its NIfTI volumes with --data-dir")
-    patients = test_patients(record, load_data(record["data"]["name"], data_dir, record["recipe"]["modalities"]))
-    metrics, masks = evaluate_patients(Segmenter(model), MaskSettings(**record["settings"]), patients, empty)
-    metadata = {"data": record["data"]["name"], "split": "test", "fold": record["recipe"]["fold"], "model": model.name}
-    with writing_to(out):
-        write_json(out / "metrics.json", metrics | metadata)
-        draw_cases(metrics["table"], patients, masks, out)
-    cli.result({name: value for name, value in metrics.items() if name not in ("table", "by_patient", "by_slice")})
-    cli.require(metrics, requirements)
+    model, record = load_trained(out, APP)
+    data = sources.load(record["data"]["name"], data_dir, record["recipe"]["modalities"])
+    metrics = evaluation.evaluate(model, record, data, out, empty)
+    result({name: value for name, value in metrics.items() if name not in ("table", "by_patient", "by_slice")})
+    require(metrics, requirements)
 
 
-def draw_cases(table, patients, masks, out):
-    """Draw the best, median and worst patient's slice with the most tumor, and all patients' slices, into `out`."""
-    from kerascnn.segmentation.evaluation import ranked
-    from kerascnn.segmentation.overlays import overlay_sheet, patient_strip
+def crossvalidate(recipe, data_dir, out, empty):
+    """Train and score all five folds in `out`, each from where it stands; print what they say together."""
+    sources.check_source(recipe.data, data_dir)
+    folds_of(recipe, out)
+    load_tensorflow()
+    from kerascnn.cli.progress import Progress
+    from kerascnn.tumors import cross_validation
 
-    by_name = {patient.name: patient for patient in patients}
-    rows = ranked(table)
-    if rows:
-        chosen = {"best": rows[0], "median": rows[len(rows) // 2], "worst": rows[-1]}
-        cases = [
-            (f"{title}: Dice {row['dice']:.2f}", by_name[row["patient"]], masks[row["patient"]])
-            for title, row in chosen.items()
-        ]
-        write_aside(out / "overlays.png", lambda path: overlay_sheet(cases, path))
-    (out / "strips").mkdir(exist_ok=True)
-    for name, patient in by_name.items():
-        write_aside(
-            out / "strips" / f"{name}.png",
-            lambda path, patient=patient: patient_strip(patient, masks[patient.name], path),
-        )
+    data = sources.load(recipe.data, data_dir, recipe.modalities)
+    with contextlib.closing(Progress()) as progress:
+        figures = cross_validation.crossvalidate(recipe, data, out, empty, [progress])
+    result({name: value for name, value in figures.items() if name not in ("table", "by_patient", "recipe")})
 
 
-def test_patients(record, data):
-    """The test patients of a run's split. Raises InputError when the data lack one."""
-    by_name = {patient.name: patient for patient in data.patients}
-    absent = [name for name in record["split"]["test"] if name not in by_name]
-    if absent:
-        raise InputError(f"no data of the test patients {', '.join(absent)}; name their folder with --data-dir")
-    if data.checksum() != record["data"]["sha256"]:
-        cli.note("note: the data are not those that the model was trained on")
-    return [by_name[name] for name in record["split"]["test"]]
-
-
-def export(app, out):
+def export(out):
     """Write the model in `out` as its next SavedModel version and print where that lies."""
     load_tensorflow()
-    import numpy as np
-
     from kerascnn.segmentation.export import export_segmenter
     from kerascnn.segmentation.inference import MaskSettings
     from kerascnn.training.run_folder import load_trained
     from kerascnn.tumors.card import segmenter_card
     from kerascnn.tumors.phantoms import drawn_patient
+    from kerascnn.tumors.preprocessing import PREPROCESSING
 
-    model, record = load_trained(out, app)
+    model, record = load_trained(out, APP)
     metrics = read_json(out / "metrics.json") if (out / "metrics.json").is_file() else None
     card = segmenter_card(model, record, metrics)
     volume = drawn_patient(0).images
     channels = model.input_shape[-1]
     volume = np.concatenate([volume] * -(-channels // 3), -1)[..., :channels]
-    version = export_segmenter(model, MaskSettings(**record["settings"]), out, card, volume)
-    cli.result({"saved_model": str(version)})
+    version = export_segmenter(model, PREPROCESSING, MaskSettings(**record["settings"]), out, card, volume)
+    result({"saved_model": str(version)})
+
+
+def predict(paths, out, server, results):
+    """Segment each scan: a JSON object a scan on stdout, its files in a folder of its own in `results`.
+
+    Raises InputError, after all others are segmented, naming the scans that cannot be read and those that the model
+    does not take.
+    """
+    from kerascnn.tumors.prediction import write_prediction
+    from kerascnn.tumors.report import NOTICE
+    from kerascnn.tumors.scans import read_scan, scan_name
+
+    out = out if server else trained_run(APP, out)
+    record = out and recorded(out, APP)
+    channels, modalities = 3, TumorRecipe().modalities
+    if record:
+        channels, modalities = len(record["data"]["channels"]), record["recipe"]["modalities"]
+    places = places_of([(path, scan_name(path)) for path in paths], results)
+    errors = []
+    answer = functools.cache(lambda: answerer(APP, out, server, {"probability", "mask"}))  # for the first scan
+
+    def read(pair):
+        return read_scan(pair[0], channels, modalities)
+
+    for (path, place), scan in loaded(zip(paths, places, strict=True), read, errors):
+        model = f"{APP} at {server}" if server else f"{APP}, {latest_version(out)}"
+        try:
+            answers = answer()(scan.images[np.newaxis], "predict_volume")
+        except InputRejected as error:
+            errors.append(f"cannot segment {path}: {error}")
+            continue
+        result({"file": str(path), **write_prediction(scan, path, answers, place, model)})
+    if len(errors) < len(paths):
+        note(f"note: {NOTICE}")
+    if errors:
+        raise InputError("; ".join(errors))

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from kerascnn.datasets.prepared import arrays, folder, prepared
+from kerascnn.datasets.tfds_builders import arrays, folder, prepared_builder
 from kerascnn.errors import DataAbsent, InputError
 from kerascnn.tumors.patients import Patient, PatientDataset
 
@@ -103,16 +103,16 @@ def binary(mask, path):
 
 
 def institution(patient):
-    """The part of TCGA_<institution>_<id>_<date> that says where the pictures were taken, "" of other names."""
+    """The part of TCGA_<institution>_<id>_<date> that says where the images were taken, "" of other names."""
     parts = patient.split("_")
     return parts[1] if len(parts) > 1 else ""
 
 
-def load(name="brain_mri", data_dir=None):
+def load(data_dir=None):
     """All patients whose folders are there: slices of 256×256, channels pre-contrast, FLAIR, post-contrast.
 
     Where a sequence was not taken, its channel is a copy of FLAIR. The originals are read once, when they are prepared.
-    Raises DataAbsent when there are none, InputError when they are damaged then, or are of other patients now.
+    Raises DataAbsent when there are none, InputError when they were damaged then, or are of other patients now.
     """
     root = folder(data_dir)
     manual = root / "downloads" / "manual"
@@ -121,7 +121,7 @@ def load(name="brain_mri", data_dir=None):
         if not (manual / "kaggle_3m").is_dir():
             raise DataAbsent(f"no kaggle_3m/ in {manual}; unpack {SOURCE} there")
 
-    builder = prepared("brain_mri", BrainMri, root, manual, check_originals)
+    builder = prepared_builder("brain_mri", BrainMri, root, manual, check_originals)
     found = arrays(builder, "slices")
     names = found["patient"].astype(str)
     if (manual / "kaggle_3m").is_dir():
@@ -141,7 +141,7 @@ def load(name="brain_mri", data_dir=None):
         for patient in dict.fromkeys(names)
     )
     return PatientDataset(
-        name=name,
+        name="brain_mri",
         patients=patients,
         channel_names=("pre-contrast", "FLAIR", "post-contrast"),
         licence="CC BY-NC-SA 4.0",

@@ -7,23 +7,26 @@ NON_COMMERCIAL = (
     "share what you derive from them under the same licence (https://creativecommons.org/licenses/by-nc-sa/4.0/)."
 )
 CHOICES = "Weights, best epoch and settings were chosen on the training and validation patients named in `split`."
-MEMBERS = (
-    "Each of the averaged networks (`members`) was trained on the validation patients of the others, too; the settings "
-    "were chosen on what each network said of its own."
+ENSEMBLE = (
+    "Each of the averaged networks (`networks`) was trained on the validation patients of the others, too; the "
+    "settings were chosen on what each network said of its own."
 )
 SCORED = "None of these was chosen on its test patients, whom `metrics` scores."
-SLICES = "Axial, the front of the head at the top; `minimum` in the settings counts voxels of the slices as they come."
+SLICES = (
+    "Axial, the front of the head at the top; `minimum_component_size` in the settings counts voxels of the slices as "
+    "they come."
+)
 
 
 def segmenter_card(model, record, metrics):
     """A dict for JSON of the network `model`, its run's recipe.json and its metrics.json, None if not evaluated."""
     run = ("recipe", "data", "split", "training_seconds", "peak_memory_mib", "hardware")
-    choices = [CHOICES, *([MEMBERS] if "members" in record else []), *([SCORED] if metrics else [])]
+    choices = [CHOICES, *([ENSEMBLE] if "networks" in record else []), *([SCORED] if metrics else [])]
     return {
         "model": model.name,
         "parameters": model.count_params(),
         **{name: record[name] for name in run},
-        **({"members": record["members"]} if "members" in record else {}),
+        **({"networks": record["networks"]} if "networks" in record else {}),
         "sources": sources(record["data"]["name"]),
         "metrics": metrics,
         "slices": SLICES,

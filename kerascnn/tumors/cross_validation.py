@@ -1,55 +1,45 @@
 """Five folds of patients, each trained and scored in a folder of its own, and what they say together."""
 
-import dataclasses
+import logging
 
 import numpy as np
 
-from kerascnn.cli import app as cli
-from kerascnn.errors import UsageError
 from kerascnn.files import read_json, write_aside, write_json, writing_to
 from kerascnn.plotting import figure
-from kerascnn.training.run_folder import check_same_recipe
+from kerascnn.segmentation.metrics import mean_interval, summary
+from kerascnn.training.run_folder import load_trained
+from kerascnn.tumors.evaluation import evaluate
+from kerascnn.tumors.training import APP, check_same_run, folds_of, train
+
+logger = logging.getLogger(__name__)
 
 
-def crossvalidate(recipe, train, evaluate, out, empty):
-    """Train and evaluate the five folds in `out`/fold0 …, each from where it stands, and sum them up.
+def crossvalidate(recipe, data, folder, empty="one", callbacks=()):
+    """Train and evaluate the five folds in `folder`/fold0 …, each from where it stands, and sum them up.
 
-    train(recipe, folder, resume) and evaluate(folder) do what the verbs do. `out` gets crossvalidation.json, with a row
-    for every patient, and crossvalidation.png. Raises UsageError where a finished fold is one of another recipe or of
-    other data.
+    data: a PatientDataset. `folder` gets crossvalidation.json, which is returned, with a row for every patient, and
+    crossvalidation.png. Raises UsageError as folds_of does, and where a finished fold is one of other data.
     """
-    from kerascnn.tumors.patients import FOLDS
-
-    if recipe.fold:
-        raise UsageError(f"--fold is {recipe.fold}; leave it out, all folds are trained")
-    records, metrics = [], []
-    for fold in range(FOLDS):
-        folder, asked = out / f"fold{fold}", dataclasses.replace(recipe, fold=fold)
-        if (folder / "recipe.json").is_file():
-            check_same_recipe(read_json(folder / "recipe.json"), folder, asked)
+    folds = folds_of(recipe, folder)
+    for place, own in folds.items():
+        if (place / "recipe.json").is_file():
+            check_same_run(place, own, data)
         else:
-            cli.note(f"fold {fold}")
-            train(asked, folder, folder.is_dir())
-        scored = read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {}
+            logger.info("fold %d", own.fold)
+            train(own, data, place, callbacks, resume=place.is_dir())
+        scored = read_json(place / "metrics.json") if (place / "metrics.json").is_file() else {}
         if scored.get("empty_masks") != empty:
-            evaluate(folder)
-        records.append(read_json(folder / "recipe.json"))
-        if records[-1]["data"] != records[0]["data"]:
-            raise UsageError(f"{folder} was trained on other data than {out / 'fold0'}; choose another --out")
-        metrics.append(read_json(folder / "metrics.json"))
-    from kerascnn.tumors.cross_validation import dice_distribution
-
+            evaluate(*load_trained(place, APP), data, place, empty)
+    records, metrics = ([read_json(place / name) for place in folds] for name in ("recipe.json", "metrics.json"))
     figures = together(records, metrics)
-    with writing_to(out):
-        write_json(out / "crossvalidation.json", figures)
-        write_aside(out / "crossvalidation.png", lambda path: dice_distribution(figures["table"], path))
-    cli.result({name: value for name, value in figures.items() if name not in ("table", "by_patient", "recipe")})
+    with writing_to(folder):
+        write_json(folder / "crossvalidation.json", figures)
+        write_aside(folder / "crossvalidation.png", lambda path: dice_distribution(figures["table"], path))
+    return figures
 
 
 def together(records, metrics):
     """What crossvalidation.json says of the folds' recipe.json and metrics.json, JSON types."""
-    from kerascnn.segmentation.metrics import mean_interval, summary
-
     table = [{"fold": fold, **row} for fold, scored in enumerate(metrics) for row in scored["table"]]
     by_patient = {name: summary([row[name] for row in table]) for name in metrics[0]["by_patient"]}
     known = [row for row in table if row["dice"] is not None]

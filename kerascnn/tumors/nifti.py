@@ -19,7 +19,7 @@ from kerascnn.images import MOST_VOXELS
 from kerascnn.tumors.patients import Patient, PatientDataset
 
 LABEL = "seg"
-# It tells of headers that it mends on stderr, where an app says in one line what a user can mend.
+# It tells of headers that it fixes on stderr, where an app says in one line what a user can fix.
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 NIBABEL_ERRORS = (
     nibabel.filebasedimages.ImageFileError,
@@ -76,8 +76,8 @@ def from_slices(slices):
     return slices.transpose(2, 1, 0)[:, ::-1]
 
 
-def to_levels(data):
-    """Any range to whole levels: float32 -> uint8, 0 to 255 from 0 (or the least, if negative) to nearly the highest.
+def to_uint8(data):
+    """Any range of intensities: float32 -> uint8, 0 to 255 from 0 (or the least, if negative) to nearly the highest.
 
     One voxel in a thousand of those above the lowest may be brighter than 255 and is cut: a few hot voxels would leave
     the head dark.
@@ -89,9 +89,9 @@ def to_levels(data):
 
 
 def check_signal(data, path):
-    """Raise InputError for a volume of one level, in which there is nothing to see."""
+    """Raise InputError for a volume of one intensity, in which there is nothing to see."""
     if data.min() == data.max():
-        raise InputError(f"{path} has the level {data.min():g} everywhere; give the original volume")
+        raise InputError(f"{path} has the intensity {data.min():g} everywhere; give the original volume")
 
 
 def spacing_of(image):
@@ -110,7 +110,7 @@ def read_modalities(folder, modalities):
     check_grid(folder, [image for image, _ in read])
     for file, (_, data) in zip(files, read, strict=True):
         check_signal(data, file)
-    return np.stack([as_slices(to_levels(data)) for _, data in read], -1), spacing_of(read[0][0]), read[0][0]
+    return np.stack([as_slices(to_uint8(data)) for _, data in read], -1), spacing_of(read[0][0]), read[0][0]
 
 
 def check_grid(folder, images):

@@ -11,16 +11,14 @@ import numpy as np
 
 from kerascnn.datasets import source_metadata
 from kerascnn.errors import InputError
-
-FOLDS = 5
-PARTS = 7
+from kerascnn.tumors.recipes import FOLDS, VALIDATION_PARTS
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Patient:
     """The slices of one patient in order, in memory.
 
-    images: uint8 (S, H, W, C). masks: uint8 (S, H, W, 1), 1 where there is tumor. institution: where the pictures were
+    images: uint8 (S, H, W, C). masks: uint8 (S, H, W, 1), 1 where there is tumor. institution: where the images were
     taken, "" where unknown. spacing: millimetres from slice to slice, row to row and column to column, None unknown.
     """
 
@@ -77,11 +75,11 @@ class Split:
 
 
 def split(patients, fold, part=0, seed=0):
-    """The Split whose test patients are the fold numbered `fold`, 0 to FOLDS - 1; one in PARTS others validates.
+    """The Split whose test patients are the fold numbered `fold`, 0 to FOLDS - 1.
 
+    One in VALIDATION_PARTS of the others validates; part: which of these disjoint groups, 0 to VALIDATION_PARTS - 1.
     Each institution's patients are shuffled with `seed` and dealt to the folds in turn, so the institutions are spread
     over all folds, every patient is tested in exactly one fold, and folds differ by one patient at most.
-    part: which of the PARTS disjoint groups of others validates, 0 to PARTS - 1.
     Raises InputError when there are too few patients.
     """
     if len(patients) < 2 * FOLDS:
@@ -91,6 +89,6 @@ def split(patients, fold, part=0, seed=0):
     dealt = sorted(shuffled, key=lambda patient: patient.institution)
     test = dealt[fold::FOLDS]
     others = [patient for patient in dealt if patient not in test]
-    validation = others[(fold + part) % PARTS :: PARTS]
+    validation = others[(fold + part) % VALIDATION_PARTS :: VALIDATION_PARTS]
     train = [patient for patient in others if patient not in validation]
     return Split(*(tuple(sorted(part, key=lambda patient: patient.name)) for part in (train, validation, test)))

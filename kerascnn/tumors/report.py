@@ -1,4 +1,4 @@
-"""One HTML page about the masks of one patient, with its pictures inside."""
+"""One HTML page about the masks of one patient, with its images inside."""
 
 import base64
 import html
@@ -17,7 +17,7 @@ table {{ border-collapse: collapse }} td, th {{ border: 1px solid #bbb; padding:
 <p class="notice">{notice}</p>
 <p>{source}</p>
 <p>{slices}, tumor found in {found}; {size}. {view}</p>
-<img alt="slices with outlines" src="data:image/png;base64,{picture}">
+<img alt="slices with contours" src="data:image/png;base64,{overlay}">
 <table><tr><th>slice</th><th>tumor pixels</th>{unit}<th>highest probability</th></tr>
 {rows}
 </table>
@@ -32,10 +32,10 @@ def tumor_size(voxels, spacing):
     return {"tumor_voxels": voxels, "millilitres": millilitres}
 
 
-def write_report(path, scan, source, probability, mask, picture, model):
+def write_report(path, scan, source, probabilities, mask, overlay, model):
     """Write the page to an HTML file.
 
-    scan: the Scan that was outlined. source: where it lies. probability and mask: (S, H, W, 1). picture: a PNG file
+    scan: the Scan that was segmented. source: where it lies. probabilities and mask: (S, H, W, 1). overlay: a PNG file
     with all slices. model: a line about what made the masks.
     """
     voxels = mask.sum((1, 2, 3))
@@ -45,7 +45,7 @@ def write_report(path, scan, source, probability, mask, picture, model):
     rows = "\n".join(
         f"<tr><td>{html.escape(label)}</td><td>{count}</td>{'' if area is None else f'<td>{count * area:.0f}</td>'}"
         f"<td>{highest:.2f}</td></tr>"
-        for label, count, highest in zip(scan.labels(), voxels, probability.max((1, 2, 3)), strict=True)
+        for label, count, highest in zip(scan.labels(), voxels, probabilities.max((1, 2, 3)), strict=True)
     )
     Path(path).write_text(
         PAGE.format(
@@ -57,7 +57,7 @@ def write_report(path, scan, source, probability, mask, picture, model):
             found=int((voxels > 0).sum()),
             size=f"{size['tumor_voxels']:,} voxels" + ("" if millilitres is None else f", {millilitres:.1f} ml"),
             unit="" if area is None else "<th>mm²</th>",
-            picture=base64.b64encode(Path(picture).read_bytes()).decode(),
+            overlay=base64.b64encode(Path(overlay).read_bytes()).decode(),
             rows=rows,
             model=html.escape(model),
         ),

@@ -1,4 +1,4 @@
-"""What a user wants outlined: an image file, a folder of one patient's slices, or NIfTI volumes."""
+"""What a user wants segmented: an image file, a folder of one patient's slices, or NIfTI volumes."""
 
 import dataclasses
 import os
@@ -45,7 +45,7 @@ def read_scan(path, channels, modalities):
     """The Scan at `path`, with `channels` channels.
 
     A folder holds either slices, in the order of the numbers in their names (masks, `*_mask.*`, are left out), or a
-    volume for each of `modalities`, named as datasets/nifti.py has it. A single volume stands for all channels, as
+    volume for each of `modalities`, named as tumors/nifti.py has it. A single volume stands for all channels, as
     FLAIR does in the LGG data where a sequence was not taken. Raises InputError.
     """
     with reading_from(path):
@@ -60,11 +60,11 @@ def read_scan(path, channels, modalities):
     if folder:
         return checked(read_slices(path, name), path, channels)
     if is_nifti(path):
-        from kerascnn.tumors.nifti import as_slices, check_signal, read_volume, spacing_of, to_levels
+        from kerascnn.tumors.nifti import as_slices, check_signal, read_volume, spacing_of, to_uint8
 
         nifti, data = read_volume(path)
         check_signal(data, path)
-        images = np.repeat(as_slices(to_levels(data))[..., np.newaxis], channels, -1)
+        images = np.repeat(as_slices(to_uint8(data))[..., np.newaxis], channels, -1)
         return Scan(name, images, spacing_of(nifti), nifti)
     return checked(Scan(name, read_image(path)[np.newaxis]), path, channels)
 
@@ -105,7 +105,7 @@ def read_slices(folder, name):
 
 
 def numbers_in(path):
-    """The name with its numbers as numbers, so that slice 10 comes behind slice 9."""
+    """The name with its numbers as numbers, so that slice 10 comes after slice 9."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.stem)]
 
 
@@ -123,7 +123,7 @@ def read_image(path):
             # Pillow calls colours of 16 bits RGB as well, and cuts them to 8; how they are stored says what they are
             deep = image.mode not in EIGHT_BITS or ";16" in str(image.tile)
             if deep or getattr(image, "n_frames", 1) > 1:
-                raise InputError(f"{path} is no picture of 8 bits a channel; give one, or a NIfTI volume")
+                raise InputError(f"{path} is no image of 8 bits a channel; give one, or a NIfTI volume")
             if image.format == "TIFF":
                 return over_background(image)
     except (OSError, TypeError, ValueError, SyntaxError, Image.DecompressionBombError):

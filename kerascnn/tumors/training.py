@@ -1,96 +1,116 @@
-"""Training networks that outline something in patients' slices: from a recipe to a folder with a trained model.
+"""Training tumor networks, from a recipe to a run folder: one network, or an ensemble averaged into one model.
 
-TensorFlow and Keras are imported inside the functions, after everything that can be checked without them.
+The networks of an ensemble have validation patients of their own, so that together they learn from nearly all patients,
+and settings are chosen on several times as many as one network would leave. TensorFlow and Keras are imported inside
+the functions, after everything that can be checked without them.
 """
 
 import dataclasses
+import logging
 
-from kerascnn.cli import app as cli
-from kerascnn.errors import InputError, UsageError
-from kerascnn.files import write_aside
+from kerascnn.errors import UsageError
+from kerascnn.files import one_writer, read_json, write_aside, write_json
+from kerascnn.training.run_folder import check_same_recipe, check_unfinished
+from kerascnn.tumors.patients import split
+from kerascnn.tumors.recipes import FOLDS, VARIED
 
-# The networks whose width or depth can be chosen, and what this app takes for the width unless it is told.
-VARIED = {"width": ("unet", "unet_buda"), "depth": ("unet",)}
-WIDTH = 16
+APP = "tumors"  # what recipe.json says of the runs
+WIDTH = 16  # of a network whose recipe names none
+
+logger = logging.getLogger(__name__)
 
 
-def train_network(app, recipe, data, parts, out, resume):
-    """Train one network on the training patients of the Split `parts` of `data`, into the folder `out`.
+def train(recipe, data, folder, callbacks=(), resume=False):
+    """Train the network of a TumorRecipe, or its ensemble, on a PatientDataset, into `folder`.
 
-    Raises what training.fit raises.
+    An ensemble's folder gets one for each network, network0 and so on, and model.keras and recipe.json of the average.
+    callbacks: Keras callbacks for every network. Raises what training.fit raises, and UsageError where `folder` holds
+    networks of another recipe or of other data.
     """
+    check_new_run(folder, recipe.ensemble)
+    if recipe.ensemble == 1:
+        train_network(recipe, data, split(data.patients, recipe.fold), folder, callbacks, resume)
+    else:
+        train_ensemble(recipe, data, folder, callbacks, resume)
+
+
+def check_new_run(folder, ensemble):
+    """Raise UsageError where `folder` holds a finished run, or a started one of another number of networks."""
+    check_unfinished(folder)
+    fitting = {f"network{number}" for number in range(ensemble)} if ensemble > 1 else set()
+    others = {path.name for path in folder.glob("network*")} - fitting
+    if others or (ensemble > 1 and (folder / "checkpoint.npz").exists()):
+        words = f"ensemble is {ensemble} and {folder} holds a run of another number of networks"
+        raise UsageError(f"{words}; give its number or choose another folder", argument="ensemble")
+
+
+def check_same_run(folder, recipe, data, parts=None):
+    """Raise UsageError unless the finished run in `folder` is one of this recipe, these data and this Split."""
+    record = read_json(folder / "recipe.json")
+    check_same_recipe(record, folder, recipe)
+    if record["data"] != data.metadata() or (parts and record["split"] != parts.metadata()):
+        raise UsageError(f"{folder} was trained on other data; give the same or choose another folder")
+
+
+def folds_of(recipe, folder):
+    """{folder: recipe} of the five folds of patients in `folder`.
+
+    Raises UsageError where the recipe names a fold, and where a finished fold is one of another recipe.
+    """
+    if recipe.fold:
+        raise UsageError(f"fold is {recipe.fold}; leave it out, all folds are trained", argument="fold")
+    folds = {folder / f"fold{fold}": dataclasses.replace(recipe, fold=fold) for fold in range(FOLDS)}
+    for place, own in folds.items():
+        if (place / "recipe.json").is_file():
+            check_same_recipe(read_json(place / "recipe.json"), place, own)
+    return folds
+
+
+def train_network(recipe, data, parts, folder, callbacks=(), resume=False):
+    """Train one network on the training patients of the Split `parts` of `data`, into `folder`."""
     from kerascnn.segmentation.evaluation import Segmenter, choose_settings
-    from kerascnn.segmentation.losses import MASK_LOSSES
+    from kerascnn.segmentation.losses import SEGMENTATION_LOSSES
     from kerascnn.segmentation.metrics import PooledDice
     from kerascnn.training.fit import fit
+    from kerascnn.tumors.preprocessing import PREPROCESSING
+    from kerascnn.tumors.slices import augmentation, draw_augmentation, slice_examples
 
-    examples, share = slice_examples(parts.train, recipe, recipe.tumor_draws)
+    examples, share = slice_examples(parts.train, recipe, recipe.foreground_oversampling)
     augment = augmentation(recipe)
 
     def conclude(model):
-        draw_augmentation(examples, augment, out / "augmentation.png")
-        segmenter = Segmenter(model)
+        draw_augmentation(examples, augment, folder / "augmentation.png")
+        segmenter = Segmenter(model, PREPROCESSING)
         settings, tried = choose_settings([(segmenter, patient) for patient in parts.validation])
         return {"settings": dataclasses.asdict(settings), "settings_tried": tried}
 
     fit(
-        lambda: network(recipe, len(data.channel_names)),
+        lambda: build_network(recipe, len(data.channel_names)),
         examples,
         slice_examples(parts.validation, recipe, share=share)[0],
-        recipe,
-        out,
-        loss=MASK_LOSSES[recipe.loss](),
+        recipe.training,
+        folder,
+        loss=SEGMENTATION_LOSSES[recipe.loss](),
         metrics=[PooledDice],
         augment=augment,
-        metadata={"app": app, "data": data.metadata(), "split": parts.metadata()},
+        metadata={
+            "recipe": dataclasses.asdict(recipe),
+            "app": APP,
+            "data": data.metadata(),
+            "split": parts.metadata(),
+        },
         conclude=conclude,
+        callbacks=callbacks,
         resume=resume,
     )
 
 
-def check(recipe, data_dir):
-    """Raise UsageError for what no network of this kind can be trained with."""
-    from kerascnn.tumors.patients import FOLDS, PARTS
-
-    multiple = 2 ** max(4, recipe.depth or 0)
-    faults = {
-        "--members": None if 1 <= recipe.members <= PARTS else f"give 1 to {PARTS}",
-        "--fold": None if 0 <= recipe.fold < FOLDS else f"choose one of {', '.join(map(str, range(FOLDS)))}",
-        "--width": None if recipe.width is None or recipe.width >= 1 else "give at least 1",
-        "--depth": None if recipe.depth is None or 1 <= recipe.depth <= 8 else "give 1 to 8",
-        "--side": None
-        if recipe.side >= 32 and recipe.side % multiple == 0
-        else f"give a multiple of {multiple} from 32",
-        "--zoom": None if 0 <= recipe.zoom < 1 else "give a fraction below 1",
-        "--gamma": None if recipe.gamma >= 0 else "give at least 0",
-        "--carve": None if 0 <= recipe.carve <= 1 else "give a share from 0 to 1",
-        "--copy": None if 0 <= recipe.copy <= 1 else "give a share from 0 to 1",
-        "--tumor-draws": None if recipe.tumor_draws >= 1 else "give at least 1",
-        "--modalities": "name at least one"
-        if not recipe.modalities
-        else "it is for --data nifti, leave it out"
-        if recipe.data != "nifti" and recipe.modalities != type(recipe)().modalities
-        else None,
-        "--label-smoothing": "it is for classes, not for masks; leave it out" if recipe.label_smoothing else None,
-    }
-    for flag, remedy in faults.items():
-        if remedy:
-            raise UsageError(f"{flag} is {getattr(recipe, flag[2:].replace('-', '_'))}; {remedy}")
-    for name, models in VARIED.items():
-        if getattr(recipe, name) is not None and recipe.model not in models:
-            raise UsageError(f"{recipe.model} has no --{name}; leave it out, or choose {' or '.join(models)}")
-    if recipe.model == "unet_2015" and recipe.side < 96:
-        raise UsageError(f"--side is {recipe.side}; unet_2015 mirrors 94 pixels beyond each edge, give at least 96")
-    if recipe.data == "nifti" and data_dir is None:
-        raise UsageError("--data nifti has no folder; name one of volumes, a sub-folder per patient, with --data-dir")
-
-
-def network(recipe, channels):
-    """The network of a recipe, for slices of recipe.side."""
+def build_network(recipe, channels):
+    """The network of a recipe, for slices of recipe.image_size."""
     from kerascnn.models import builder
     from kerascnn.models.unet import framed
 
-    shape = (recipe.side, recipe.side, channels)
+    shape = (recipe.image_size, recipe.image_size, channels)
     if recipe.model == "unet_2015":
         return framed(shape)
     options = {"width": recipe.width or WIDTH} if recipe.model in VARIED["width"] else {}
@@ -99,66 +119,58 @@ def network(recipe, channels):
     return builder(recipe.model)(shape, **options)
 
 
-def augmentation(recipe):
-    """The batch transform of a recipe; lengths are parts of the side, and elastic is Dong's alpha at a side of 240."""
-    from kerascnn.datasets.augmentation import paired_distortion
+def train_ensemble(recipe, data, folder, callbacks, resume):
+    """Train the networks of a recipe in `folder`/network0 …, those that are not there yet, and average them."""
+    from kerascnn.saved_model.folding import averaged
+    from kerascnn.training.fit import check_folder, stopped_by_limits
+    from kerascnn.training.run_folder import load_trained
 
-    scale = recipe.side / 240
-    same = {name: getattr(recipe, name) for name in ("mirror", "rotation", "zoom", "shear", "brightness", "contrast")}
-    return paired_distortion(
-        **same,
-        shift=recipe.shift * recipe.side,
-        # displacements go as alpha / sigma
-        elastic=recipe.elastic * scale**2,
-        sigma=24 * scale,
-        gamma=recipe.gamma,
-        copy=recipe.copy,
-        carve=recipe.carve,
-    )
+    numbers = range(recipe.ensemble)
+    folders = [folder / f"network{number}" for number in numbers]
+    splits = [split(data.patients, recipe.fold, number) for number in numbers]
+    check_folder(folder, any(place.is_dir() for place in folders), resume)
+    with one_writer(folder), stopped_by_limits(recipe.training):
+        for number, place, parts in zip(numbers, folders, splits, strict=True):
+            logger.info("network %d of %d", number + 1, recipe.ensemble)
+            training = dataclasses.replace(recipe.training, seed=recipe.training.seed + number)
+            own = dataclasses.replace(recipe, ensemble=1, training=training)
+            if (place / "recipe.json").is_file():
+                check_same_run(place, own, data, parts)
+            else:
+                train_network(own, data, parts, place, callbacks, (place / "checkpoint.npz").exists())
+        models, records = zip(*(load_trained(place, APP) for place in folders), strict=True)
+        record = ensemble_record(recipe, models, records, splits)
+        write_aside(folder / "model.keras", averaged(models).save)
+        write_json(folder / "recipe.json", record)
 
 
-def slice_examples(patients, recipe, tumor_draws=1, share=None):
-    """(all slices of the patients as the network sees them, those with tumor `tumor_draws` times; tumor's share).
+def ensemble_record(recipe, models, records, splits):
+    """What recipe.json says of an ensemble of `models`, whose own recipe.json say `records`: JSON types.
 
-    Examples with images float32 (N, side, side, C) in [0, 1] and masks uint8 (N, side, side, 1), behind which the loss
-    `border` finds its weights: float32 (N, side, side, 2), for tumor that has `share` of all pixels, in training its
-    share of these slices.
+    The settings are chosen on the validation patients of all, each seen by the network that was not trained on it.
     """
-    import numpy as np
+    from kerascnn.provenance import origin
+    from kerascnn.segmentation.evaluation import Segmenter, choose_settings
+    from kerascnn.tumors.preprocessing import PREPROCESSING
 
-    from kerascnn.datasets import Examples
-    from kerascnn.segmentation.weight_maps import border_weights
-    from kerascnn.tumors.preprocessing import preprocess_masks, preprocess_volume
-
-    images = np.concatenate([preprocess_volume(patient.images, recipe.side) for patient in patients])
-    masks = np.concatenate([preprocess_masks(patient.masks, patient.images, recipe.side) for patient in patients])
-    draws = np.where(masks.any((1, 2, 3)), tumor_draws, 1)
-    share = masks.mean() if share is None else share
-    if recipe.loss == "border":
-        if not share:
-            raise InputError("no training slice has tumor; --loss border weighs classes, choose another")
-        masks = np.concatenate([masks, border_weights(masks, share)], -1)
-    return Examples(images, masks).take(np.repeat(np.arange(len(images)), draws)), share
-
-
-def draw_augmentation(examples, augment, path, count=12):
-    """Draw distorted slices, with tumor where there are any, and the outlines of their masks to a PNG file."""
-    import numpy as np
-    import tensorflow as tf
-
-    from kerascnn.segmentation.overlays import pair_sheet
-
-    tumor = np.flatnonzero(examples.labels[..., 0].any((1, 2)))
-    places = tumor if len(tumor) else np.arange(len(examples))
-    shown = examples.take(places[:: max(1, len(places) // count)][:count])
-    images, masks = augment(tf.constant(shown.images), tf.constant(shown.labels, tf.float32), tf.constant([0, 0]))
-    write_aside(path, lambda aside: pair_sheet(images.numpy(), masks.numpy(), aside))
-
-
-def load_data(name, data_dir, modalities):
-    """The PatientDataset called `name`; nifti is the folder `data_dir`."""
-    from kerascnn.tumors import data as sources
-
-    data = sources.load(name, data_dir, modalities)
-    cli.note(f"data: {data.description}")
-    return data
+    unseen = [
+        (segmenter, patient)
+        for segmenter, parts in zip([Segmenter(model, PREPROCESSING) for model in models], splits, strict=True)
+        for patient in parts.validation
+    ]
+    settings, tried = choose_settings(unseen)
+    validation = [patient.name for _, patient in unseen]
+    train = [patient.name for patient in splits[0].train if patient.name not in validation]
+    kept = ("split", "best_epoch", "validation", "settings", "training_seconds", "peak_memory_mib")
+    return {
+        **{name: records[0][name] for name in ("app", "data")},
+        "recipe": dataclasses.asdict(recipe),
+        "split": {"train": train, "validation": validation, "test": [patient.name for patient in splits[0].test]},
+        "complete": True,
+        "networks": [{name: each[name] for name in kept} for each in records],
+        "training_seconds": round(sum(each["training_seconds"] for each in records), 1),
+        "peak_memory_mib": max(each["peak_memory_mib"] for each in records),
+        "settings": dataclasses.asdict(settings),
+        "settings_tried": tried,
+        **origin(),
+    }

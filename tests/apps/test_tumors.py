@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from apps.tumors import app  # noqa: F401, run by the fixtures `printed` and `verb`
+from apps.tumors import app  # noqa: F401, run by the fixtures `printed` and `command`
 from kerascnn.training.run_folder import load_trained
 from kerascnn.tumors.card import segmenter_card
 from kerascnn.tumors.phantoms import drawn_patient
@@ -61,46 +61,58 @@ def test_the_run_says_who_was_where_and_what_was_chosen(folder):
 
 
 @pytest.mark.slow
-def test_several_networks_are_trained_one_after_the_other_and_averaged(folder, tmp_path, verb):
+def test_several_networks_are_trained_one_after_the_other_and_averaged(folder, tmp_path, command):
     # what a stopped run leaves behind
-    first = tmp_path / "member0"
+    first = tmp_path / "network0"
     shutil.copytree(folder, first)
-    code, _, words = verb("train", "--smoke", "--members", "2", "--out", tmp_path)
-    assert (code, "unfinished run; continue it with --resume" in words) == (2, True)
-    code, _, words = verb("train", "--smoke", "--out", tmp_path, "--resume")
-    assert (code, "holds a run of other than 1 --members; give its number" in words) == (2, True)
+    code, _, words = command("train", "--smoke", "--ensemble", "2", "--out", tmp_path)
+    assert (code, "unfinished run; resume it, or choose another folder" in words) == (2, True)
+    code, _, words = command("train", "--smoke", "--out", tmp_path, "--resume")
+    assert (code, "holds a run of another number of networks; give its number" in words) == (2, True)
     written = (first / "model.keras").stat().st_mtime_ns
-    assert verb("train", "--smoke", "--members", "2", "--out", tmp_path, "--resume")[0] == 0
+    assert command("train", "--smoke", "--ensemble", "2", "--out", tmp_path, "--resume")[0] == 0
     assert (first / "model.keras").stat().st_mtime_ns == written
 
     record = json.loads((tmp_path / "recipe.json").read_text())
-    models = [keras.saving.load_model(path / "model.keras") for path in (tmp_path, first, tmp_path / "member1")]
+    models = [keras.saving.load_model(path / "model.keras") for path in (tmp_path, first, tmp_path / "network1")]
     images = np.random.default_rng(0).random((2, 64, 64, 3), dtype=np.float32)
     together, *logits = (model(images, training=False).numpy() for model in models)
     np.testing.assert_allclose(together, sum(logits) / 2, atol=1e-5)
-    one, other = (set(member["split"]["validation"]) for member in record["members"])
+    one, other = (set(each["split"]["validation"]) for each in record["networks"])
     assert not one & other
     assert one | other == set(record["split"]["validation"])
     assert len(record["split"]["train"]) + 4 + len(record["split"]["test"]) == 15
     card = segmenter_card(models[0], record, None)
     assert card["parameters"] == sum(model.count_params() for model in models[1:])
-    assert [set(member["split"]["validation"]) for member in card["members"]] == [one, other]
+    assert [set(each["split"]["validation"]) for each in card["networks"]] == [one, other]
     assert "validation patients of the others" in card["choices"]
 
 
 @pytest.mark.slow
-def test_an_ensemble_killed_within_a_member_resumes_to_the_same_weights(tmp_path):
-    flags = ("--data", "phantoms", "--side", 32, "--width", 2, "--epochs", 8, "--batch-size", 8, "--deterministic")
+def test_an_ensemble_killed_within_a_network_resumes_to_the_same_weights(tmp_path):
+    flags = (
+        "--data",
+        "phantoms",
+        "--image-size",
+        32,
+        "--width",
+        2,
+        "--epochs",
+        8,
+        "--batch-size",
+        8,
+        "--deterministic",
+    )
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    command = [sys.executable, "-m", "apps.tumors", "train", *map(str, flags), "--members", "2", "--out"]
+    command = [sys.executable, "-m", "apps.tumors", "train", *map(str, flags), "--ensemble", "2", "--out"]
     with subprocess.Popen([*command, killed], cwd=ROOT, stderr=subprocess.PIPE, text=True) as training:
         for line in training.stderr:
-            if line.startswith("epoch 3/8") and (killed / "member0" / "recipe.json").exists():
+            if line.startswith("epoch 3/8") and (killed / "network0" / "recipe.json").exists():
                 training.kill()
     assert training.returncode == -signal.SIGKILL
-    assert (killed / "member1" / "checkpoint.npz").exists()
+    assert (killed / "network1" / "checkpoint.npz").exists()
     for folder, *resume in ([killed, "--resume"], [whole]):
-        ran = tumors("train", *flags, "--members", 2, "--out", folder, *resume)
+        ran = tumors("train", *flags, "--ensemble", 2, "--out", folder, *resume)
         assert ran.returncode == 0, ran.stderr
     images = np.random.default_rng(0).random((2, 32, 32, 3), dtype=np.float32)
     models, records = zip(*(load_trained(folder, "tumors") for folder in (whole, killed)), strict=True)
@@ -109,14 +121,16 @@ def test_an_ensemble_killed_within_a_member_resumes_to_the_same_weights(tmp_path
     assert records[0]["settings_tried"] == records[1]["settings_tried"]
 
 
-def test_predict_outlines_a_folder_of_slices_and_a_picture(folder, tmp_path):
+def test_predict_segments_a_folder_of_slices_and_an_image(folder, tmp_path):
     patient = tmp_path / "patient"
     patient.mkdir()
     for i, image in enumerate(drawn_patient(30).images, 1):
         Image.fromarray(image).save(patient / f"patient_{i}.tif")
-    picture = tmp_path / "slice.png"
-    Image.fromarray(drawn_patient(30).images[4]).save(picture)
-    ran = tumors("predict", patient, picture, tmp_path / "absent.png", "--out", folder, "--pictures", tmp_path / "out")
+    image_file = tmp_path / "slice.png"
+    Image.fromarray(drawn_patient(30).images[4]).save(image_file)
+    ran = tumors(
+        "predict", patient, image_file, tmp_path / "absent.png", "--out", folder, "--results", tmp_path / "out"
+    )
     assert ran.returncode == 3
     # no line of TensorFlow among them
     assert len(ran.stderr.splitlines()) == 2
@@ -137,9 +151,9 @@ def test_predict_outlines_a_folder_of_slices_and_a_picture(folder, tmp_path):
     assert read_image(whole["overlay"]).shape[1] > 64
 
 
-def test_predict_answers_a_volume_in_its_own_grid(folder, tmp_path, verb):
+def test_predict_answers_a_volume_in_its_own_grid(folder, tmp_path, command):
     scan = place(tmp_path)
-    code, out, words = verb("predict", scan, "--out", folder, "--pictures", tmp_path / "out")
+    code, out, words = command("predict", scan, "--out", folder, "--results", tmp_path / "out")
     assert code == 0, words
     answer = json.loads(out)
     mask, image = nibabel.load(answer["mask"]), nibabel.load(scan / "patient_1_flair.nii.gz")
@@ -147,27 +161,28 @@ def test_predict_answers_a_volume_in_its_own_grid(folder, tmp_path, verb):
     np.testing.assert_array_equal(mask.affine, image.affine)
     assert answer["millilitres"] == pytest.approx(answer["tumor_voxels"] * 0.012)
     assert "<th>mm²</th>" in Path(answer["report"]).read_text()
-    # a picture of the same name takes the volume's place
-    picture = tmp_path / "patient_1.png"
-    Image.fromarray(drawn_patient(30).images[4]).save(picture)
-    code, out, words = verb("predict", picture, "--out", folder, "--pictures", tmp_path / "out")
+    # an image of the same name takes the volume's place
+    image_file = tmp_path / "patient_1.png"
+    Image.fromarray(drawn_patient(30).images[4]).save(image_file)
+    code, out, words = command("predict", image_file, "--out", folder, "--results", tmp_path / "out")
     assert code == 0, words
     assert not Path(answer["mask"]).exists()
     assert "<th>mm²</th>" not in Path(answer["report"]).read_text()
 
 
-def test_a_scan_that_the_model_does_not_take_stops_no_other(folder, tmp_path, verb):
+def test_a_scan_that_the_model_does_not_take_stops_no_other(folder, tmp_path, command):
     # 9,000² is more than the voxels of a volume; what follows is a name in Latin-1
     long, other = tmp_path / "long.png", Path(os.fsdecode(bytes(tmp_path) + b"/M\xfcller.png"))
-    for path, picture in ((long, np.zeros((1, 9000, 3), np.uint8)), (other, drawn_patient(30).images[4])):
-        Image.fromarray(picture).save(path)
-    code, out, words = verb("predict", long, other, "--out", folder, "--pictures", tmp_path / "out")
+    for path, pixels in ((long, np.zeros((1, 9000, 3), np.uint8)), (other, drawn_patient(30).images[4])):
+        Image.fromarray(pixels).save(path)
+    code, out, words = command("predict", long, other, "--out", folder, "--results", tmp_path / "out")
     assert code == 3
     assert json.loads(out)["file"] == str(other)
-    assert words.splitlines()[-1].startswith(f"error: cannot outline {long}: {folder / '1'} refuses its input (")
+    expected = f"error: cannot segment {long}: {folder / '1'} does not take this input ("
+    assert words.splitlines()[-1].startswith(expected)
 
 
-def test_an_evaluation_names_what_its_data_lack(folder, tmp_path, verb):
+def test_an_evaluation_names_what_its_data_lack(folder, tmp_path, command):
     model = tmp_path / "model"
     shutil.copytree(folder, model)
     record = json.loads((model / "recipe.json").read_text())
@@ -177,12 +192,12 @@ def test_an_evaluation_names_what_its_data_lack(folder, tmp_path, verb):
     for data, test in zip(changed, tests, strict=True):
         other = {**record, "data": record["data"] | data, "split": {**record["split"], "test": test}}
         (model / "recipe.json").write_text(json.dumps(other))
-        code, _, words = verb("evaluate", "--out", model)
+        code, _, words = command("evaluate", "--out", model)
         said.append((code, words.splitlines()[-1]))
     assert said == [
-        (2, "error: the model's data have no folder; name the one of its NIfTI volumes with --data-dir"),
+        (2, "error: --data-dir is missing; name the folder of NIfTI volumes, a sub-folder per patient"),
         (0, "note: the data are not those that the model was trained on"),
-        (3, "error: no data of the test patients phantom_99; name their folder with --data-dir"),
+        (3, "error: no data of the test patients phantom_99; choose another data_dir"),
     ]
 
 
@@ -192,102 +207,114 @@ def test_an_evaluation_names_what_its_data_lack(folder, tmp_path, verb):
         (
             ["train", "--model", "unet_dong", "--width", "8"],
             2,
-            "unet_dong has no --width; leave it out, or choose unet",
+            "--width is 8; unet_dong has none; leave it out, or choose unet",
         ),
-        (["train", "--side", "100"], 2, "--side is 100; give a multiple of 16 from 32"),
-        (["train", "--fold", "5"], 2, "--fold is 5; choose one of 0, 1, 2, 3, 4"),
+        (["train", "--image-size", "100"], 2, "--image-size is 100; give a multiple of 16"),
+        (["train", "--fold", "5"], 2, "--fold is 5; give a number from 0 to 4"),
         (["train", "--label-smoothing", "0.1"], 2, "--label-smoothing is 0.1; it is for classes, not for masks"),
         (
-            ["train", "--model", "unet", "--depth", "5", "--side", "112"],
+            ["train", "--model", "unet", "--depth", "5", "--image-size", "112"],
             2,
-            "--side is 112; give a multiple of 32 from 32",
+            "--image-size is 112; give a multiple of 32",
         ),
-        (["train", "--width", "0"], 2, "--width is 0; give at least 1"),
-        (["train", "--members", "8"], 2, "--members is 8; give 1 to 7"),
-        (["train", "--carve", "1.5"], 2, "--carve is 1.5; give a share from 0 to 1"),
-        (["train", "--gamma", "-1"], 2, "--gamma is -1.0; give at least 0"),
-        (["train", "--modalities", "flair"], 2, "--modalities is ('flair',); it is for --data nifti, leave it out"),
+        (["train", "--elastic", "nan"], 2, "--elastic is nan; give a number from 0 to 10000"),
+        (["train", "--ensemble", "8"], 2, "--ensemble is 8; give a number from 1 to 7"),
+        (["train", "--modalities", "flair"], 2, "--modalities is ('flair',); it is for data nifti, leave it out"),
         (["train", "--out", "{saved}/tumors"], 2, "{saved}/tumors holds a finished run; choose another"),
-        (["train", "--zoom", "1"], 2, "--zoom is 1.0; give a fraction below 1"),
+        (["train", "--recipe", "unet"], 2, "invalid value"),
         (["evaluate", "--out", "{saved}/digits"], 3, "{saved}/digits holds a model of digits, not of tumors"),
         (["export", "--out", "{saved}/digits"], 3, "{saved}/digits holds a model of digits, not of tumors"),
         (["predict", "x.png", "--out", "{saved}/digits"], 3, "{saved}/digits holds a model of digits, not"),
         (["crossvalidate", "--fold", "2"], 2, "--fold is 2; leave it out, all folds are trained"),
-        (["train", "--model", "unet_2015", "--side", "64"], 2, "--side is 64; unet_2015 mirrors 94 pixels"),
-        (["train", "--data", "nifti"], 2, "--data nifti has no folder; name one of volumes"),
+        (["train", "--data", "nifti"], 2, "--data-dir is missing; name the folder of NIfTI volumes, a sub-folder per"),
         (["train", "--data-dir", "{tmp}"], 3, "no kaggle_3m/ in {tmp}/downloads/manual; unpack https://"),
         (["evaluate", "--out", "{tmp}"], 3, "no trained model at {tmp}/model.keras; run `train` first"),
         (["predict", "x.png", "--out", "{tmp}"], 3, "cannot read x.png"),
     ],
 )
-def test_bad_usage_is_one_line(tmp_path, verb, arguments, code, words):
+def test_bad_usage_is_one_line(tmp_path, command, arguments, code, words):
     def whole(text):
         return text.replace("{tmp}", str(tmp_path)).replace("{saved}", str(ROOT / "saved_models"))
 
     named = [whole(text) for text in arguments]
-    ended, out, words_said = verb(*named, *([] if "--out" in named else ["--out", tmp_path / "new"]))
+    ended, out, words_said = command(*named, *([] if "--out" in named else ["--out", tmp_path / "new"]))
     (line,) = words_said.splitlines()
     assert line.startswith("error: " + whole(words))
     assert (ended, out) == (code, "")
     assert not (tmp_path / "new").exists()
 
 
-def test_requirements_that_are_not_met_end_with_4(folder, verb):
-    code, out, words = verb("evaluate", "--out", folder, "--empty", "zero", "--require", "patient_dice=1.01")
+def test_requirements_that_are_not_met_end_with_4(folder, command):
+    code, out, words = command("evaluate", "--out", folder, "--empty", "zero", "--require", "patient_dice=1.01")
     assert code == 4
     assert (json.loads(out)["patients"], json.loads(out)["empty_masks"]) == (3, "zero")
     assert words.splitlines()[-1].endswith("required 1.01")
 
 
-def test_a_place_that_cannot_be_written_to_is_named(folder, tmp_path, verb):
+def test_a_place_that_cannot_be_written_to_is_named(folder, tmp_path, command):
     Image.fromarray(drawn_patient(30).images[4]).save(tmp_path / "slice.png")
-    code, _, words = verb("predict", tmp_path / "slice.png", "--out", folder, "--pictures", tmp_path / "slice.png")
+    code, _, words = command("predict", tmp_path / "slice.png", "--out", folder, "--results", tmp_path / "slice.png")
     assert code == 3
     assert words.splitlines()[-1].startswith(f"error: cannot write to {tmp_path / 'slice.png'}/slice (Not a directory")
 
 
-def test_the_outlined_scan_is_never_overwritten(folder, tmp_path, verb):
-    code, _, words = verb("predict", place(tmp_path), "--out", folder, "--pictures", tmp_path)
+def test_the_segmented_scan_is_never_overwritten(folder, tmp_path, command):
+    code, _, words = command("predict", place(tmp_path), "--out", folder, "--results", tmp_path)
     assert code == 2
-    assert words.splitlines()[-1].endswith("choose another folder with --pictures")
+    assert words.splitlines()[-1].endswith("choose another folder with --results")
 
 
 @pytest.mark.slow
-def test_crossvalidation_tests_every_patient_once(tmp_path, verb):
-    flags = ("--data", "phantoms", "--side", 32, "--width", 2, "--epochs", 1, "--batch-size", 8, "--out", tmp_path)
-    code, _, words = verb("crossvalidate", *flags, "--members", 2)
+def test_crossvalidation_tests_every_patient_once(tmp_path, command):
+    flags = (
+        "--data",
+        "phantoms",
+        "--image-size",
+        32,
+        "--width",
+        2,
+        "--epochs",
+        1,
+        "--batch-size",
+        8,
+        "--out",
+        tmp_path,
+    )
+    code, _, words = command("crossvalidate", *flags, "--ensemble", 2)
     assert code == 0, words
     summary = json.loads((tmp_path / "crossvalidation.json").read_text())
     assert len(summary["table"]) == len({row["patient"] for row in summary["table"]}) == 15
     assert (tmp_path / "crossvalidation.png").is_file()
     version = tmp_path / "fold0" / "1"
-    assert json.loads(verb("export", "--out", tmp_path / "fold0")[1]) == {"saved_model": str(version)}
+    assert json.loads(command("export", "--out", tmp_path / "fold0")[1]) == {"saved_model": str(version)}
 
 
 @pytest.mark.slow
-def test_volumes_are_trained_on_and_scored_in_millimetres(tmp_path, verb):
+def test_volumes_are_trained_on_and_scored_in_millimetres(tmp_path, command):
     scans, model = tmp_path / "scans", tmp_path / "model"
     for number in range(10):
         place(scans, f"patient_{number}")
-    flags = ("--data", "nifti", "--data-dir", scans, "--side", 32, "--width", 2, "--epochs", 1, "--out", model)
-    code, _, words = verb("train", *flags)
+    flags = ("--data", "nifti", "--data-dir", scans, "--image-size", 32, "--width", 2, "--epochs", 1, "--out", model)
+    code, _, words = command("train", *flags)
     assert code == 0, words
     assert json.loads((model / "recipe.json").read_text())["data"]["channels"] == ["t1", "flair", "t1ce"]
-    code, out, words = verb("evaluate", "--data-dir", scans, "--out", model)
+    code, out, words = command("evaluate", "--data-dir", scans, "--out", model)
     assert code == 0, words
     assert (json.loads(out)["patients"], json.loads(out)["distances_in"]) == (2, "mm")
 
 
 @pytest.mark.slow
-def test_the_network_of_2015_trains_with_weighted_borders_and_is_exported(tmp_path, verb):
+def test_the_network_of_2015_trains_with_weighted_borders_and_is_exported(tmp_path, command):
     model = tmp_path / "model"
-    recipe = ("--model", "unet_2015", "--loss", "border", "--data", "phantoms", "--side", 96)
-    code, _, words = verb("train", *recipe, "--epochs", 1, "--batch-size", 4, "--tumor-draws", 1, "--out", model)
+    recipe = ("--model", "unet_2015", "--loss", "border", "--data", "phantoms", "--image-size", 96)
+    code, _, words = command(
+        "train", *recipe, "--epochs", 1, "--batch-size", 4, "--foreground-oversampling", 1, "--out", model
+    )
     assert code == 0, words
-    code, out, words = verb("export", "--out", model)
+    code, out, words = command("export", "--out", model)
     assert code == 0, words
-    picture = tmp_path / "slice.png"
-    Image.fromarray(drawn_patient(30).images[4]).save(picture)
-    code, out, words = verb("predict", picture, "--out", model, "--pictures", tmp_path / "out")
+    image_file = tmp_path / "slice.png"
+    Image.fromarray(drawn_patient(30).images[4]).save(image_file)
+    code, out, words = command("predict", image_file, "--out", model, "--results", tmp_path / "out")
     assert code == 0, words
     assert read_image(json.loads(out)["mask"]).shape == (64, 64, 3)

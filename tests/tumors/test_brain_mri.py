@@ -10,7 +10,8 @@ from PIL import Image
 from kerascnn.errors import DataAbsent, InputError
 from kerascnn.tumors import brain_mri
 from kerascnn.tumors.data import load
-from kerascnn.tumors.patients import FOLDS, split
+from kerascnn.tumors.patients import split
+from kerascnn.tumors.recipes import FOLDS
 
 NAMES = ("TCGA_CS_1111_20000101", "TCGA_DU_2222_20000202")
 
@@ -37,7 +38,7 @@ def test_patients_come_back_as_their_files_have_them(tmp_path):
     assert [patient.institution for patient in data.patients] == ["CS", "DU"]
     first = data.patients[0]
     assert (first.images.shape, first.masks.shape) == ((11, 256, 256, 3), (11, 256, 256, 1))
-    # slice 10 stands behind slice 9, not behind slice 1
+    # slice 10 stands after slice 9, not after slice 1
     stored = np.asarray(Image.open(folder / NAMES[0] / f"{NAMES[0]}_10.tif"))
     np.testing.assert_array_equal(first.images[9], stored)
     assert [int(mask.sum()) for mask in first.masks] == [100 * number for number in range(1, 12)]

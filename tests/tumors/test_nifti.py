@@ -60,12 +60,11 @@ def test_volumes_become_slices_with_the_front_at_the_top(tmp_path):
     assert patient.images.max() == 255
 
 
-def test_hot_and_absent_voxels_leave_the_levels_of_the_rest():
+def test_hot_and_absent_voxels_leave_the_intensities_of_the_rest():
     data = np.full((20, 20, 20), 100.0, np.float32)
     data[:10] = 50
     data[0, 0, 0] = 5000
-    levels = nifti.to_levels(data)
-    assert set(np.unique(levels)) == {128, 255}
+    assert set(np.unique(nifti.to_uint8(data))) == {128, 255}
 
 
 def test_further_axes_of_length_one_are_left_out(tmp_path):
@@ -83,7 +82,7 @@ def test_a_mask_is_written_onto_the_grid_it_came_from(tmp_path):
     mask = (nifti.as_slices(data) > 0).astype(np.uint8)[..., np.newaxis]
     nifti.write_mask(tmp_path / "mask.nii.gz", mask, image)
     back = nibabel.load(tmp_path / "mask.nii.gz")
-    # a viewer shows what is 1 as white, whatever the image's own range of levels
+    # a viewer shows what is 1 as white, whatever the image's own range of intensities
     assert (back.header["cal_min"], back.header["cal_max"]) == (0, 1)
     np.testing.assert_array_equal(back.affine, AFFINE)
     assert back.get_data_dtype() == np.uint8
@@ -122,10 +121,10 @@ def test_spoiled_volumes_are_named(tmp_path, spoil, words):
         nifti.load(tmp_path, MODALITIES)
 
 
-def test_a_volume_of_one_level_is_refused(tmp_path):
+def test_a_volume_of_one_intensity_is_an_error(tmp_path):
     folder = place(tmp_path)
     write(folder / "patient_1_flair.nii.gz", np.full(SHAPE, np.nan))
-    with pytest.raises(InputError, match="_flair.nii.gz has the level 0 everywhere; give the original volume"):
+    with pytest.raises(InputError, match="_flair.nii.gz has the intensity 0 everywhere; give the original volume"):
         nifti.load(tmp_path, MODALITIES)
 
 

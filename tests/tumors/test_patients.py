@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from kerascnn.errors import InputError
-from kerascnn.tumors.patients import FOLDS, PARTS, Patient, split
+from kerascnn.tumors.patients import Patient, split
+from kerascnn.tumors.recipes import FOLDS, VALIDATION_PARTS
 
 SLICES = np.zeros((2, 4, 4, 3), np.uint8), np.zeros((2, 4, 4, 1), np.uint8)
-# The institutions of the LGG data set's 44 patients.
+# The institutions of 44 patients of the LGG data set.
 PATIENTS = tuple(
     Patient(f"TCGA_{institution}_{i}", *SLICES, institution)
     for institution, count in {"CS": 6, "DU": 18, "EZ": 1, "FG": 6, "HT": 13}.items()
@@ -44,7 +45,7 @@ def test_institutions_are_spread_over_the_folds():
 
 @pytest.mark.parametrize("fold", range(FOLDS))
 def test_the_parts_of_a_fold_validate_each_patient_once_and_test_the_same(fold):
-    splits = [split(PATIENTS, fold, part) for part in range(PARTS)]
+    splits = [split(PATIENTS, fold, part) for part in range(VALIDATION_PARTS)]
     assert {names(parts.test) == names(splits[0].test) for parts in splits} == {True}
     validated = Counter(name for parts in splits for name in names(parts.validation))
     assert set(validated) == names(PATIENTS) - names(splits[0].test)
@@ -58,6 +59,6 @@ def test_a_split_depends_on_the_seed_and_not_on_the_order_of_the_patients():
     assert first.metadata() == again.metadata() != other.metadata()
 
 
-def test_too_few_patients_are_refused():
+def test_too_few_patients_are_an_error():
     with pytest.raises(InputError, match="^9 patients are too few for 5 folds; give at least 10$"):
         split(PATIENTS[:9], 0)

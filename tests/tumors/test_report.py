@@ -12,7 +12,7 @@ SCAN = Scan("p<1>", np.zeros((2, 4, 4, 3), np.uint8), spacing=(4.0, 1.5, 2.0), n
 def report(scan, folder):
     mask = np.zeros((2, 4, 4, 1), np.uint8)
     mask[1, :2, :2] = 1
-    (folder / "overlay.png").write_bytes(b"picture")
+    (folder / "overlay.png").write_bytes(b"pixels")
     write_report(folder / "report.html", scan, "scans/p", 0.25 + mask / 2, mask, folder / "overlay.png", "tumors, 1")
     return (folder / "report.html").read_text()
 
@@ -27,7 +27,7 @@ def test_a_volume_is_told_in_millilitres_and_its_slices_in_square_millimetres(tm
     assert "<h1>p&lt;1&gt;</h1>" in page
 
 
-def test_pictures_have_pixels_only(tmp_path):
+def test_images_have_pixels_only(tmp_path):
     page = report(dataclasses.replace(SCAN, spacing=None, nifti=None), tmp_path)
     assert "4 voxels. </p>" in page
     assert "mm²" not in page

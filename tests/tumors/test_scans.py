@@ -10,10 +10,10 @@ from tests.tumors.test_nifti import place
 MODALITIES = ("t1", "flair", "t1ce")
 
 
-def slices(folder, levels, suffix=".tif"):
+def slices(folder, intensities, suffix=".tif"):
     folder.mkdir()
-    for number, level in enumerate(levels, 1):
-        Image.fromarray(np.full((8, 10, 3), level, np.uint8)).save(folder / f"s_{number}{suffix}")
+    for number, intensity in enumerate(intensities, 1):
+        Image.fromarray(np.full((8, 10, 3), intensity, np.uint8)).save(folder / f"s_{number}{suffix}")
         Image.fromarray(np.full((8, 10), 255, np.uint8)).save(folder / f"s_{number}_mask{suffix}")
     return folder
 
@@ -35,15 +35,15 @@ def test_slices_are_called_by_the_numbers_in_their_names(tmp_path):
 
 
 def test_what_is_transparent_lies_over_white_or_black(tmp_path):
-    picture = np.zeros((4, 4, 4), np.uint8)
-    picture[0] = 200, 200, 200, 255
+    pixels = np.zeros((4, 4, 4), np.uint8)
+    pixels[0] = 200, 200, 200, 255
     for name in ("s.tif", "s.png"):
-        Image.fromarray(picture).save(tmp_path / name)
+        Image.fromarray(pixels).save(tmp_path / name)
         image = read_scan(tmp_path / name, 3, MODALITIES).images[0]
         assert image[:2, 0, 0].tolist() == [200, 255]
 
 
-def test_a_picture_is_a_volume_of_one_slice(tmp_path):
+def test_an_image_is_a_volume_of_one_slice(tmp_path):
     path = slices(tmp_path / "patient", [7], ".png") / "s_1.png"
     assert read_scan(path, 3, MODALITIES).images.shape == (1, 8, 10, 3)
 
@@ -60,7 +60,7 @@ def test_one_volume_stands_for_all_channels(tmp_path):
 
 
 def test_what_cannot_be_read_is_named(tmp_path):
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no image")
     (tmp_path / "empty").mkdir()
     (tmp_path / "parent" / "child").mkdir(parents=True)
     Image.fromarray(np.full((8, 10), 3000, np.uint16)).save(tmp_path / "deep.png")
@@ -78,19 +78,19 @@ def test_what_cannot_be_read_is_named(tmp_path):
         (tmp_path / "text.png", r"cannot decode .*text.png; give a PNG, JPEG, BMP or TIFF file"),
         (tmp_path / "empty", r"empty holds no PNG, JPEG, BMP or TIFF slices and no NIfTI volumes; give such files"),
         (tmp_path / "parent", r"parent holds no PNG, .* and no NIfTI volumes; name its sub-folders"),
-        (tmp_path / "deep.png", r"deep.png is no picture of 8 bits a channel; give one, or a NIfTI volume"),
-        (tmp_path / "colours.png", r"colours.png is no picture of 8 bits a channel"),
-        (tmp_path / "colours.tif", r"colours.tif is no picture of 8 bits a channel"),
+        (tmp_path / "deep.png", r"deep.png is no image of 8 bits a channel; give one, or a NIfTI volume"),
+        (tmp_path / "colours.png", r"colours.png is no image of 8 bits a channel"),
+        (tmp_path / "colours.tif", r"colours.tif is no image of 8 bits a channel"),
         (tmp_path / ("x" * 300), r"cannot read .*x \(File name too long\); check the path"),
         (twice, r"twice holds s_1\.(tif|png) and s_1\.(tif|png); give every slice a name of its own"),
-        (tmp_path / "pages.tif", r"pages.tif is no picture of 8 bits a channel"),
+        (tmp_path / "pages.tif", r"pages.tif is no image of 8 bits a channel"),
         (mixed, r"s_2.tif is 10 x 9, s_1.tif 10 x 8; give slices of one size"),
     ):
         with pytest.raises(InputError, match=words):
             read_scan(path, 3, MODALITIES)
 
 
-def test_a_picture_for_a_model_of_four_sequences_is_refused(tmp_path):
+def test_an_image_for_a_model_of_four_sequences_is_an_error(tmp_path):
     path = slices(tmp_path / "patient", [7]) / "s_1.tif"
     with pytest.raises(InputError, match="has 3 channels, the model takes 4; give NIfTI volumes"):
         read_scan(path, 4, MODALITIES)

@@ -1,41 +1,72 @@
 import dataclasses
+import json
 
-import numpy as np
 import pytest
 
-from apps.tumors import TumorRecipe
-from kerascnn.datasets import augmentation as datasets_augmentation
-from kerascnn.errors import InputError
+from kerascnn.errors import UsageError
+from kerascnn.training.recipe import Recipe
+from kerascnn.tumors.patients import PatientDataset, split
 from kerascnn.tumors.phantoms import drawn_patient
-from kerascnn.tumors.training import augmentation, slice_examples
-
-RECIPE = TumorRecipe(side=64)
-
-
-def patients():
-    return [drawn_patient(number) for number in range(2)]
+from kerascnn.tumors.recipes import TumorRecipe
+from kerascnn.tumors.training import check_new_run, check_same_run
 
 
-@pytest.mark.parametrize("draws", [1, 3])
-def test_slices_with_tumor_are_drawn_more_often(draws):
-    examples, _ = slice_examples(patients(), RECIPE, draws)
-    whole = np.concatenate([patient.masks.any((1, 2, 3)) for patient in patients()])
-    assert 0 < whole.sum() < len(whole)
-    drawn = examples.labels.any((1, 2, 3))
-    assert (drawn.sum(), (~drawn).sum()) == (draws * whole.sum(), (~whole).sum())
+def drawn(count):
+    return PatientDataset("phantoms", tuple(map(drawn_patient, range(count))), ("a", "b", "c"), "none", "drawn")
 
 
-def test_the_augmentation_is_that_of_the_recipe(monkeypatch):
-    asked = {}
-    monkeypatch.setattr(datasets_augmentation, "paired_distortion", lambda **options: asked.update(options))
-    limits = {"mirror": False, "rotation": 1.0, "zoom": 0.2, "shear": 0.3, "brightness": 0.4, "contrast": 0.5}
-    limits |= {"gamma": 0.6, "copy": 0.7, "carve": 0.8}
-    augmentation(TumorRecipe(side=120, shift=0.1, elastic=720.0, **limits))
-    # half of Dong's side: displacements alpha / sigma are half of his 720 / 24
-    assert asked == limits | {"shift": 12.0, "elastic": 180.0, "sigma": 12.0}
+@pytest.fixture(scope="module")
+def data():
+    return drawn(10)
 
 
-def test_a_loss_that_weighs_classes_needs_tumor():
-    empty = [dataclasses.replace(patient, masks=np.zeros_like(patient.masks)) for patient in patients()]
-    with pytest.raises(InputError, match="^no training slice has tumor; --loss border weighs classes, choose another$"):
-        slice_examples(empty, dataclasses.replace(RECIPE, loss="border"))
+def leave(folder, recipe, data, parts):
+    """What a finished network of an ensemble says of itself."""
+    record = {"recipe": dataclasses.asdict(recipe), "data": data.metadata(), "split": parts.metadata()}
+    (folder / "recipe.json").write_text(json.dumps(record))
+
+
+def test_a_finished_network_is_taken_over_only_if_recipe_data_and_split_are_the_same(tmp_path, data):
+    recipe, parts = TumorRecipe(training=Recipe(seed=3)), split(data.patients, 0, 1)
+    leave(tmp_path, recipe, data, parts)
+    check_same_run(tmp_path, recipe, data, parts)
+    check_same_run(tmp_path, recipe, data)
+    with pytest.raises(UsageError, match=r"trained with seed 3 \(now 4\)"):
+        check_same_run(tmp_path, TumorRecipe(training=Recipe(seed=4)), data, parts)
+    with pytest.raises(UsageError, match="trained on other data; give the same or choose another folder"):
+        check_same_run(tmp_path, recipe, drawn(11), parts)
+    with pytest.raises(UsageError, match="trained on other data"):
+        check_same_run(tmp_path, recipe, data, split(data.patients, 0, 2))
+
+
+def test_a_recipe_from_before_a_field_existed_is_another_one(tmp_path, data):
+    recipe, parts = TumorRecipe(), split(data.patients, 0)
+    leave(tmp_path, recipe, data, parts)
+    record = json.loads((tmp_path / "recipe.json").read_text())
+    del record["recipe"]["carvemix"]
+    (tmp_path / "recipe.json").write_text(json.dumps(record))
+    with pytest.raises(UsageError, match=r"trained with carvemix None \(now 0.5\)"):
+        check_same_run(tmp_path, recipe, data, parts)
+
+
+@pytest.mark.parametrize(
+    ("left", "ensemble", "fits"),
+    [
+        ([], 1, True),
+        ([], 2, True),
+        (["checkpoint.npz"], 1, True),
+        (["checkpoint.npz"], 2, False),
+        (["network0"], 1, False),
+        (["network0"], 2, True),
+        (["network0", "network1", "network2"], 2, False),
+    ],
+)
+def test_a_started_run_of_another_number_of_networks_is_an_error(tmp_path, left, ensemble, fits):
+    for name in left:
+        (tmp_path / name).mkdir()
+    if fits:
+        check_new_run(tmp_path, ensemble)
+    else:
+        words = f"^ensemble is {ensemble} and .* holds a run of another number of networks; give its number or choose"
+        with pytest.raises(UsageError, match=words):
+            check_new_run(tmp_path, ensemble)

@@ -1,0 +1,56 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from kerascnn.errors import InputError
+from kerascnn.tumors import slices
+from kerascnn.tumors.phantoms import drawn_patient
+from kerascnn.tumors.recipes import TumorRecipe
+from kerascnn.tumors.slices import augmentation, slice_examples
+
+RECIPE = TumorRecipe(image_size=64)
+
+
+def patients():
+    return [drawn_patient(number) for number in range(2)]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_slices_with_tumor_are_oversampled(times):
+    examples, _ = slice_examples(patients(), RECIPE, times)
+    whole = np.concatenate([patient.masks.any((1, 2, 3)) for patient in patients()])
+    assert 0 < whole.sum() < len(whole)
+    with_tumor = examples.labels.any((1, 2, 3))
+    assert (with_tumor.sum(), (~with_tumor).sum()) == (times * whole.sum(), (~whole).sum())
+    assert examples.weights is None
+
+
+def test_the_augmentation_is_that_of_the_recipe(monkeypatch):
+    asked = {}
+    monkeypatch.setattr(slices, "paired_distortion", lambda **options: asked.update(options))
+    limits = {"horizontal_flip": False, "rotation": 1.0, "zoom": 0.2, "shear": 0.3, "brightness": 0.4, "contrast": 0.5}
+    limits |= {"gamma": 0.6, "carvemix": 0.8}
+    augmentation(TumorRecipe(image_size=480, shift=0.1, elastic=720.0, flair_only=0.7, **limits))
+    # twice Dong's size: displacements alpha / sigma are twice his 720 / 24
+    assert asked == limits | {"middle_channel": 0.7, "shift": 48.0, "elastic": 2880.0, "sigma": 48.0}
+
+
+def test_the_loss_border_weighs_pixels_by_the_classes_shares_and_moves_with_the_slices():
+    recipe = dataclasses.replace(RECIPE, loss="border")
+    examples, share = slice_examples(patients(), recipe)
+    assert examples.weights.shape == examples.labels.shape
+    # each slice of a phantom has one tumor at most, so no border is narrow
+    np.testing.assert_allclose(examples.weights[examples.labels == 1], 0.5 / share, rtol=1e-6)
+    np.testing.assert_allclose(examples.weights[examples.labels == 0], 0.5 / (1 - share), rtol=1e-6)
+    assert examples.weights.mean() == pytest.approx(1)
+    again, _ = slice_examples(patients(), recipe, share=0.5)
+    assert set(np.unique(again.weights)) == {1.0}
+
+
+def test_a_loss_that_weighs_classes_needs_tumor():
+    empty = [dataclasses.replace(patient, masks=np.zeros_like(patient.masks)) for patient in patients()]
+    with pytest.raises(
+        InputError, match="^no training slice has tumor; the loss border weighs classes, choose another$"
+    ):
+        slice_examples(empty, dataclasses.replace(RECIPE, loss="border"))
