@@ -4,7 +4,7 @@
 
 Sheets are composed of MNIST's test digits with fixed seeds (--split validation: of the validation digits, to try
 changes on). digit_accuracy is 1 - edits / digits, where edits are the insertions, deletions and substitutions that turn
-what was read into what was written, the page's lines joined. One JSON line on stdout; --pictures keeps the annotated
+what was read into what was written, the page's lines joined. One JSON line on stdout; --results keeps the annotated
 pages.
 """
 
@@ -21,8 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from kerascnn import datasets
-from kerascnn.cli import app as cli
-from kerascnn.digits.composed_pages import compose_sheet
+from kerascnn.cli.app import run
+from kerascnn.cli.messages import result
+from kerascnn.digits.composed_pages import compose_page
 from kerascnn.digits.pages import annotate, read_page
 from kerascnn.images import save_image
 from kerascnn.saved_model.versions import latest_version, local_model
@@ -48,7 +49,7 @@ def main(
     model: Path = ROOT / "saved_models" / "digits",
     sheets: int = 20,
     split: Literal["test", "validation"] = "test",
-    pictures: Path | None = None,
+    results: Path | None = None,
 ):
     load_tensorflow()
     from kerascnn.provenance import provenance
@@ -60,7 +61,7 @@ def main(
     for hard in (False, True):
         wrong, digits, right, lines, seconds = 0, 0, 0, 0, []
         for seed in range(sheets):
-            page, truth = compose_sheet(examples.images, examples.labels, seed, hard)
+            page, truth = compose_page(examples.images, examples.labels, seed, hard)
             start = time.perf_counter()
             found = read_page(page, lambda crops: classify(crops, "serving_default")["probabilities"])
             seconds.append(time.perf_counter() - start)
@@ -70,16 +71,16 @@ def main(
             digits += sum(map(len, written))
             right += sum(block.size for block in difflib.SequenceMatcher(None, read, written).get_matching_blocks())
             lines += len(written)
-            if pictures:
-                save_image(pictures / f"{'hard' if hard else 'clean'}-{seed}.png", annotate(page, found))
+            if results:
+                save_image(results / f"{'hard' if hard else 'clean'}-{seed}.png", annotate(page, found))
         figures["hard" if hard else "clean"] = {
             "digit_accuracy": round(1 - wrong / digits, 4),
             "digits": digits,
             "lines_right": f"{right} of {lines}",
             "seconds_per_sheet": round(float(np.median(seconds)), 3),
         }
-    cli.result({"model": f"{model.name}/{version.name}", "sheets": sheets, "split": split, **figures, **provenance()})
+    result({"model": f"{model.name}/{version.name}", "sheets": sheets, "split": split, **figures, **provenance()})
 
 
 if __name__ == "__main__":
-    cli.run(app)
+    run(app)

@@ -1,6 +1,6 @@
-"""Encoded pictures to pixels, in TensorFlow ops that travel inside a SavedModel; the guard against hostile bytes.
+"""Encoded images to pixels, in TensorFlow ops that travel inside a SavedModel; the guard against hostile bytes.
 
-`decode_image` looks at a picture's header before anything is decoded; `preprocess_bytes` goes on when a picture is bad.
+`decode_image` looks at an image's header before anything is decoded; `preprocess_bytes` goes on after a broken image.
 """
 
 import tensorflow as tf
@@ -9,13 +9,13 @@ from kerascnn.images import MOST_PIXELS
 
 
 def decode_image(image_bytes):
-    """One encoded picture: scalar string -> RGB uint8 (H, W, 3), grey repeated, what is transparent over_background.
+    """One encoded image: scalar string -> RGB uint8 (H, W, 3), grey repeated, what is transparent over_background.
 
     Accepts PNG, JPEG and BMP of at most 25 million pixels by their header, which is read before anything is decoded.
     16 bits per channel are cut to 8; the alpha channel of a BMP and a JPEG's note on orientation are ignored.
     Raises tf.errors.InvalidArgumentError for everything else and for what does not decode.
     """
-    # Zeros behind a header that ends too early: no side is 0 in a picture.
+    # Zeros behind a header that ends too early: no side of an image is 0.
     header = tf.strings.join([tf.strings.substr(image_bytes, 0, 32), b"\0" * 32])
     png = tf.strings.substr(header, 0, 8) == b"\x89PNG\r\n\x1a\n"
     jpeg = tf.strings.substr(header, 0, 3) == b"\xff\xd8\xff"
@@ -34,11 +34,11 @@ def decode_image(image_bytes):
     check = tf.debugging.Assert(allowed, ["no PNG, JPEG or BMP of at most 25 million pixels; its sides are", sides])
     with tf.control_dependencies([check] if check is not None else []):
         image_bytes = tf.identity(image_bytes)
-    picture = tf.case(
+    image = tf.case(
         [(png, lambda: decode_png(image_bytes, header)), (jpeg, lambda: tf.io.decode_jpeg(image_bytes, channels=3))],
         default=lambda: decode_bmp(image_bytes),
     )
-    return tf.ensure_shape(picture, [None, None, 3])
+    return tf.ensure_shape(image, [None, None, 3])
 
 
 def two_integers(header, position, little_endian):
@@ -49,18 +49,18 @@ def two_integers(header, position, little_endian):
 
 def decode_png(image_bytes, header):
     """Scalar string -> RGB uint8 (H, W, 3)."""
-    picture = tf.io.decode_png(image_bytes, channels=4)
-    # Of a picture with fewer than 8 bits, TensorFlow 2.21 gives a full alpha as 2^bits - 1.
+    image = tf.io.decode_png(image_bytes, channels=4)
+    # With fewer than 8 bits a channel, TensorFlow 2.21 gives a full alpha as 2^bits - 1.
     bits = tf.cast(tf.io.decode_raw(tf.strings.substr(header, 24, 1), tf.uint8)[0], tf.int32)
     full = tf.minimum(tf.bitwise.left_shift(1, bits) - 1, 255)
-    opaque = tf.reduce_all(tf.cast(picture[..., 3], tf.int32) == full)
-    return tf.cond(opaque, lambda: picture[..., :3], lambda: over_background(picture))
+    opaque = tf.reduce_all(tf.cast(image[..., 3], tf.int32) == full)
+    return tf.cond(opaque, lambda: image[..., :3], lambda: over_background(image))
 
 
 def decode_bmp(image_bytes):
     """Scalar string -> RGB uint8 (H, W, 3)."""
-    picture = tf.io.decode_bmp(image_bytes)
-    return tf.cond(tf.shape(picture)[2] == 1, lambda: tf.repeat(picture, 3, axis=2), lambda: picture[..., :3])
+    image = tf.io.decode_bmp(image_bytes)
+    return tf.cond(tf.shape(image)[2] == 1, lambda: tf.repeat(image, 3, axis=2), lambda: image[..., :3])
 
 
 def over_background(images):
@@ -78,25 +78,25 @@ def over_background(images):
 
 
 def decode_or_blank(image_bytes):
-    """(RGB uint8 (H, W, 3), True) of a picture, or (one black pixel, False) where decode_image raises."""
+    """(RGB uint8 (H, W, 3), True) of an encoded image, or (one black pixel, False) where decode_image raises."""
     # Only tf.data can go on after an error. No more than decoding happens inside it, because graphs are not optimised
-    # there: the preparation took about twice as long.
+    # there: preprocessing took about twice as long.
     nothing = tf.data.Dataset.from_tensors((tf.zeros([1, 1, 3], tf.uint8), False))
     decoded = tf.data.Dataset.from_tensors(image_bytes).map(lambda data: (decode_image(data), True))
     return decoded.ignore_errors(log_warning=False).concatenate(nothing).take(1).get_single_element()
 
 
-def preprocess_bytes(image_bytes, prepare, shape):
-    """Decode and prepare pictures of mixed sizes and formats: string (B,) -> float32 (B, *shape) and valid bool (B,).
+def preprocess_bytes(image_bytes, preprocess, shape):
+    """Decode and preprocess images of mixed sizes and formats: string (B,) -> float32 (B, *shape) and valid bool (B,).
 
-    prepare: a preparation, uint8 (1, H, W, 3) -> float32 (1, *shape). Where decode_image raises, valid is False and
-    the prepared picture is all 0; the others are as without it.
+    preprocess: uint8 (1, H, W, 3) -> float32 (1, *shape). Where decode_image raises, valid is False and the result all
+    0; the others are as without it.
     """
 
     def one(item):
-        picture, valid = decode_or_blank(item)
-        image = tf.ensure_shape(prepare(picture[tf.newaxis])[0], shape)
-        return tf.where(valid, image, 0), valid
+        image, valid = decode_or_blank(item)
+        preprocessed = tf.ensure_shape(preprocess(image[tf.newaxis])[0], shape)
+        return tf.where(valid, preprocessed, 0), valid
 
     signature = (tf.TensorSpec(shape, tf.float32), tf.TensorSpec([], tf.bool))
     return tf.map_fn(one, tf.ensure_shape(image_bytes, [None]), fn_output_signature=signature)

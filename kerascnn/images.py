@@ -11,22 +11,18 @@ from kerascnn.errors import InputError
 from kerascnn.files import reading_from, write_aside
 
 FORMATS = ("PNG", "JPEG", "BMP")
-
-
 MOST_PIXELS = 25_000_000
-
-
-# Of a volume that is outlined: its slices times the square of their longer side, 256 slices of 512 pixels. A square
+# Of a volume to segment: its slices times the square of their longer side, as 256 slices of 512 pixels. A square
 # window is cut out of each slice, so a long and narrow one takes as much memory as a square.
 MOST_VOXELS = 2**26
 
 
 def load_image(path):
-    """The picture in a PNG, JPEG or BMP file as uint8 (H, W, 3), blue first.
+    """The image in a PNG, JPEG or BMP file as uint8 (H, W, 3), BGR.
 
-    A camera's note on orientation is followed; what is transparent is laid over white, or over black if nothing would
-    show on white. Raises InputError when the file cannot be read or decoded or has more than 25 million pixels, by its
-    header, before anything is decoded.
+    The orientation in its EXIF metadata is followed; what is transparent is laid over white, or over black if nothing
+    would show on white. Raises InputError when the file cannot be read or decoded or has more than 25 million pixels,
+    by its header, before anything is decoded.
     """
     with reading_from(path):
         content = path.read_bytes()
@@ -40,9 +36,9 @@ def load_image(path):
 
 
 def over_background(image):
-    """The PIL image as uint8 (H, W, 3), red first, over white, or over black if nothing would show on white."""
+    """The PIL image as uint8 (H, W, 3), RGB, over white, or over black if nothing would show on white."""
     if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))  # Pillow would cut at level 255
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))  # Pillow would clip at 255
     image = image.convert("RGBA")
     white, black = (
         np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, colour), image))[..., :3]
@@ -51,12 +47,12 @@ def over_background(image):
     return white if white.min() < 240 else black
 
 
-def save_image(path, picture):
-    """Write uint8 (H, W) or (H, W, 3), blue first, as PNG. Raises InputError when the place cannot be written."""
+def save_image(path, image):
+    """Write uint8 (H, W) or (H, W, 3), BGR, as PNG. Raises InputError when the place cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # two thirds of the bytes, in the same time, that OpenCV's own strategy takes for scans and photos
         strategy = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
-        write_aside(path, lambda aside: aside.write_bytes(cv2.imencode(".png", picture, strategy)[1]))
+        write_aside(path, lambda aside: aside.write_bytes(cv2.imencode(".png", image, strategy)[1]))
     except OSError as error:
         raise InputError(f"cannot write {path} ({error.strerror}); choose another folder") from None

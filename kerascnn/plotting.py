@@ -1,4 +1,4 @@
-"""Every figure, plot and contact sheet."""
+"""Figures: learning curves and contact sheets."""
 
 import numpy as np
 
@@ -15,41 +15,42 @@ def figure(width, height):
 def plot_learning_curve(history, path):
     """Draw loss and accuracy over the epochs of `history`, a list of dicts, to a PNG file."""
     epochs = np.arange(1, len(history) + 1)
-    names = [name for name in history[0] if f"val_{name}" in history[0]]
-    sheet = figure(4.5 * len(names), 3.6)
-    for axes, name in zip(sheet.subplots(1, len(names), squeeze=False).flat, names, strict=True):
+    names = [name.removeprefix("val_") for name in history[0] if name.startswith("val_")]
+    plot = figure(4.5 * len(names), 3.6)
+    for axes, name in zip(plot.subplots(1, len(names), squeeze=False).flat, names, strict=True):
         for key, text in ((name, "training"), (f"val_{name}", "validation")):
-            axes.plot(epochs, [row[key] for row in history], marker="." if len(history) < 30 else None, label=text)
+            if key in history[0]:
+                axes.plot(epochs, [row[key] for row in history], marker="." if len(history) < 30 else None, label=text)
         axes.set(xlabel="epoch", ylabel=name)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()
-    sheet.savefig(path, format="png")
+    plot.savefig(path, format="png")
 
 
 def contact_sheet(panels, path, columns):
-    """Draw `panels`, (title, picture) or None for an empty place, in rows of `columns` to a PNG file, at one scale.
+    """Draw `panels`, (title, image) or None for an empty place, in rows of `columns` to a PNG file, at one scale.
 
-    picture: float (H, W, 3) in [0, 1], red first, what lies outside clipped; or (H, W) of both signs, in grey with 0 in
-    the middle and its own contrast. Raises InputError when the place cannot be written.
+    image: float (H, W, 3) in [0, 1], RGB, what lies outside clipped; or (H, W) of both signs, in grey with 0 in the
+    middle and its own contrast. Raises InputError when the place cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     height, width = np.max([panel[1].shape[:2] for panel in panels if panel], axis=0)
     inch = 3.8 / max(height, width)
     rows = -(-len(panels) // columns)
-    sheet = figure(columns * max(2.7, width * inch + 0.15), rows * (max(0.2, height * inch) + 0.6))
-    for place, axes in enumerate(sheet.subplots(rows, columns, squeeze=False).flat):
+    plot = figure(columns * max(2.7, width * inch + 0.15), rows * (max(0.2, height * inch) + 0.6))
+    for place, axes in enumerate(plot.subplots(rows, columns, squeeze=False).flat):
         axes.axis("off")
         if place < len(panels) and panels[place]:
-            title, picture = panels[place]
+            title, image = panels[place]
             # The value that all but one pixel in 50 stay under: a few bright ones would leave the others grey.
-            most = np.quantile(np.abs(picture), 0.98) or 1.0
-            axes.imshow(picture.clip(0, 1) if picture.ndim == 3 else picture, cmap="gray", vmin=-most, vmax=most)
-            middle = picture.shape[1] / 2 - 0.5, picture.shape[0] / 2 - 0.5
+            most = np.quantile(np.abs(image), 0.98) or 1.0
+            axes.imshow(image.clip(0, 1) if image.ndim == 3 else image, cmap="gray", vmin=-most, vmax=most)
+            middle = image.shape[1] / 2 - 0.5, image.shape[0] / 2 - 0.5
             axes.set_xlim(middle[0] - width / 2, middle[0] + width / 2)
             axes.set_ylim(middle[1] + height / 2, middle[1] - height / 2)
             axes.set_title(title, fontsize=11)
-    canvas = FigureCanvasAgg(sheet)
+    canvas = FigureCanvasAgg(plot)
     canvas.draw()
     save_image(path, np.asarray(canvas.buffer_rgba())[..., 2::-1].copy())

@@ -1,4 +1,4 @@
-"""Pictures of every format become pixels, and hostile bytes become nothing."""
+"""Images of every format become pixels, and hostile bytes become nothing."""
 
 import io
 import struct
@@ -21,20 +21,20 @@ bytes_in_graph = tf.function(
 )
 
 
-def encoded(picture, name, **options):
+def encoded(image, name, **options):
     file = io.BytesIO()
-    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(file, name, **options)
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(file, name, **options)
     return file.getvalue()
 
 
 def test_half_transparent_red_on_white_by_hand():
-    picture = np.array([[[255, 0, 0, 128], [0, 0, 0, 0], [10, 20, 30, 255]]], np.uint8)
+    image = np.array([[[255, 0, 0, 128], [0, 0, 0, 0], [10, 20, 30, 255]]], np.uint8)
     # 255 * (1 - 128 / 255) = 127 for green and blue.
-    np.testing.assert_array_equal(over_background(picture), [[[255, 127, 127], [255, 255, 255], [10, 20, 30]]])
+    np.testing.assert_array_equal(over_background(image), [[[255, 127, 127], [255, 255, 255], [10, 20, 30]]])
 
 
 SEVEN = seven(ink=0, paper=255)
-PREPARED = preprocess_digits(SEVEN[np.newaxis, ..., np.newaxis])[0, ..., 0].numpy()
+PREPROCESSED = preprocess_digits(SEVEN[np.newaxis, ..., np.newaxis])[0, ..., 0].numpy()
 COLOUR = np.repeat(SEVEN[..., np.newaxis], 3, 2)
 TRANSPARENT = np.dstack([np.zeros((200, 150, 3), np.uint8), seven()])
 
@@ -51,9 +51,9 @@ def png(width, height, rows=b"", depth=8):
 
 
 def two_colours(paper, **options):
-    picture = Image.fromarray((seven() == 0).astype(np.uint8)).convert("P")
-    picture.putpalette([0, 0, 0, *paper])
-    return encoded(picture, "PNG", bits=1, **options)
+    image = Image.fromarray((seven() == 0).astype(np.uint8)).convert("P")
+    image.putpalette([0, 0, 0, *paper])
+    return encoded(image, "PNG", bits=1, **options)
 
 
 def top_down_bmp():
@@ -92,7 +92,7 @@ BMP_OF_FOUR_BILLION[18:26] = struct.pack("<ii", 65_536, -65_536)
 BAD = {
     "nothing": b"",
     "one byte": b"\x89",
-    "text": b"This is no picture, it only says that it is one.",
+    "text": b"This is no image, it only says that it is one.",
     "zeros": bytes(1000),
     "GIF": encoded(SEVEN, "GIF"),
     "WebP": encoded(COLOUR, "WEBP", lossless=True),
@@ -113,18 +113,18 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_a_picture_is_decoded_whatever_its_format(name):
-    picture = decode_image(GOOD[name]).numpy()
-    assert picture.dtype == np.uint8
+def test_an_image_is_decoded_whatever_its_format(name):
+    image = decode_image(GOOD[name]).numpy()
+    assert image.dtype == np.uint8
     tolerance = 12 if "JPEG" in name else 0
-    np.testing.assert_allclose(picture.astype(int), COLOUR, atol=tolerance)
+    np.testing.assert_allclose(image.astype(int), COLOUR, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_bytes_are_prepared_like_the_pixels(name):
+def test_bytes_are_preprocessed_like_the_pixels(name):
     images, valid = bytes_in_graph([GOOD[name]])
     assert valid.numpy().tolist() == [True]
-    np.testing.assert_allclose(images[0, ..., 0], PREPARED, atol=0.05 if "JPEG" in name else 1e-6)
+    np.testing.assert_allclose(images[0, ..., 0], PREPROCESSED, atol=0.05 if "JPEG" in name else 1e-6)
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -138,13 +138,13 @@ def test_a_broken_item_is_invalid_and_spoils_no_other(name):
         decode_image(BAD[name])
 
 
-def test_25_million_pixels_are_allowed_and_a_blank_picture_is_valid():
+def test_25_million_pixels_are_allowed_and_a_blank_image_is_valid():
     images, valid = bytes_in_graph([png(5000, 5000, bytes(5000 * 5001))])
     assert valid.numpy().tolist() == [True]
     np.testing.assert_array_equal(images, 0)
 
 
-def test_a_decompression_bomb_is_refused_before_it_is_decoded():
+def test_a_decompression_bomb_is_rejected_before_it_is_decoded():
     bomb = png(12_000, 12_000, bytes(12_000 * 12_001))
     bytes_in_graph([png(1, 1, bytes(2))])  # traces the graph
     start = time.perf_counter()
@@ -162,11 +162,11 @@ def test_only_bad_items_and_no_items_at_all_are_answered_too():
     assert (images.shape, valid.shape) == ((0, 28, 28, 1), (0,))
 
 
-def test_pictures_of_mixed_sizes_and_formats_keep_their_order():
+def test_images_of_mixed_sizes_and_formats_keep_their_order():
     names = [*GOOD, *reversed(GOOD)]
     scaled = encoded(np.kron(SEVEN, np.ones((2, 2), np.uint8)), "PNG")
     together, valid = bytes_in_graph([GOOD[name] for name in names] + [scaled])
     assert valid.numpy().all()
     for name, image in zip(names, together, strict=False):
         np.testing.assert_array_equal(image, bytes_in_graph([GOOD[name]])[0][0], err_msg=name)
-    np.testing.assert_allclose(together[-1, ..., 0], PREPARED, atol=0.05)
+    np.testing.assert_allclose(together[-1, ..., 0], PREPROCESSED, atol=0.05)

@@ -1,7 +1,7 @@
 """Pages of handwritten numbers composed of images of single digits, with the truth: for benchmark and demo.
 
-A clean sheet is dark ink of varied size, slant and spacing on white paper. A hard one adds what scanners and cameras
-do: the page is turned, unevenly lit, blurred, noisy, ruled, tinted, and some neighbours touch.
+A clean page is dark ink of varied size, slant and spacing on white paper. A hard one adds what scanners and cameras
+do: the page is rotated, unevenly lit, blurred, noisy, ruled, tinted, and some neighbours touch.
 """
 
 import cv2
@@ -10,7 +10,7 @@ import numpy as np
 HEIGHT, WIDTH, MARGIN = 900, 700, 60
 
 
-def compose_sheet(images, labels, seed, hard=False, lines=8):
+def compose_page(images, labels, seed, hard=False, lines=8):
     """(page uint8 (H, W), truth): a list of lines, top to bottom, each a list of (digit, (x, y, width, height)).
 
     images uint8 (N, 28, 28, 1), light ink on black; labels int (N,). The same arguments give the same page.

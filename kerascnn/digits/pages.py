@@ -9,7 +9,7 @@ import dataclasses
 import cv2
 import numpy as np
 
-from kerascnn.digits.touching_digits import FoundDigit, candidates, surest
+from kerascnn.digits.touching_digits import FoundDigit, candidates, most_confident
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ReadDigit:
 def read_page(page, classify):
     """The digits on a page: a list of lines from top to bottom, each a list of ReadDigit from left to right.
 
-    page: uint8 (H, W) grey or (H, W, 3) blue first. classify: uint8 (B, S, S, 1) -> probabilities (B, 10); it is called
+    page: uint8 (H, W) grey or (H, W, 3) BGR. classify: uint8 (B, S, S, 1) -> probabilities (B, 10); it is called
     once for all pieces, and not at all for a page without ink.
     """
     lines, upright = upright_lines(page)
@@ -39,7 +39,7 @@ def read_page(page, classify):
         digits = []
         for parts in line:
             scores = {span: next(probabilities) for span in parts}
-            for span in surest(parts, scores):
+            for span in most_confident(parts, scores):
                 digit = int(scores[span].argmax())
                 box = page_box(parts[span], back, page.shape)
                 digits.append(ReadDigit(str(digit), round(float(scores[span][digit]), 4), box))
@@ -227,11 +227,11 @@ def page_box(found, back, shape):
 
 
 def annotate(page, lines):
-    """A copy of the page, uint8 (H, W, 3) blue first, with a box and the digit read above each; red where in doubt."""
-    picture = cv2.cvtColor(page, cv2.COLOR_GRAY2BGR) if page.ndim == 2 else page.copy()
+    """A copy of the page, uint8 (H, W, 3) BGR, with a box and the digit read above each; red where in doubt."""
+    image = cv2.cvtColor(page, cv2.COLOR_GRAY2BGR) if page.ndim == 2 else page.copy()
     for digit in (digit for line in lines for digit in line):
         x, y, width, height = digit.box
         colour = (0, 140, 0) if digit.confidence > 0.9 else (0, 0, 220)
-        cv2.rectangle(picture, (x - 1, y - 1), (x + width, y + height), colour, 1)
-        cv2.putText(picture, digit.digit, (x, y - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, 2, cv2.LINE_AA)
-    return picture
+        cv2.rectangle(image, (x - 1, y - 1), (x + width, y + height), colour, 1)
+        cv2.putText(image, digit.digit, (x, y - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, 2, cv2.LINE_AA)
+    return image

@@ -1,7 +1,7 @@
-"""From pixels to what a network sees; in TensorFlow ops, one function per task.
+"""Preprocessing of handwritten digits: from pixels to what a network sees, in TensorFlow ops.
 
-A preparation is a plain function from uint8 (B, H, W, C) to the network's float32 input. It works eagerly and inside
-a tf.function with unknown sizes, so evaluation, `predict` and the exported model share it.
+`preprocess_digits` works eagerly and inside a tf.function with unknown sizes, so evaluation, `predict` and the exported
+model share it.
 
 The normalisation of handwritten digits is that of MNIST: LeCun, Bottou, Bengio & Haffner, 1998, section III.A.
 """
@@ -10,21 +10,21 @@ import tensorflow as tf
 
 from kerascnn.decoding import over_background
 
-# Larger pictures are first reduced to this many pixels on the longer side, 28 for each pixel of a prepared box.
+# Larger images are first reduced to this many pixels on the longer side, 28 for each pixel of a preprocessed box.
 WORKING_SIZE = 560
 
 
 def preprocess_digits(images):
-    """One digit per picture, normalised as MNIST is: uint8 (B, H, W, C) -> float32 (B, 28, 28, 1) in [0, 1].
+    """One digit per image, normalised as MNIST is: uint8 (B, H, W, C) -> float32 (B, 28, 28, 1) in [0, 1].
 
     C is 1 (grey), 3 (RGB) or 4 (RGB and alpha). The digit may be dark on light or light on dark; it comes out bright on
     0. Its bounding box is scaled so that the longer side is 20 pixels, and placed so that its centre of mass comes
-    nearest to the centre of pixel (14, 14). A picture that is normalised already, as all of MNIST is, keeps its pixels;
-    a picture without a digit becomes all 0.
+    nearest to the centre of pixel (14, 14). An image that is normalised already, as all of MNIST is, keeps its pixels;
+    one without a digit becomes all 0.
 
-    Raises tf.errors.InvalidArgumentError for any other rank or C, and for pictures without pixels.
+    Raises tf.errors.InvalidArgumentError for any other rank or C, and for images without pixels.
     """
-    bright, inked = ink_on_paper(grey_levels(images))
+    bright, inked = ink_on_paper(grey_intensities(images))
     height, width = tf.shape(bright)[1], tf.shape(bright)[2]
     side = tf.maximum(28, tf.maximum(height, width))
     to_square = [[0, 0], [0, side - height], [0, side - width]]
@@ -36,33 +36,33 @@ def preprocess_digits(images):
         digits = centred(tf.pad(ink_alone(bright, inked), to_square))
         return tf.where(unchanged[:, tf.newaxis, tf.newaxis], kept, digits)
 
-    prepared = tf.cond(tf.reduce_all(unchanged), lambda: kept, normalised)
-    return tf.ensure_shape(prepared[..., tf.newaxis], [None, 28, 28, 1])
+    digits = tf.cond(tf.reduce_all(unchanged), lambda: kept, normalised)
+    return tf.ensure_shape(digits[..., tf.newaxis], [None, 28, 28, 1])
 
 
-def grey_levels(images):
-    """Whole grey levels 0 to 255: uint8 (B, H, W, C) -> float32 (B, h, w), h and w at most WORKING_SIZE.
+def grey_intensities(images):
+    """Whole grey intensities 0 to 255: uint8 (B, H, W, C) -> float32 (B, h, w), h and w at most WORKING_SIZE.
 
     Colour counts as in ITU-R BT.601. Raises tf.errors.InvalidArgumentError as preprocess_digits does.
     """
     images = tf.ensure_shape(images, [None, None, None, None])
     shape = tf.shape(images)
     known = tf.reduce_any(shape[3] == [1, 3, 4]) & (shape[1] > 0) & (shape[2] > 0)
-    check = tf.debugging.Assert(known, ["a picture needs pixels of 1, 3 or 4 channels; this one has the shape", shape])
+    check = tf.debugging.Assert(known, ["an image needs pixels of 1, 3 or 4 channels; this one has the shape", shape])
     with tf.control_dependencies([check] if check is not None else []):
         images = tf.identity(images)
 
     def luma(colour):
         return tf.round(tf.tensordot(shrunk(colour), [0.299, 0.587, 0.114], 1))
 
-    levels = {
+    by_channels = {
         1: lambda: tf.round(shrunk(images[..., :1])[..., 0]),
         3: lambda: luma(images[..., :3]),
         4: lambda: luma(over_background(images)),
     }
-    if images.shape[3] in levels:
-        return levels[images.shape[3]]()
-    return tf.case([(shape[3] == 3, levels[3]), (shape[3] == 4, levels[4])], default=levels[1])
+    if images.shape[3] in by_channels:
+        return by_channels[images.shape[3]]()
+    return tf.case([(shape[3] == 3, by_channels[3]), (shape[3] == 4, by_channels[4])], default=by_channels[1])
 
 
 def shrunk(images):
@@ -79,13 +79,13 @@ def shrunk(images):
 def ink_on_paper(grey):
     """Tell the ink from the paper by Otsu's threshold; the paper is what most of the border shows.
 
-    grey: float32 (B, H, W), whole levels 0 to 255. Returns two of the same shape: the levels turned, where the paper is
-    bright, so that ink is; and 1 where there is ink, 0 on paper.
+    grey: float32 (B, H, W), whole intensities 0 to 255. Returns two of the same shape: the intensities, inverted where
+    the paper is bright, so that ink is; and 1 where there is ink, 0 on paper.
     """
     edge = border(grey)
     above = grey > otsu_threshold(grey)
-    turned = tf.reduce_sum(edge * tf.cast(above, tf.float32), [1, 2], keepdims=True) > 0.5 * tf.reduce_sum(edge)
-    return tf.where(turned, 255 - grey, grey), tf.cast(above != turned, tf.float32)
+    inverted = tf.reduce_sum(edge * tf.cast(above, tf.float32), [1, 2], keepdims=True) > 0.5 * tf.reduce_sum(edge)
+    return tf.where(inverted, 255 - grey, grey), tf.cast(above != inverted, tf.float32)
 
 
 def ink_alone(bright, inked):
@@ -94,33 +94,33 @@ def ink_alone(bright, inked):
     bright, inked: as ink_on_paper returns them. Returns float32 (B, H, W) in [0, 1].
     """
     paper, paper_variance = weighted_moments(bright, border(bright) * (1 - inked))
-    level = bright - paper
-    mean, variance = weighted_moments(level, inked)
-    # Two deviations over the mean reach the full ink but not a speck that is much darker than the pen.
-    peak = tf.minimum(tf.reduce_max(level, [1, 2], keepdims=True), mean + 2 * tf.sqrt(variance))
-    # Mere noise is split in two as well, but its halves lie close together for their spread: the squared distance of
+    depth = bright - paper
+    mean, variance = weighted_moments(depth, inked)
+    # Two standard deviations over the mean reach the full ink but not a speck that is much darker than the pen.
+    peak = tf.minimum(tf.reduce_max(depth, [1, 2], keepdims=True), mean + 2 * tf.sqrt(variance))
+    # Mere noise is split in two as well, but its halves lie close together for their width: the squared distance of
     # the means over the sum of variances is (2 sqrt(2 / pi))^2 / (2 - 4 / pi) = 3.5 for a bell curve.
-    _, spread = weighted_moments(level, 1 - inked)
-    told_apart = (peak >= 16) & (tf.square(mean) > 4.5 * (variance + spread))
+    _, rest_variance = weighted_moments(depth, 1 - inked)
+    told_apart = (peak >= 16) & (tf.square(mean) > 4.5 * (variance + rest_variance))
 
-    ink = tf.clip_by_value(tf.math.divide_no_nan(level, peak), 0, 1)
+    ink = tf.clip_by_value(tf.math.divide_no_nan(depth, peak), 0, 1)
     noise = tf.math.divide_no_nan(3 * tf.sqrt(paper_variance), peak)
     around = tf.nn.avg_pool2d(tf.where(ink > noise, ink, 0)[..., tf.newaxis], 3, 1, "SAME")[..., 0]
     return tf.where(told_apart & (ink > noise) & (around > noise / 2), ink, 0)
 
 
-def border(pictures):
-    """1 on the outermost pixels and 0 inside: float32 (H, W) for pictures (B, H, W)."""
-    height, width = tf.shape(pictures)[1], tf.shape(pictures)[2]
+def border(images):
+    """1 on the outermost pixels and 0 inside: float32 (H, W) for images (B, H, W)."""
+    height, width = tf.shape(images)[1], tf.shape(images)[2]
     y, x = tf.range(height)[:, tf.newaxis], tf.range(width)
     return tf.cast((y == 0) | (y == height - 1) | (x == 0) | (x == width - 1), tf.float32)
 
 
 def otsu_threshold(grey):
-    """The level whose two sides differ most for their sizes (Otsu, 1979): float32 (B, H, W) -> (B, 1, 1)."""
+    """The intensity that splits the pixels into the two classes furthest apart (Otsu, 1979): (B, H, W) -> (B, 1, 1)."""
     pixels = tf.shape(grey)[1] * tf.shape(grey)[2]
-    levels = tf.cast(tf.reshape(grey, [-1, pixels]), tf.int32)
-    count = tf.math.bincount(levels, minlength=256, maxlength=256, axis=-1)
+    intensities = tf.cast(tf.reshape(grey, [-1, pixels]), tf.int32)
+    count = tf.math.bincount(intensities, minlength=256, maxlength=256, axis=-1)
     share = tf.cast(count, tf.float32) / tf.cast(pixels, tf.float32)
     below = tf.cumsum(share, axis=1)
     moment = tf.cumsum(share * tf.range(256.0), axis=1)
@@ -129,7 +129,7 @@ def otsu_threshold(grey):
 
 
 def weighted_moments(values, weights):
-    """Mean and variance over each picture: two of float32 (B, H, W) -> two of (B, 1, 1), 0 where all weights are 0."""
+    """Mean and variance over each image: two of float32 (B, H, W) -> two of (B, 1, 1), 0 where all weights are 0."""
     total = tf.reduce_sum(weights, [1, 2], keepdims=True)
     mean = tf.math.divide_no_nan(tf.reduce_sum(values * weights, [1, 2], keepdims=True), total)
     squares = tf.reduce_sum(tf.square(values - mean) * weights, [1, 2], keepdims=True)
@@ -137,7 +137,7 @@ def weighted_moments(values, weights):
 
 
 def is_normalised(images):
-    """Whether MNIST could hold these pixels: levels 0 to 255 as float32 (B, 28, 28) -> bool (B,).
+    """Whether MNIST could hold these pixels: intensities 0 to 255 as float32 (B, 28, 28) -> bool (B,).
 
     Measured on MNIST's 70,000 images: the longer side of the box is 19 or 20, the centre of mass lies within 0.52
     pixels of the centre of pixel (14, 14) in either direction, and the brightest pixel is at least 254.
@@ -175,13 +175,13 @@ def centred(ink):
     """
     # A tenth of full ink: what a JPEG leaves around a stroke is fainter.
     first, length = extent(by_axis(tf.reduce_max, ink) > 0.1)
-    maps = resampling(tf.cast(first, tf.float32), tf.cast(length, tf.float32), centre_of_mass(ink), tf.shape(ink)[1])
-    digits = tf.matmul(tf.matmul(maps[:, 0], ink), maps[:, 1], transpose_b=True)
+    weights = resampling(tf.cast(first, tf.float32), tf.cast(length, tf.float32), centre_of_mass(ink), tf.shape(ink)[1])
+    digits = tf.matmul(tf.matmul(weights[:, 0], ink), weights[:, 1], transpose_b=True)
     return tf.clip_by_value(tf.math.divide_no_nan(digits, tf.reduce_max(digits, [1, 2], keepdims=True)), 0, 1)
 
 
 def resampling(first, length, middle, size):
-    """Per axis the linear map that scales the longer side to 20 and brings `middle` to 14.5, to the nearest pixel.
+    """Per axis the matrix that scales the longer side to 20 and brings `middle` to 14.5, to the nearest pixel.
 
     first, length, middle: float32 (B, 2), the box and the centre of mass. Returns float32 (B, 2, 28, size). The filter
     is a triangle as wide as the scaling needs, as in tf.image.resize with antialiasing.

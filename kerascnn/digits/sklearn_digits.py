@@ -1,8 +1,8 @@
 """The handwritten digits that scikit-learn ships: what is left when there are neither MNIST files nor a network.
 
-1,797 real digits of 8×8 pixels and 17 grey levels, the test set of "Optical Recognition of Handwritten Digits"
+1,797 real digits of 8×8 pixels and 17 intensities, the test set of "Optical Recognition of Handwritten Digits"
 (Alpaydin & Kaynak, UCI, 1998). They are enlarged to 20×20 and normalised as MNIST is, so that models and
-preparation are the same. The source has no split: 360 test and 180 validation examples are drawn with a fixed seed.
+preprocessing are the same. The source has no split: 360 test and 180 validation examples are drawn with a fixed seed.
 """
 
 import cv2

@@ -1,4 +1,4 @@
-"""Cutting apart digits that touch: every promising cut is tried; those that the classifier is surest of are kept."""
+"""Cutting apart digits that touch: every promising cut is tried; the most confidently read ones are kept."""
 
 import dataclasses
 
@@ -47,11 +47,11 @@ def candidates(found, usual):
     return {span: part for span, part in parts.items() if span == (0, width) or part.ink.shape[0] > 0.6 * usual}
 
 
-def surest(parts, scores):
+def most_confident(parts, scores):
     """The chain of spans from the first column to the last with the highest product of best probabilities.
 
-    A cut costs as much as a factor of 0.7, so that a digit read with confidence stays whole. So does being much wider
-    than high, as hardly any digit is: a network that never saw two digits at once may be sure of them, too.
+    A cut costs as much as a factor of 0.7, so that a digit read with confidence stays whole. Being much wider than
+    high, as hardly any digit is, costs too: a network that never saw two digits at once may be confident about them.
     """
     width = max(last for _, last in scores)
     best = {0: (0.0, [])}

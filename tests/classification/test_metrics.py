@@ -3,7 +3,6 @@ import math
 import numpy as np
 
 from kerascnn.classification.metrics import classification_metrics, expected_calibration_error
-from kerascnn.training.guard import FirstBadStep
 
 PROBABILITIES = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.3, 0.7]])
 LABELS = np.array([0, 1, 1, 1])
@@ -33,10 +32,3 @@ def test_calibration_error_equals_hand_arithmetic():
 def test_confidence_that_equals_accuracy_has_no_calibration_error():
     probabilities = np.array([[0.75, 0.25]] * 4)
     assert expected_calibration_error(probabilities, np.array([0, 0, 0, 1])) < 1e-12
-
-
-def test_first_bad_step_counts_from_one_and_keeps_the_first():
-    metric = FirstBadStep()
-    for output in ([1.0, 2.0], [1.0, np.nan], [np.inf, 0.0]):
-        metric.update_state(None, np.array([output]))
-    assert int(metric.result()) == 2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kerascnn.datasets.synthetic import drawn
-from kerascnn.digits.composed_pages import compose_sheet
+from kerascnn.digits.composed_pages import compose_page
 from kerascnn.digits.pages import ReadDigit, annotate, read_page, skew, upright_lines, without_rules
 from kerascnn.digits.touching_digits import FoundDigit
 from kerascnn.saved_model.versions import latest_version, local_model
@@ -157,8 +157,8 @@ def test_touching_digits_are_cut_where_the_classifier_is_sure_of_both():
 
 
 @pytest.mark.parametrize("hard", [False, True])
-def test_digits_of_a_composed_sheet_are_found_where_they_were_written(hard):
-    page, truth = compose_sheet(EXAMPLES.images, EXAMPLES.labels, seed=5, hard=hard)
+def test_digits_of_a_composed_page_are_found_where_they_were_written(hard):
+    page, truth = compose_page(EXAMPLES.images, EXAMPLES.labels, seed=5, hard=hard)
     found = [digit.box for line in read_page(page, constant(0)) for digit in line]
     middles = np.array([(x + w / 2, y + h / 2) for x, y, w, h in found])
     hits = [any(x <= u <= x + w and y <= v <= y + h for u, v in middles) for line in truth for _, (x, y, w, h) in line]
@@ -167,11 +167,11 @@ def test_digits_of_a_composed_sheet_are_found_where_they_were_written(hard):
 
 def test_annotation_draws_on_a_copy_green_when_sure_and_red_when_not():
     page = np.full((80, 120), 200, np.uint8)
-    picture = annotate(page, [[ReadDigit("3", 0.99, (10, 30, 20, 30)), ReadDigit("5", 0.4, (60, 30, 20, 30))]])
-    assert picture.shape == (80, 120, 3)
+    image = annotate(page, [[ReadDigit("3", 0.99, (10, 30, 20, 30)), ReadDigit("5", 0.4, (60, 30, 20, 30))]])
+    assert image.shape == (80, 120, 3)
     assert (page == 200).all()
-    assert tuple(picture[60, 20]) == (0, 140, 0)
-    assert tuple(picture[60, 70]) == (0, 0, 220)
+    assert tuple(image[60, 20]) == (0, 140, 0)
+    assert tuple(image[60, 70]) == (0, 0, 220)
 
 
 # From here on digits are really read: a nearest-template classifier of a plotter font stands for the model.
@@ -309,7 +309,7 @@ def test_an_underexposed_page_is_not_taken_for_light_ink(shade):
 
 
 @pytest.mark.parametrize("scale", [4, 8])
-def test_a_line_that_fills_the_picture_is_read(scale):
+def test_a_line_that_fills_the_image_is_read(scale):
     page, _ = set_in_lines(["30516"], size=(90, 330), left=30, top=25)
     large = cv2.resize(page, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     assert text(read_page(large, nearest_template)) == ["30516"]
@@ -322,10 +322,10 @@ def test_pages_of_hardly_any_pixels_do_not_fail(shape):
 
 
 @pytest.mark.data
-def test_composed_sheets_are_read_by_the_shipped_model(mnist):
+def test_composed_pages_are_read_by_the_shipped_model(mnist):
     classify = local_model(latest_version(Path(__file__).parents[2] / "saved_models" / "digits"))
     for hard, least in ((False, 0.98), (True, 0.93)):
-        page, truth = compose_sheet(mnist.validation.images, mnist.validation.labels, 1, hard)
+        page, truth = compose_page(mnist.validation.images, mnist.validation.labels, 1, hard)
         written = "\n".join("".join(str(digit) for digit, _ in line) for line in truth)
         lines = read_page(page, lambda crops: classify(crops, "serving_default")["probabilities"])
         assert difflib.SequenceMatcher(None, "\n".join(text(lines)), written, autojunk=False).ratio() >= least

@@ -1,18 +1,18 @@
-"""Where a piece of ink is cut, by hand arithmetic; reading touching digits on a page is in test_sheets.py."""
+"""Where a piece of ink is cut, by hand arithmetic; reading touching digits on a page is in test_pages.py."""
 
 import cv2
 import numpy as np
 
-from kerascnn.digits.touching_digits import FoundDigit, candidates, surest
+from kerascnn.digits.touching_digits import FoundDigit, candidates, most_confident
 
 
-def test_the_surest_chain_is_the_product_that_hand_arithmetic_finds():
+def test_the_most_confident_chain_is_the_product_that_hand_arithmetic_finds():
     parts = {span: FoundDigit(0, 0, np.ones((20, 10), np.uint8)) for span in [(0, 8), (0, 4), (4, 8)]}
     sure, unsure = np.array([0.99, 0.01]), np.array([0.5, 0.5])
     # whole 0.5 against 0.99 * 0.99 * 0.7 = 0.69
-    assert surest(parts, {(0, 8): unsure, (0, 4): sure, (4, 8): sure}) == [(0, 4), (4, 8)]
+    assert most_confident(parts, {(0, 8): unsure, (0, 4): sure, (4, 8): sure}) == [(0, 4), (4, 8)]
     # whole 0.99 against 0.69
-    assert surest(parts, {(0, 8): sure, (0, 4): sure, (4, 8): sure}) == [(0, 8)]
+    assert most_confident(parts, {(0, 8): sure, (0, 4): sure, (4, 8): sure}) == [(0, 8)]
 
 
 def test_a_narrow_piece_is_one_digit_and_a_wide_one_is_cut_in_its_bridge():

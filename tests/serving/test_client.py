@@ -43,7 +43,7 @@ def answering():
         server.server_close()
 
 
-def test_pictures_are_sent_as_base64_columns_and_come_back_typed(answering):
+def test_encoded_images_are_sent_as_base64_columns_and_come_back_typed(answering):
     body = {"outputs": {"score": [0.5, 1.0], "class_id": [3, 4], "class_name": ["3", "4"], "valid": [True, False]}}
     address, requests = answering(200, json.dumps(body).encode())
     answer = predict(address, "digits", [b"\x00\xff", b"abc"], "predict_bytes")
@@ -94,7 +94,7 @@ def test_an_absent_model_is_named(answering):
         predict(address, "digits", [b""])
 
 
-def test_a_refusal_is_passed_on_in_one_line(answering):
+def test_an_error_is_passed_on_in_one_line(answering):
     address, _ = answering(400, b'{"error": "two\\nlines"}')
     with pytest.raises(InputError, match=r"answered 400 \(two lines\); correct the input or the address"):
         predict(address, "digits", [b""])

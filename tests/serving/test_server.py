@@ -42,7 +42,7 @@ class Sizes(tf.Module):
         return {"ratio": a / b}
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.float32, name="x")])
-    def refuse(self, x):
+    def negative(self, x):
         tf.debugging.assert_less(x, 0.0, message="x is not negative")
         return {"x": x}
 
@@ -54,7 +54,7 @@ def save(folder):
         "predict_bytes": "lengths",
         "echo": "echo",
         "ratio": "ratio",
-        "refuse": "refuse",
+        "negative": "negative",
     }
     signatures = {name: getattr(module, method) for name, method in names.items()}
     tf.saved_model.save(module, str(folder), signatures=signatures)
@@ -183,7 +183,7 @@ def test_a_version_can_be_asked_for_by_number(address):
         (PREDICT, {"signature_name": "predict_bytes", "instances": [{"b64": "%%%"}]}, 400, "neither text nor correct"),
         (PREDICT, {"signature_name": "ratio", "instances": [{"a": 1}]}, 400, "Failed to process element: 0"),
         (PREDICT, {"signature_name": "ratio", "inputs": {"a": [1]}}, 400, "Missing named input: b"),
-        (PREDICT, {"signature_name": "refuse", "inputs": [1.0]}, 400, "x is not negative"),
+        (PREDICT, {"signature_name": "negative", "inputs": [1.0]}, 400, "x is not negative"),
         (PREDICT, b" " * (2**20 + 1), 413, "larger than 1048576 bytes"),
     ],
 )
