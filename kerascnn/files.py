@@ -1,7 +1,6 @@
 """Files that are either whole or not there: written beside their place, then renamed."""
 
 import contextlib
-import fcntl
 import glob
 import json
 import os
@@ -18,7 +17,9 @@ def write_aside(path, write):
     path = Path(path)
     # The process in the name keeps two that write the same file apart; what a killed one left is taken away.
     for left in path.parent.glob(f".aside-*-{glob.escape(path.name)}"):
-        if not runs(int(left.name.split("-")[1])):
+        import psutil  # takes a while, and is hardly ever needed
+
+        if not psutil.pid_exists(int(left.name.split("-")[1])):
             left.unlink(missing_ok=True)
     aside = path.with_name(f".aside-{os.getpid()}-{path.name}")
     try:
@@ -28,17 +29,6 @@ def write_aside(path, write):
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def runs(process):
-    """Whether a process of this number is there."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 @contextlib.contextmanager
@@ -59,7 +49,7 @@ def writing_to(place):
         yield
     except OSError as error:
         raise InputError(
-            f"cannot write to {place} ({error.strerror}: {error.filename}); mend that and run again"
+            f"cannot write to {place} ({error.strerror}: {error.filename}); fix that and run again"
         ) from None
 
 
@@ -69,15 +59,19 @@ def one_writer(folder):
 
     Raises UsageError when another process has it.
     """
-    held = os.open(folder, os.O_RDONLY)
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(Path(folder) / ".lock")
     try:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(f"another process is training into {folder}; choose another --out") from None
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise UsageError(f"another process is training into {folder}; choose another folder") from None
+    try:
         yield
     finally:
-        os.close(held)
+        with contextlib.suppress(OSError):  # Windows deletes no open file; there filelock does it afterwards
+            os.unlink(lock.lock_file)
+        lock.release()
 
 
 def write_json(path, value):

@@ -28,6 +28,16 @@ def origin():
     return {**provenance(), "argv": [Path(sys.argv[0]).name, *sys.argv[1:]]}
 
 
+def peak_memory():
+    """The most memory that this process has had at a time, in MiB; None where the system does not tell, as Windows."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))  # bytes there, KiB elsewhere
+
+
 def hardware():
     """The accelerator's or processor's name and the number of cores, as a reader of a results table wants it."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
