@@ -1,4 +1,4 @@
-"""The statistics of batch normalisation, measured for the weights that are kept.
+"""The statistics of batch normalization, measured for the weights that are kept.
 
 While a network trains, its moving averages follow other weights than those that are kept (moving averages of weights,
 or the best epoch's) and see distorted images. Wu & Johnson, "Rethinking 'Batch' in BatchNorm", 2021, arXiv:2105.07576,
@@ -15,7 +15,7 @@ IMAGES, BATCH = 5000, 250
 
 
 def measure(model, examples, seed):
-    """Set the moving averages of every batch normalisation in `model` to the averages over images of `examples`.
+    """Set the moving averages of every batch normalization in `model` to the averages over images of `examples`.
 
     examples: Examples, of which at most 5,000 are drawn with `seed` and seen as they are, undistorted.
     """

@@ -1,44 +1,40 @@
-"""The state of a training run over its epochs: history, best weights, checkpoint, progress, and the files it leaves."""
+"""The state of a training run over its epochs: history, best weights, checkpoint, and the files it leaves."""
 
 import contextlib
 import csv
 import json
+import logging
 import math
 import re
-import resource
-import sys
 import time
 import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
-from kerascnn.errors import InputError, TrainingStopped, UsageError
+from kerascnn.errors import InputError, TrainingStopped
 from kerascnn.files import write_aside, write_json
 from kerascnn.plotting import plot_learning_curve
-from kerascnn.provenance import origin
-from kerascnn.training.run_folder import differences
+from kerascnn.provenance import origin, peak_memory
+from kerascnn.training.run_folder import check_same_run
+
+logger = logging.getLogger(__name__)
 
 
 class Run(keras.callbacks.Callback):
-    """The run's state over its epochs: history, best weights, checkpoint, progress.
+    """The run's state over its epochs: history, best weights, checkpoint.
 
     Callbacks that carry state (plateau, early stopping) are Keras's own. Their state follows from the history, so a
     resumed run replays the recorded epochs through them. Moving averages of weights are put into the model for each
     validation and taken out again exactly (Keras's SwapEMAWeights adds and subtracts, which changes last bits).
+    Callbacks that stand after it find in an epoch's logs what its row of the history says.
     """
 
-    def __init__(self, folder, checkpoint, recipe, metadata, steps):
+    def __init__(self, folder, checkpoint, recipe, metadata, steps, guard):
         super().__init__()
-        self.folder, self.checkpoint, self.recipe, self.metadata, self.steps = (
-            folder,
-            checkpoint,
-            recipe,
-            metadata,
-            steps,
-        )
+        self.folder, self.checkpoint, self.recipe, self.metadata = folder, checkpoint, recipe, metadata
+        self.steps, self.guard = steps, guard
         self.history, self.best, self.ended = [], None, False
         self.stateful = []
         if recipe.schedule == "plateau":
@@ -80,19 +76,13 @@ class Run(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.started = time.perf_counter()
-        text = f"epoch {epoch + 1}/{self.recipe.epochs}"
-        self.bar = tqdm(total=self.steps, desc=text, unit="step", leave=False, disable=None, file=sys.stderr)
 
     def on_train_batch_end(self, batch, logs=None):
-        logs = of_main_head(logs)
-        self.bar.update(batch + 1 - self.bar.n)
-        bad = int(logs["first_bad_step"])
-        if bad or not math.isfinite(float(logs["loss"])):
-            self.bar.close()
-            raise TrainingStopped(
-                f"loss is not finite at step {self.epochs_done * self.steps + (bad or batch + 1)}; "
-                f"lower --learning-rate (now {self.recipe.learning_rate:g}) or set --clip-norm"
-            )
+        step = int(self.guard.first_bad_step)
+        # a train_step of the model's own may take another loss than the compiled one
+        if step or not math.isfinite(logs.get("loss", 0.0)):
+            where = f"at step {step}" if step else f"by step {self.epochs_done * self.steps + batch + 1}"
+            raise self.not_finite(f"loss is not finite {where}")
 
     def on_test_begin(self, logs=None):
         self.trained = time.perf_counter()
@@ -105,22 +95,23 @@ class Run(keras.callbacks.Callback):
             assign(self.model.variables, self.raw)
 
     def on_epoch_end(self, epoch, logs=None):
-        self.bar.close()
-        row = {name: float(value) for name, value in of_main_head(logs).items() if "first_bad_step" not in name}
+        row = {name: float(value) for name, value in of_main_head(logs).items()}
         rate = self.steps * self.recipe.batch_size / (self.trained - self.started)
         row.update(images_per_second=round(rate), seconds=round(time.perf_counter() - self.started, 2))
         if not math.isfinite(row["val_loss"]):
-            raise TrainingStopped(
-                f"val_loss is not finite after epoch {epoch + 1}; "
-                f"lower --learning-rate (now {self.recipe.learning_rate:g}) or set --clip-norm"
-            )
+            raise self.not_finite(f"val_loss is not finite after epoch {epoch + 1}")
+        if not all(np.isfinite(v.numpy()).all() for v in self.model.variables):
+            raise self.not_finite(f"weights are not finite after epoch {epoch + 1}")
         if self.best is None or row["val_loss"] < min(past["val_loss"] for past in self.history):
             self.best = self.kept()
         self.history.append(row)
         self.ended = self.model.stop_training or self.epochs_done == self.recipe.epochs
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in row.items() if "second" not in name)
-        print(f"epoch {epoch + 1}/{self.recipe.epochs}  {shown}  {rate:,.0f} images/s", file=sys.stderr, flush=True)
         self.save()
+        logs.clear()
+        logs.update(row)
+
+    def not_finite(self, what):
+        return TrainingStopped(f"{what}; lower learning_rate (now {self.recipe.learning_rate:g}) or set clip_norm")
 
     def save(self):
         """One checkpoint with everything that decides how the run goes on, and the history for a reader."""
@@ -144,19 +135,19 @@ class Run(keras.callbacks.Callback):
                 arrays = dict(stored)
             meta = json.loads(str(arrays["meta"]))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"{self.checkpoint} is damaged ({error}); train again into another --out") from None
+            raise InputError(f"{self.checkpoint} is damaged ({error}); train again into another folder") from None
         check_same_run(meta["metadata"], self.metadata)
         self.history, self.ended = meta["history"], meta["ended"]
         for name, variables in (("model", self.model.variables), ("optimizer", self.model.optimizer.variables)):
             assign(variables, [arrays[f"{name}/{i}"] for i in range(len(variables))])
         self.best = [arrays[f"best/{i}"] for i in range(len(self.model.variables))]
-        print(f"resuming after epoch {self.epochs_done}", file=sys.stderr)
+        logger.info("resuming after epoch %d", self.epochs_done)
 
     def put_best(self, model):
         assign(model.variables, self.best)
 
     def finish(self, model, conclusions):
-        """Write `model`, one that knows no optimiser, and, last, recipe.json with `conclusions` in it."""
+        """Write `model`, one that knows no optimizer, and, last, recipe.json with `conclusions` in it."""
         write_aside(self.folder / "history.csv", self.write_history)
         write_aside(self.folder / "model.keras", model.save)
         write_aside(self.folder / "learning_curve.png", lambda aside: plot_learning_curve(self.history, aside))
@@ -169,7 +160,7 @@ class Run(keras.callbacks.Callback):
             "best_epoch": best + 1,
             "validation": {name: value for name, value in self.history[best].items() if name.startswith("val_")},
             "training_seconds": round(sum(row["seconds"] for row in self.history), 1),
-            "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            "peak_memory_mib": peak_memory(),
             "images_per_second": round(float(np.median([row["images_per_second"] for row in self.history]))),
             **conclusions,
             **origin(),
@@ -187,12 +178,3 @@ def of_main_head(logs):
 def assign(variables, arrays):
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
-
-
-def check_same_run(recorded, given):
-    """Raise UsageError naming what differs between the run that is recorded and the one that is asked for."""
-    flat = [
-        {**metadata["recipe"], **{k: v for k, v in metadata.items() if k != "recipe"}} for metadata in (recorded, given)
-    ]
-    if was := differences(*flat):
-        raise UsageError(f"the run to resume had {was}; give the same flags or choose another --out")

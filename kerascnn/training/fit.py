@@ -8,9 +8,9 @@ import contextlib
 import dataclasses
 import errno
 import json
+import logging
 import math
 import shutil
-import sys
 
 import keras
 
@@ -19,16 +19,19 @@ from kerascnn.errors import InputError, TrainingStopped, UsageError
 from kerascnn.files import one_writer, write_aside
 from kerascnn.training import batch_statistics
 from kerascnn.training.checkpoint import Run
-from kerascnn.training.guard import FirstBadStep
+from kerascnn.training.guard import FiniteLoss
 from kerascnn.training.optimizers import create_optimizer
 from kerascnn.training.run_folder import check_unfinished
 
-FREE_SPACE = "free some space and give the same command again (`train` goes on with --resume)"
+logger = logging.getLogger(__name__)
+
+FREE_SPACE = "free some space and resume the run"
 AUXILIARY_WEIGHT = 0.3  # of the loss of a head on the way; Szegedy et al., 2014, arXiv:1409.4842, section 5
 
 
 def fit(
-    build, train, validation, recipe, folder, loss, metrics=(), augment=None, metadata=None, conclude=None, resume=False
+    build, train, validation, recipe, folder, loss, metrics=(), *, augment=None, metadata=None, conclude=None,
+    callbacks=(), resume=False,
 ):  # fmt: skip
     """Train the model that build() returns; leaves it, with its best weights, in `folder` and returns it.
 
@@ -36,13 +39,15 @@ def fit(
     Recipe. loss: a Keras loss on logits; metrics: functions that each return a fresh Keras metric, of `logits`.
     A network with auxiliary heads trains on the sum of the losses of all heads, each auxiliary one weighed 0.3.
     augment: a batch transform as training_batches takes it. metadata: what else recipe.json says and a resumed run must
-    share (app, data set, checksum …), JSON types. conclude(model) -> what recipe.json says besides, JSON types: what is
-    chosen for the trained model on validation examples. resume: continue after the last finished epoch of the same
-    run; the result equals the uninterrupted run's, bit for bit with recipe.deterministic.
+    share (app, data set, checksum …), JSON types; under "recipe" the complete recipe of which `recipe` is the training
+    part. conclude(model) -> what recipe.json says besides, JSON types: what is chosen for the trained model on
+    validation examples. callbacks: Keras's; they are called after the run's own, see Run. resume: continue after the
+    last finished epoch of the same run; the result equals the uninterrupted run's, bit for bit with
+    recipe.deterministic.
 
     Raises UsageError when `folder` holds a finished run, or an unfinished one and resume is False, or one of another
     recipe, or another process trains into it; InputError when it cannot be written or is too full; TrainingStopped when
-    the loss is not finite or memory or disk run out. All of these leave the last checkpoint as it was.
+    the loss or weights are not finite or memory or disk run out. All of these leave the last checkpoint as it was.
     """
     metadata = json.loads(json.dumps({"recipe": dataclasses.asdict(recipe), **(metadata or {})}))
     checkpoint = folder / "checkpoint.npz"
@@ -51,9 +56,11 @@ def fit(
     model = build()
     steps, at_once = epoch_steps(len(train), recipe.batch_size, train.images[0].size)
     heads = list(model.output) if isinstance(model.output, dict) else []
-    compile_model(model, heads, recipe, loss, metrics, steps, at_once)
+    guard = compile_model(model, heads, recipe, loss, metrics, steps, at_once)
+    if type(model).train_step is not keras.Model.train_step:
+        build_metrics(model, for_each_head(evaluation_batches(train.take(slice(2))), heads))
     check_space(model, folder)
-    run = Run(folder, checkpoint, recipe, metadata, steps)
+    run = Run(folder, checkpoint, recipe, metadata, steps, guard)
     run.set_model(model)
     with one_writer(folder), stopped_by_limits(recipe):
         # another process may have ended its run here since the folder was looked at
@@ -61,7 +68,7 @@ def fit(
         if checkpoint.exists():
             run.restore()
         elif resume:
-            print(f"note: {folder} holds no unfinished run to resume; starting one", file=sys.stderr)
+            logger.warning("%s holds no unfinished run to resume; starting one", folder)
         if not run.ended:
             batches = training_batches(
                 train, recipe.batch_size, steps, recipe.seed, run.epochs_done, recipe.epochs, augment
@@ -74,7 +81,7 @@ def fit(
                 validation_data=for_each_head(evaluation_batches(validation), heads),
                 shuffle=False,
                 verbose=0,
-                callbacks=[*run.companions(), run],
+                callbacks=[*run.companions(), run, *callbacks],
             )
         trained = build()
         run.put_best(trained)
@@ -84,22 +91,32 @@ def fit(
 
 
 def compile_model(model, heads, recipe, loss, metrics, steps, at_once):
-    """Give the model what it is trained with; heads: the names of its outputs, where it has several."""
-    measured = [*(metric() for metric in metrics), FirstBadStep()]
+    """Compile the model and return its FiniteLoss. heads: the names of its outputs, where it has several."""
+    optimizer = create_optimizer(recipe, steps)
+    guard = FiniteLoss(loss, optimizer)
+    measured = [metric() for metric in metrics]
     model.compile(
-        optimizer=create_optimizer(recipe, steps),
-        loss=dict.fromkeys(heads, loss) if heads else loss,
+        optimizer=optimizer,
+        loss=dict.fromkeys(heads, guard) if heads else guard,
         loss_weights={head: 1.0 if head == "logits" else AUXILIARY_WEIGHT for head in heads} or None,
         metrics={"logits": measured} if heads else measured,
         steps_per_execution=at_once,
         jit_compile=on_accelerator(),
     )
     model.optimizer.build(model.trainable_variables)
+    return guard
+
+
+def build_metrics(model, batches):
+    """Build the compiled metrics: a train_step that does not update them leaves that, and then Keras's fit raises."""
+    for images, *targets in batches.take(1):
+        model.compute_metrics(images, targets[0], model(images), *targets[1:])
+    model.reset_metrics()
 
 
 def for_each_head(batches, heads):
-    """Batches with the labels repeated for every head of a network that has several; Keras refuses one array."""
-    return batches.map(lambda x, y: (x, dict.fromkeys(heads, y))) if heads else batches
+    """Batches with labels and weights repeated for every head of a network that has several, as Keras asks."""
+    return batches.map(lambda x, *rest: (x, *(dict.fromkeys(heads, part) for part in rest))) if heads else batches
 
 
 def set_up(recipe):
@@ -121,7 +138,7 @@ def on_accelerator():
 
 
 def half_precision():
-    """The policy that --precision auto stands for: half precision where the GPU has units for it, else float32."""
+    """The policy that precision="auto" stands for: half precision where the GPU has units for it, else float32."""
     if not on_accelerator():
         return "float32"
     if keras.backend.backend() != "tensorflow":
@@ -145,7 +162,8 @@ def epoch_steps(examples, batch_size, image_size):
     steps = examples // batch_size
     if steps == 0:
         raise UsageError(
-            f"--batch-size {batch_size} is more than the {examples} training examples; choose a smaller one"
+            f"batch_size is {batch_size}, more than the {examples} training examples; choose a smaller one",
+            argument="batch_size",
         )
     at_once = min(range(16, 33), key=lambda n: (steps % n, -n)) if batch_size * image_size < 500_000 else 1
     at_once = min(at_once, steps)
@@ -153,19 +171,19 @@ def epoch_steps(examples, batch_size, image_size):
 
 
 def check_folder(folder, unfinished, resume):
-    """Refuse what training here would destroy, and a folder that cannot be written, before any work is done.
+    """Raise for what training here would destroy, and for a folder that cannot be written, before any work is done.
 
     unfinished: whether `folder` holds a part of a run.
     """
     check_unfinished(folder)
     if unfinished and not resume:
-        raise UsageError(f"{folder} holds an unfinished run; continue it with --resume or choose another --out")
+        raise UsageError(f"{folder} holds an unfinished run; resume it, or choose another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_aside(folder / "write.test", lambda aside: aside.write_text("1"))
         (folder / "write.test").unlink()
     except OSError as error:
-        raise InputError(f"cannot write to {folder} ({error.strerror}); choose another folder with --out") from None
+        raise InputError(f"cannot write to {folder} ({error.strerror}); choose another folder") from None
 
 
 def check_space(model, folder):
@@ -176,7 +194,7 @@ def check_space(model, folder):
     if free < needed:
         raise InputError(
             f"{folder} has {free / 2**20:.0f} MiB free and training needs {needed / 2**20:.0f}; "
-            "free some space or choose another folder with --out"
+            "free some space or choose another folder"
         )
 
 
@@ -198,6 +216,6 @@ def stopped_by_limits(recipe):
             raise
         smaller = max(1, recipe.batch_size // 2)
         raise TrainingStopped(
-            f"out of memory with a batch size of {recipe.batch_size}; "
-            f"try --batch-size {smaller} --accumulate {2 * recipe.accumulate}"
+            f"out of memory with a batch_size of {recipe.batch_size}; "
+            f"try batch_size {smaller} and accumulate {2 * recipe.accumulate}"
         ) from None

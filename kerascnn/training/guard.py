@@ -1,25 +1,26 @@
-"""Stopping at the first step whose loss is not finite."""
+"""Which step's loss was the first that is not finite."""
 
 import keras
 from keras import ops
 
 
-@keras.saving.register_keras_serializable(package="kerascnn")
-class FirstBadStep(keras.metrics.Metric):
-    """Number of the first step of the epoch (from 1) whose output is not finite, 0 when there is none.
+class FiniteLoss(keras.losses.Loss):
+    """The loss `loss`, which keeps in `first_bad_step` the step of the first value that is not finite, 0 before.
 
-    It runs inside the compiled step, so the step is exact although the host looks only every few steps.
+    It looks inside the compiled step, so the step is exact although Keras returns to the host only every few steps.
+    Steps are batches from 1, as `optimizer` counts them over the whole run. One instance serves all outputs of a model.
+    The variable is int64: int32 variables lie on the CPU, where XLA does not reach them from a GPU.
     """
 
-    def __init__(self, name="first_bad_step", **kwargs):
-        super().__init__(name=name, **kwargs)
-        self.step = self.add_weight(name="step", initializer="zeros", dtype="int32")
-        self.first = self.add_weight(name="first", initializer="zeros", dtype="int32")
+    def __init__(self, loss, optimizer):
+        super().__init__(name=loss.name)
+        self.loss, self.optimizer = loss, optimizer
+        self.first_bad_step = keras.Variable(0, dtype="int64", trainable=False, name="first_bad_step")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        self.step.assign(self.step + 1)
-        bad = ops.logical_not(ops.all(ops.isfinite(y_pred)))
-        self.first.assign(ops.where(ops.logical_and(bad, self.first == 0), self.step, self.first))
-
-    def result(self):
-        return self.first
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        value = self.loss(y_true, y_pred, sample_weight)
+        # `iterations` counts updates where gradients are accumulated, `_iterations` batches
+        step = ops.cast(self.optimizer._iterations, "int64") + 1
+        found = ops.logical_or(ops.all(ops.isfinite(value)), self.first_bad_step > 0)
+        self.first_bad_step.assign(ops.where(found, self.first_bad_step, step))
+        return value

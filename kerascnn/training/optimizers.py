@@ -1,4 +1,4 @@
-"""The optimiser and learning-rate schedule that a recipe names."""
+"""The optimizer and learning-rate schedule that a recipe names."""
 
 import keras
 from keras import ops

@@ -14,9 +14,7 @@ def load_trained(folder, app):
     Raises InputError when there is no finished run, or one of another app, or its files are damaged.
     """
     if not (folder / "recipe.json").is_file() or not (folder / "model.keras").is_file():
-        raise InputError(
-            f"no trained model at {folder / 'model.keras'}; run `train` first or name another folder with --out"
-        )
+        raise InputError(f"no trained model at {folder / 'model.keras'}; train one first, or name another folder")
     import keras
 
     from kerascnn.models import builder
@@ -44,23 +42,34 @@ def check_app(record, folder, app):
     """Raise InputError unless the run recorded in `folder` is one of the app `app`."""
     found = record.get("app") if isinstance(record, dict) else None
     if found != app:
-        raise InputError(f"{folder} holds a model of {found or 'no app'}, not of {app}; name another folder with --out")
+        raise InputError(f"{folder} holds a model of {found or 'no app'}, not of {app}; name another folder")
 
 
 def check_unfinished(folder):
     """Raise UsageError where `folder` holds a finished run."""
     if (folder / "recipe.json").exists():
-        raise UsageError(f"{folder} holds a finished run; choose another folder with --out")
+        raise UsageError(f"{folder} holds a finished run; choose another folder")
 
 
-def differences(recorded, given):
-    """`name was (now is)` of every name whose values differ between two dicts, in one text; "" where none does."""
-    names = [name for name in recorded | given if recorded.get(name) != given.get(name)]
-    return ", ".join(f"{name} {recorded.get(name)!r} (now {given.get(name)!r})" for name in names)
+def check_same_run(recorded, given):
+    """Raise UsageError unless a run is to be resumed with the metadata `recorded` when it began."""
+    if was := differences(recorded, given):
+        raise UsageError(f"the run to resume had {', '.join(was)}; give the same recipe or choose another folder")
 
 
 def check_same_recipe(record, folder, recipe):
     """Raise UsageError unless the finished run recorded in `folder` is one of the recipe `recipe`."""
-    asked = json.loads(json.dumps(dataclasses.asdict(recipe)))
-    if was := differences({name: record["recipe"].get(name) for name in asked}, asked):
-        raise UsageError(f"{folder} was trained with {was}; give the same flags or choose another --out")
+    if was := differences(record["recipe"], json.loads(json.dumps(dataclasses.asdict(recipe)))):
+        raise UsageError(f"{folder} was trained with {', '.join(was)}; give the same recipe or choose another folder")
+
+
+def differences(recorded, given):
+    """`name was (now is)` of every name whose values differ between two dicts, or two dicts in them, as a list."""
+    found = []
+    for name in recorded | given:
+        was, now = recorded.get(name), given.get(name)
+        if isinstance(was, dict) and isinstance(now, dict):
+            found += differences(was, now)
+        elif was != now:
+            found.append(f"{name} {was!r} (now {now!r})")
+    return found

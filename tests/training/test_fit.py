@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import keras
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from kerascnn.classification.losses import SparseCrossEntropy
+from kerascnn.cli.progress import Progress
 from kerascnn.datasets.augmentation import distortion
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.errors import InputError, TrainingStopped, UsageError
@@ -104,13 +105,14 @@ def train_what_a_resumed_run_could_lose(folder, resume):
         x = keras.layers.Dense(64, activation="relu")(keras.layers.Flatten()(image))
         return keras.Model(image, keras.layers.Dense(10, name="logits")(keras.layers.Dropout(0.5)(x)))
 
-    fit(build, TRAIN, VALIDATION, recipe, folder, SparseCrossEntropy(), [accuracy], augment=augment, resume=resume)
+    train(folder, recipe, build, augment=augment, callbacks=[Progress()], resume=resume)
 
 
 def start(folder, resume=False):
     """The training above in a process of its own."""
     code = (
-        f"from tests.training.test_fit import *; train_what_a_resumed_run_could_lose(Path({str(folder)!r}), {resume})"
+        "import logging; logging.basicConfig(level=logging.INFO); from tests.training.test_fit import *; "
+        f"train_what_a_resumed_run_could_lose(Path({str(folder)!r}), {resume})"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True)
@@ -147,24 +149,41 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(tmp_path):
         np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
-def unfinished(folder, monkeypatch, recipe=RECIPE):
+def unfinished(folder, monkeypatch, recipe=RECIPE, **options):
     """A folder as a kill after the last epoch, before recipe.json, leaves it."""
     from kerascnn.training.checkpoint import Run
 
     with monkeypatch.context() as patch:
         patch.setattr(Run, "finish", lambda self, model, conclusions: None)
-        train(folder, recipe)
+        train(folder, recipe, **options)
 
 
-def test_resuming_with_other_flags_is_refused_and_names_them(tmp_path, monkeypatch):
+def test_resuming_with_another_recipe_is_an_error_and_names_what_differs(tmp_path, monkeypatch):
     unfinished(tmp_path, monkeypatch)
-    with pytest.raises(UsageError, match=r"learning_rate 0.003 \(now 0.1\); give the same flags"):
+    with pytest.raises(
+        UsageError, match=r"had learning_rate 0.003 \(now 0.1\); give the same recipe or choose another"
+    ):
         train(tmp_path, replace(RECIPE, learning_rate=0.1), resume=True)
+
+
+def test_a_task_s_recipe_is_recorded_whole_and_compared_field_by_field(tmp_path, monkeypatch):
+    def metadata(recipe, shift):
+        return {"recipe": {"model": "lenet5", "shift": shift, "training": asdict(recipe)}}
+
+    unfinished(tmp_path, monkeypatch, metadata=metadata(RECIPE, 1.0))
+    longer = replace(RECIPE, epochs=3)
+    expected = (
+        r"^the run to resume had shift 1.0 \(now 2.0\), epochs 2 \(now 3\); give the same recipe or choose another"
+    )
+    with pytest.raises(UsageError, match=expected):
+        train(tmp_path, longer, metadata=metadata(longer, 2.0), resume=True)
+    train(tmp_path, metadata=metadata(RECIPE, 1.0), resume=True)
+    assert json.loads((tmp_path / "recipe.json").read_text())["recipe"] == metadata(RECIPE, 1.0)["recipe"]
 
 
 def test_an_unfinished_run_is_not_overwritten(tmp_path, monkeypatch):
     unfinished(tmp_path, monkeypatch)
-    with pytest.raises(UsageError, match="unfinished run; continue it with --resume"):
+    with pytest.raises(UsageError, match="unfinished run; resume it, or choose another folder"):
         train(tmp_path)
 
 
@@ -191,20 +210,20 @@ def test_a_damaged_checkpoint_is_named(tmp_path, monkeypatch):
         train(tmp_path, resume=True)
 
 
-def test_a_finished_folder_is_refused(tmp_path):
+def test_a_finished_folder_is_an_error(tmp_path):
     (tmp_path / "recipe.json").write_text("{}")
-    with pytest.raises(UsageError, match="holds a finished run; choose another folder with --out"):
+    with pytest.raises(UsageError, match="holds a finished run; choose another folder"):
         train(tmp_path)
 
 
-def test_a_folder_that_another_run_trains_into_is_refused(tmp_path):
+def test_a_folder_that_another_run_trains_into_is_an_error(tmp_path):
     with one_writer(tmp_path), pytest.raises(UsageError, match=rf"another process is training into {tmp_path}; choose"):
         train(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unwritable_folder_is_an_error_before_training():
-    with pytest.raises(InputError, match=r"cannot write to /proc/kerascnn .*; choose another folder with --out"):
+    with pytest.raises(InputError, match=r"cannot write to /proc/kerascnn .*; choose another folder"):
         train(Path("/proc/kerascnn"))
 
 
@@ -217,7 +236,7 @@ def test_a_full_disk_is_an_error_before_training(tmp_path, monkeypatch):
 
 def test_a_loss_that_is_not_finite_stops_with_its_step(tmp_path):
     recipe = replace(RECIPE, optimizer="sgd", learning_rate=1e30, schedule="constant")
-    with pytest.raises(TrainingStopped, match=r"not finite at step 2; lower --learning-rate \(now 1e\+30\)"):
+    with pytest.raises(TrainingStopped, match=r"not finite at step 2; lower learning_rate \(now 1e\+30\)"):
         train(tmp_path, recipe, builder("mlp"))
     assert not (tmp_path / "model.keras").exists()
 
@@ -228,12 +247,12 @@ def test_memory_that_runs_out_names_the_batch_size_to_try(tmp_path):
         x = keras.layers.Lambda(lambda x: keras.ops.sum(keras.ops.tile(x, (1, 100_000, 20_000, 1)), (1, 2)))(image)
         return keras.Model(image, keras.layers.Dense(10, name="logits")(x))
 
-    with pytest.raises(TrainingStopped, match="batch size of 32; try --batch-size 16 --accumulate 2"):
+    with pytest.raises(TrainingStopped, match="batch_size of 32; try batch_size 16 and accumulate 2"):
         train(tmp_path, build=build)
 
 
-def test_more_than_all_examples_in_a_batch_is_refused():
-    with pytest.raises(UsageError, match="--batch-size 128 is more than the 100 training examples"):
+def test_more_than_all_examples_in_a_batch_is_an_error():
+    with pytest.raises(UsageError, match="batch_size is 128, more than the 100 training examples"):
         epoch_steps(100, 128, 784)
 
 
@@ -279,7 +298,7 @@ def test_accumulated_gradients_equal_one_large_batch(tmp_path):
 
 
 def test_no_trained_model_says_what_to_do(tmp_path):
-    with pytest.raises(InputError, match=r"no trained model at .*model.keras; run `train` first"):
+    with pytest.raises(InputError, match=r"no trained model at .*model.keras; train one first, or name another folder"):
         load_trained(tmp_path, "test")
 
 
@@ -293,7 +312,7 @@ def test_a_damaged_model_is_named(tmp_path):
 def test_a_validation_loss_that_is_not_finite_stops_with_its_epoch(tmp_path):
     # one step an epoch: the weights are broken only after the training loss was taken
     recipe = replace(RECIPE, batch_size=640, optimizer="sgd", learning_rate=1e38, schedule="constant")
-    with pytest.raises(TrainingStopped, match=r"val_loss is not finite after epoch 1; lower --learning-rate"):
+    with pytest.raises(TrainingStopped, match=r"val_loss is not finite after epoch 1; lower learning_rate"):
         train(tmp_path, recipe, builder("mlp"))
     assert not (tmp_path / "checkpoint.npz").exists()
 
@@ -312,15 +331,30 @@ def test_a_disk_that_fills_up_at_the_end_is_told_as_such(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(keras.Model, "save", fail)
-    with pytest.raises(TrainingStopped, match=r"disk full .*; free some space and give the same command again"):
+    with pytest.raises(TrainingStopped, match=r"disk full .*; free some space and resume the run"):
         train(tmp_path)
     assert (tmp_path / "checkpoint.npz").exists()
     assert not (tmp_path / "recipe.json").exists()
 
 
-def test_resuming_what_is_not_there_says_so(tmp_path, capsys):
+def test_resuming_what_is_not_there_says_so(tmp_path, caplog):
     train(tmp_path, replace(RECIPE, epochs=1), resume=True)
-    assert f"note: {tmp_path} holds no unfinished run to resume; starting one" in capsys.readouterr().err
+    assert f"{tmp_path} holds no unfinished run to resume; starting one" in caplog.messages
+
+
+def test_training_prints_nothing(tmp_path, capfd):
+    train(tmp_path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_callbacks_find_what_the_history_says_of_an_epoch(tmp_path):
+    found = []
+    train(
+        tmp_path, callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: found.append(dict(logs)))]
+    )
+    assert [{name: str(value) for name, value in logs.items()} for logs in found] == [
+        {name: value for name, value in row.items() if name != "epoch"} for row in history(tmp_path)
+    ]
 
 
 def test_metrics_are_not_needed(tmp_path):
