@@ -1,4 +1,4 @@
-"""Losses that Keras lacks, on logits, float32 inside whatever the precision of the network."""
+"""Losses of masks on logits, float32 inside whatever the precision of the network."""
 
 import keras
 from keras import ops
@@ -22,11 +22,11 @@ class Tversky(keras.losses.Loss):
     with TP = sum p t, FP = sum p (1 - t), FN = sum (1 - p) t over all pixels of the batch together, or of each image
     when per_image. Weights 0.5 and 0.5 make it soft Dice, (2 TP + 2 smooth) / (sum p + sum t + 2 smooth); 1 and 1
     Jaccard (Salehi, Erdogmus & Gholipour, 2017, arXiv:1706.05721, equation 3). `smooth` > 0 keeps empty masks finite:
-    where there is no tumor, the loss of an empty prediction is 0. Further channels of the masks are not looked at.
+    where there is no tumor, the loss of an empty prediction is 0.
     """
 
     def __init__(
-        self, false_positive=0.5, false_negative=0.5, smooth=0.5, per_image=False, name="overlap", **kwargs
+        self, false_positive=0.5, false_negative=0.5, smooth=0.5, per_image=False, name="tversky", **kwargs
     ):  # fmt: skip
         super().__init__(name=name, **kwargs)
         if smooth <= 0:
@@ -35,7 +35,7 @@ class Tversky(keras.losses.Loss):
         self.smooth, self.per_image = smooth, per_image
 
     def call(self, masks, logits):
-        p, t = ops.sigmoid(foreground_logit(logits)), ops.cast(masks[..., :1], "float32")
+        p, t = ops.sigmoid(foreground_logit(logits)), ops.cast(masks, "float32")
         axes = (1, 2, 3) if self.per_image else None
         hit, false, missed = (ops.sum(part, axes) for part in (p * t, p * (1 - t), (1 - p) * t))
         whole = hit + self.false_positive * false + self.false_negative * missed
@@ -51,57 +51,54 @@ class DiceCrossEntropy(Tversky):
     """Soft Dice plus the mean cross-entropy of the pixels (Isensee et al., 2021, nnU-Net, arXiv:1904.08128)."""
 
     def call(self, masks, logits):
-        z, t = foreground_logit(logits), ops.cast(masks[..., :1], "float32")
-        return super().call(masks, logits) + ops.mean(pixel_cross_entropy(t, z))
+        cross_entropy = ops.binary_crossentropy(ops.cast(masks, "float32"), foreground_logit(logits), from_logits=True)
+        return super().call(masks, logits) + ops.mean(cross_entropy)
 
 
 @keras.saving.register_keras_serializable(package="kerascnn")
-class FocalLoss(keras.losses.Loss):
-    """Cross-entropy of the pixels in which easy ones count less: -balance_t (1 - p_t)^gamma log p_t, on logits.
+class ForegroundLoss(keras.losses.Loss):
+    """The binary loss `loss` of masks (B, H, W, 1) and logits (B, H, W, 1 or 2), of which it gets the foreground's.
 
-    Lin et al., 2017, arXiv:1708.02002, equation 5; balance_t is `balance` for the foreground and 1 - balance for the
-    background. The mean over all pixels of (B, H, W, 1 or 2).
+    `loss` takes logits; sample weights (B, H, W, 1) weigh its pixels.
     """
 
-    def __init__(self, gamma=2.0, balance=0.25, name="focal", **kwargs):
-        super().__init__(name=name, **kwargs)
-        self.gamma, self.balance = gamma, balance
+    def __init__(self, loss, name=None, **kwargs):
+        super().__init__(name=name or loss.name, **kwargs)
+        self.loss = loss
 
-    def call(self, masks, logits):
-        z, t = foreground_logit(logits), ops.cast(masks[..., :1], "float32")
-        cross_entropy = pixel_cross_entropy(t, z)
-        balance = t * self.balance + (1 - t) * (1 - self.balance)
-        return ops.mean(balance * (1 - ops.exp(-cross_entropy)) ** self.gamma * cross_entropy)
+    def __call__(self, masks, logits, sample_weight=None):
+        return self.loss(masks, foreground_logit(logits), sample_weight)
 
     def get_config(self):
-        return {**super().get_config(), "gamma": self.gamma, "balance": self.balance}
+        return {"name": self.name, "loss": keras.losses.serialize(self.loss)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.losses.deserialize(config.pop("loss")), **config)
 
 
-@keras.saving.register_keras_serializable(package="kerascnn")
-class WeightedCrossEntropy(keras.losses.Loss):
-    """Cross-entropy of the pixels, each weighed by the masks' second channel, on logits (B, H, W, 1 or 2).
+def focal():
+    """The focal loss of Lin et al., 2017, arXiv:1708.02002, equation 5, as Keras has it, with the paper's numbers.
 
-    masks: (B, H, W, 2), mask and weight. Ronneberger, Fischer & Brox, 2015, arXiv:1505.04597, equation 1, as a mean.
+    Keras keeps probabilities 1e-7 from 0 and 1: beyond logits of ±16 it differs from the equation and has no gradient.
     """
-
-    def __init__(self, name="weighted_cross_entropy", **kwargs):
-        super().__init__(name=name, **kwargs)
-
-    def call(self, masks, logits):
-        masks = ops.cast(masks, "float32")
-        return ops.mean(masks[..., 1:] * pixel_cross_entropy(masks[..., :1], foreground_logit(logits)))
+    loss = keras.losses.BinaryFocalCrossentropy(apply_class_balancing=True, alpha=0.25, gamma=2.0, from_logits=True)
+    return ForegroundLoss(loss)
 
 
-def pixel_cross_entropy(t, z):
-    """-t log sigmoid(z) - (1 - t) log(1 - sigmoid(z)), finite for every finite z; float32 of any shape."""
-    return ops.softplus(z) - z * t
+def border():
+    """Cross-entropy of the pixels, each weighed by its sample weight, as a mean over all pixels.
+
+    Ronneberger, Fischer & Brox, 2015, arXiv:1505.04597, equation 1; weight_maps.border_weights makes the weights.
+    """
+    return ForegroundLoss(keras.losses.BinaryCrossentropy(from_logits=True))
 
 
-MASK_LOSSES = {
+SEGMENTATION_LOSSES = {
     "dice": Tversky,
     "dice_cross_entropy": DiceCrossEntropy,
     "jaccard": lambda: Tversky(1.0, 1.0),
     "tversky": lambda: Tversky(0.3, 0.7),
-    "focal": FocalLoss,
-    "border": WeightedCrossEntropy,
+    "focal": focal,
+    "border": border,
 }
