@@ -13,9 +13,9 @@ import pytest
 @pytest.fixture(scope="session")
 def mnist():
     """The MNIST Dataset, or a skip when TFDS_DATA_DIR holds none."""
-    from kerascnn.datasets import mnist, prepared
+    from kerascnn.datasets import mnist, tfds_builders
 
-    root = prepared.folder()
+    root = tfds_builders.folder()
     # else it would be downloaded
     if not ((root / "mnist").is_dir() or (root / "downloads" / "manual" / "train-images-idx3-ubyte.gz").is_file()):
         pytest.skip("needs MNIST under TFDS_DATA_DIR")
@@ -44,8 +44,8 @@ def printed(request):
 
 
 @pytest.fixture
-def verb(request, capfd):
-    """verb(*arguments) -> (exit code, stdout, stderr) of the test module's `app`, in this process."""
+def command(request, capfd):
+    """command(*arguments) -> (exit code, stdout, stderr) of the test module's `app`, in this process."""
     from kerascnn.cli import app as cli
 
     def run(*arguments):

@@ -18,17 +18,22 @@ DATASETS = {"mnist": "mnist", "fashion_mnist": "mnist", "synthetic": "synthetic"
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """In memory, images uint8 (N, H, W, C), or float32 in [0, 1] where they are prepared already, and labels int32 (N,)
-    or masks (N, H, W, 1)."""
+    """Examples in memory.
+
+    images: uint8 (N, H, W, C), or float32 in [0, 1] where they are preprocessed already. labels: int32 (N,), or masks
+    (N, H, W, 1). weights: float32 (N,), or (N, H, W, 1) for every pixel; what the loss is multiplied by.
+    """
 
     images: np.ndarray
     labels: np.ndarray
+    weights: np.ndarray | None = None
 
     def __len__(self):
         return len(self.labels)
 
     def take(self, indices):
-        return Examples(self.images[indices], self.labels[indices])
+        weights = None if self.weights is None else self.weights[indices]
+        return Examples(self.images[indices], self.labels[indices], weights)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Random distortions of whole batches, as pure functions of (images, seed).
+"""Random distortions of whole batches, as pure functions of (images, labels, seed), and of weights where there are any.
 
 Affine and elastic distortions are one displacement field, so every image is sampled once, bilinearly. The elastic field
 is Simard, Steinkraus & Platt, "Best Practices for Convolutional Neural Networks Applied to Visual Document Analysis",
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 
 def distortion(shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0, sigma=4.0):
-    """augment(images, labels, seed) -> (images, labels), or None when nothing is to be distorted.
+    """augment(images, labels, seed, *weights) -> (images, labels, *weights), or None when nothing is to be distorted.
 
     Each image draws its own values, uniformly from -limit to +limit: shift in pixels along both axes, rotation in
     degrees, zoom and shear as fractions (zoom 0.1: 0.9 to 1.1 times as large). elastic is Simard's alpha in pixels.
@@ -22,76 +22,77 @@ def distortion(shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0, sigma=
     if not any((shift, rotation, zoom, shear, elastic)):
         return None
 
-    def augment(images, labels, seed):
+    def augment(images, labels, seed, *weights):
         y, x = grid(images, seed, (shift, rotation, zoom, shear), elastic, sigma)
-        return sample(images, y, x), labels
+        return sample(images, y, x), labels, *weights
 
     return augment
 
 
 def paired_distortion(
-    mirror=False, shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0, sigma=24.0, brightness=0.0, contrast=0.0,
-    gamma=0.0, copy=0.0, carve=0.0,
+    horizontal_flip=False, shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0, sigma=24.0, brightness=0.0,
+    contrast=0.0, gamma=0.0, middle_channel=0.0, carvemix=0.0,
 ):  # fmt: skip
-    """augment(images, masks, seed) -> (images, masks) in which both move alike, and only the images change in level.
+    """augment(images, masks, seed, *weights) -> (images, masks, *weights): all move alike, images change in intensity.
 
-    Limits as in `distortion`. mirror: left and right changed in half of the images. brightness and contrast: to each
-    channel of each image a value of up to `brightness` is added, after it is raised to a power between 1 / (1 + gamma)
-    and 1 + gamma and multiplied by up to 1 ± contrast. copy: the share of images in which all channels are the middle
-    one. carve: the share of images that get a tumor of another one of the batch, see `carved`.
-    masks float32 (B, H, W, 1 or more): the first channel stays 0 or 1, further ones are sampled like an image.
+    Limits as in `distortion`. horizontal_flip: half of the images are flipped. brightness and contrast: to each channel
+    of each image a value of up to `brightness` is added, after it is raised to a power between 1 / (1 + gamma) and
+    1 + gamma and multiplied by up to 1 ± contrast. middle_channel: the share of images in which all channels are the
+    middle one. carvemix: the share of images that get the foreground of another one of the batch, see `carve_and_mix`.
+    masks float32 (B, H, W, 1) stay 0 or 1; weights, if any, float32 (B, H, W, 1), are sampled like an image.
     """
 
-    def augment(images, masks, seed):
+    def augment(images, masks, seed, *weights):
         seeds = tf.random.split(tf.cast(seed, tf.int32), 5)
         y, x = grid(images, seeds[0], (shift, rotation, zoom, shear), elastic, sigma)
-        if mirror:
-            turned = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1), seeds[1]) < 0.5
-            x = tf.where(turned, images.shape[2] - 1 - x, x)
+        if horizontal_flip:
+            flipped = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1), seeds[1]) < 0.5
+            x = tf.where(flipped, images.shape[2] - 1 - x, x)
         channels = images.shape[3]
-        moved = sample(tf.concat([images, masks], -1), y, x)
-        pixels, labels = moved[..., :channels], moved[..., channels:]
-        if carve:
-            pixels, labels = carved(pixels, labels, carve, seeds[4])
-        if copy:
-            alike = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seeds[3]) < copy
+        # one lookup for all of them
+        moved = sample(tf.concat([images, masks, *weights], -1), y, x)
+        pixels, masks, *weights = tf.split(moved, [channels] + [1] * (1 + len(weights)), -1)
+        if carvemix:
+            pixels, masks, *weights = carve_and_mix(pixels, masks, carvemix, seeds[4], *weights)
+        if middle_channel:
+            alike = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seeds[3]) < middle_channel
             middle = pixels[..., channels // 2 : channels // 2 + 1]
             pixels = tf.where(alike, tf.repeat(middle, channels, -1), pixels)
         draw = tf.random.stateless_uniform((3, tf.shape(images)[0], 1, 1, channels), seeds[2], -1.0, 1.0)
         powers = tf.pow(tf.maximum(pixels, 1e-6), tf.pow(1 + gamma, draw[2])) if gamma else pixels
-        levels = tf.clip_by_value(powers * (1 + contrast * draw[0]) + brightness * draw[1], 0.0, 1.0)
-        return levels, tf.concat([tf.cast(labels[..., :1] >= 0.5, tf.float32), labels[..., 1:]], -1)
+        intensities = tf.clip_by_value(powers * (1 + contrast * draw[0]) + brightness * draw[1], 0.0, 1.0)
+        return intensities, tf.cast(masks >= 0.5, tf.float32), *weights
 
     return augment
 
 
-def carved(images, masks, share, seed):
-    """(images, masks) in which `share` of the images have the tumor of the next of the batch, with what is around it.
+def carve_and_mix(images, masks, share, seed, *weights):
+    """(images, masks, *weights): `share` of the images have the tumor of the next of the batch, with what is around it.
 
     CarveMix (Zhang et al., "CarveMix: A Simple Data Augmentation Method for Brain Lesion Segmentation", 2021,
-    arXiv:2108.06883): inside a region around the tumor, as wide as is drawn, image and mask are the other's. Differs
-    from the paper: the region is where the blurred mask exceeds a drawn part of its maximum, in place of a distance
-    from the tumor; its edge is soft, nothing is put beside the head, and slices take the place of volumes.
-    images float32 (B, H, W, C) in [0, 1]; masks float32 (B, H, W, 1 or more), of which the first channel is the tumor,
-    0 to 1; seed int32 (2,).
+    arXiv:2108.06883): inside a region around the tumor, as wide as is drawn, image, mask and weights are the other's.
+    Differs from the paper: the region is where the blurred mask exceeds a drawn part of its maximum, in place of a
+    distance from the tumor; its edge is soft, nothing is put beside the head, and slices take the place of volumes.
+    images float32 (B, H, W, C) in [0, 1]; masks float32 (B, H, W, 1), 0 to 1; weights, if any, float32 (B, H, W, 1);
+    seed int32 (2,).
     """
     height, width = images.shape[1:3]
     rows, columns = (blur_matrix(size, size / 24) for size in (height, width))
 
-    def blurred(maps):
-        return tf.einsum("hi,bijc,wj->bhwc", rows, maps, columns)
+    def blurred(x):
+        return tf.einsum("hi,bijc,wj->bhwc", rows, x, columns)
 
     seeds = tf.random.split(seed, 2)
     shape = (tf.shape(images)[0], 1, 1, 1)
     chosen = tf.random.stateless_uniform(shape, seeds[0]) < share
     least = tf.random.stateless_uniform(shape, seeds[1], 0.05, 0.5)
     head = blurred(tf.reduce_mean(images, -1, keepdims=True)) > 0.1
-    others, tumors = tf.roll(images, -1, 0), tf.roll(masks, -1, 0)
-    near = blurred(tumors[..., :1])
+    near = blurred(tf.roll(masks, -1, 0))
     near /= tf.maximum(tf.reduce_max(near, (1, 2, 3), keepdims=True), 1e-6)
     region = tf.clip_by_value((near - least) / 0.1 + 0.5, 0.0, 1.0)
-    weight = region * tf.cast(chosen & head, tf.float32)
-    return images + weight * (others - images), tf.where(weight >= 0.5, tumors, masks)
+    mixing = region * tf.cast(chosen & head, tf.float32)
+    mixed = images + mixing * (tf.roll(images, -1, 0) - images)
+    return mixed, *(tf.where(mixing >= 0.5, tf.roll(each, -1, 0), each) for each in (masks, *weights))
 
 
 def grid(images, seed, limits, elastic, sigma):

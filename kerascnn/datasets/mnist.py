@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from kerascnn.datasets import Dataset, Examples
-from kerascnn.datasets.prepared import arrays, folder, prepared
 from kerascnn.datasets.splits import cut
+from kerascnn.datasets.tfds_builders import arrays, folder, prepared_builder
 from kerascnn.errors import DataAbsent, InputError
 
 TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
@@ -44,7 +44,7 @@ def check_originals(manual, url_infos):
     return len(present) == len(expected)
 
 
-def check_reachable(manual, url_infos):
+def check_reachable(root, manual, url_infos):
     """Raise DataAbsent unless the first original answers: TFDS itself gives up only after minutes of retries."""
     url = next(iter(url_infos))
     answer = queue.SimpleQueue()
@@ -66,7 +66,7 @@ def check_reachable(manual, url_infos):
         files = ", ".join(f"{Path(url).name} (sha256 {info.checksum})" for url, info in url_infos.items())
         source = url.rsplit("/", 1)[0]
         raise DataAbsent(
-            f"no data in {manual.parents[1]} and no network ({error}); place {files} from {source} in {manual}"
+            f"no data in {root} and no network ({error}); place {files} from {source} in {manual}"
         ) from None
 
 
@@ -84,9 +84,9 @@ def load(name, data_dir=None):
 
     def check(builder):
         if not check_originals(manual, builder.url_infos):
-            check_reachable(manual, builder.url_infos)
+            check_reachable(root, manual, builder.url_infos)
 
-    builder = prepared(name, functools.partial(tfds.builder, name), root, manual, check)
+    builder = prepared_builder(name, functools.partial(tfds.builder, name), root, manual, check)
     train, test = (examples(builder, split) for split in ("train", "test"))
     train, validation = cut(train, 5000)
     return Dataset(

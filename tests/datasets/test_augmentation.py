@@ -6,7 +6,7 @@ import tensorflow as tf
 from kerascnn.datasets.augmentation import (
     affine_grid,
     blur_matrix,
-    carved,
+    carve_and_mix,
     distortion,
     elastic_field,
     paired_distortion,
@@ -105,69 +105,70 @@ def test_distortion_is_a_function_of_the_seed_alone():
 
 
 def test_images_and_masks_move_alike_and_masks_stay_binary():
-    patient = drawn_patient(0, side=48)
+    patient = drawn_patient(0, size=48)
     masks = tf.cast(patient.masks, tf.float32)
     # the mask as the images' only channel: whatever moves it must move the mask to the same place
-    augment = paired_distortion(mirror=True, shift=4, rotation=15, zoom=0.1, shear=0.1, elastic=60, sigma=5)
+    augment = paired_distortion(horizontal_flip=True, shift=4, rotation=15, zoom=0.1, shear=0.1, elastic=60, sigma=5)
     images, moved = augment(masks, masks, tf.constant([0, 1]))
     np.testing.assert_array_equal(moved, images.numpy() >= 0.5)
     assert set(np.unique(moved)) == {0, 1}
     assert np.abs(moved.numpy() - masks.numpy()).sum() > 10
 
 
-def test_a_mirror_turns_about_half_of_the_images():
+def test_a_horizontal_flip_changes_about_half_of_the_images():
     images = tf.random.stateless_uniform((64, 8, 8, 1), [0, 0])
     masks = tf.cast(images > 0.5, tf.float32)
-    turned_images, turned_masks = paired_distortion(mirror=True)(images, masks, tf.constant([0, 2]))
-    turned = [bool(np.allclose(new, old[:, ::-1], atol=1e-6)) for new, old in zip(turned_images, images, strict=True)]
-    kept = [bool(np.allclose(new, old, atol=1e-6)) for new, old in zip(turned_images, images, strict=True)]
-    assert all(a != b for a, b in zip(turned, kept, strict=True))
-    assert 20 < sum(turned) < 44
-    np.testing.assert_array_equal(turned_masks, turned_images.numpy() > 0.5)
+    flipped_images, flipped_masks = paired_distortion(horizontal_flip=True)(images, masks, tf.constant([0, 2]))
+    flipped = [bool(np.allclose(new, old[:, ::-1], atol=1e-6)) for new, old in zip(flipped_images, images, strict=True)]
+    kept = [bool(np.allclose(new, old, atol=1e-6)) for new, old in zip(flipped_images, images, strict=True)]
+    assert all(a != b for a, b in zip(flipped, kept, strict=True))
+    assert 20 < sum(flipped) < 44
+    np.testing.assert_array_equal(flipped_masks, flipped_images.numpy() > 0.5)
 
 
-def test_levels_change_in_images_alone_and_stay_in_range():
+def test_intensities_change_in_images_alone_and_stay_in_range():
     images = tf.fill((16, 8, 8, 2), 0.5)
-    masks = tf.ones((16, 8, 8, 2)) * [1.0, 3.0]
-    levels, kept = paired_distortion(brightness=0.2, contrast=0.5)(images, masks, tf.constant([0, 3]))
+    masks = tf.ones((16, 8, 8, 1))
+    changed, *kept = paired_distortion(brightness=0.2, contrast=0.5)(images, masks, tf.constant([0, 3]), 3 * masks)
     # at most 0.5 * 1.5 + 0.2 and at least 0.5 * 0.5 - 0.2
-    assert 0.05 <= levels.numpy().min() < 0.35 < 0.65 < levels.numpy().max() <= 0.95
-    assert np.ptp(levels.numpy(), (1, 2)).max() < 1e-6
-    np.testing.assert_allclose(kept, masks, atol=1e-6)
+    assert 0.05 <= changed.numpy().min() < 0.35 < 0.65 < changed.numpy().max() <= 0.95
+    assert np.ptp(changed.numpy(), (1, 2)).max() < 1e-6
+    np.testing.assert_allclose(kept, [masks, 3 * masks], atol=1e-6)
 
 
-def test_powers_of_levels_lie_within_their_limits():
+def test_powers_of_intensities_lie_within_their_limits():
     images = tf.fill((64, 2, 2, 3), 0.25)
-    levels = paired_distortion(gamma=1.0)(images, tf.zeros((64, 2, 2, 1)), tf.constant([0, 4]))[0].numpy()
+    changed = paired_distortion(gamma=1.0)(images, tf.zeros((64, 2, 2, 1)), tf.constant([0, 4]))[0].numpy()
     # exponents from 1/2 to 2
-    assert 0.0625 <= levels.min() < 0.08 < 0.4 < levels.max() <= 0.5
+    assert 0.0625 <= changed.min() < 0.08 < 0.4 < changed.max() <= 0.5
 
 
-def test_sequences_are_copies_of_the_middle_one_in_their_share_of_the_slices():
+def test_channels_are_copies_of_the_middle_one_in_their_share_of_the_images():
     images = tf.random.stateless_uniform((200, 2, 2, 3), [0, 0])
-    copied = paired_distortion(copy=0.25)(images, tf.zeros((200, 2, 2, 1)), tf.constant([0, 5]))[0].numpy()
+    copied = paired_distortion(middle_channel=0.25)(images, tf.zeros((200, 2, 2, 1)), tf.constant([0, 5]))[0].numpy()
     alike = (copied == copied[..., 1:2]).all((1, 2, 3))
     assert 30 < alike.sum() < 70
     np.testing.assert_allclose(copied[..., 1], images[..., 1], atol=1e-6)
     np.testing.assert_allclose(copied[~alike], images.numpy()[~alike], atol=1e-6)
 
 
-def test_a_tumor_is_carved_into_the_image_before_it_and_not_beside_the_head():
+def test_carvemix_puts_a_tumor_into_the_image_before_it_and_not_beside_the_head():
     images = np.full((3, 48, 48, 2), 0.5, np.float32)
     images[1] = 0.8
     images[0, :, 24:] = 0
-    masks = np.zeros((3, 48, 48, 2), np.float32)
-    masks[1, 16:32, 16:32] = [1.0, 7.0]
+    masks = np.zeros((3, 48, 48, 1), np.float32)
+    masks[1, 16:32, 16:32] = 1
     for number in range(20):
-        mixed, labels = (t.numpy() for t in carved(images, masks, 1.0, tf.constant([0, number])))
+        seed = tf.constant([0, number])
+        mixed, labels, weights = (t.numpy() for t in carve_and_mix(images, masks, 1.0, seed, 7 * masks))
         tumor = labels[0, ..., 0] > 0
         # well inside the tumor is the other image, far from it and beside the head the image itself
         np.testing.assert_allclose(mixed[0, 20:28, 18:21], 0.8, atol=1e-6)
         assert tumor[20:28, 18:21].all()
         assert not tumor[:, 28:].any()
         np.testing.assert_array_equal(mixed[0, :4, :4], images[0, :4, :4])
-        # further channels come along, and the tumor is no larger than it was
-        np.testing.assert_array_equal(labels[0, ..., 1], 7 * labels[0, ..., 0])
+        # weights come along, and the tumor is no larger than it was
+        np.testing.assert_array_equal(weights, 7 * labels)
         assert not (tumor & (masks[1, ..., 0] == 0)).any()
         # what is followed by an image without tumor stays
         np.testing.assert_array_equal(mixed[1:], images[1:])
@@ -175,7 +176,7 @@ def test_a_tumor_is_carved_into_the_image_before_it_and_not_beside_the_head():
 
 
 @pytest.mark.parametrize("radius", [1, 3, 9])
-def test_tumors_of_any_size_are_carved(radius):
+def test_carvemix_takes_tumors_of_any_size(radius):
     rows, columns = np.mgrid[:128, :128]
     disc = np.hypot(rows - 64, columns - 64) <= radius
     images = np.full((2, 128, 128, 1), 0.5, np.float32)
@@ -183,13 +184,13 @@ def test_tumors_of_any_size_are_carved(radius):
     masks = np.zeros((2, 128, 128, 1), np.float32)
     masks[1, disc] = 1
     for number in range(50):
-        mixed, labels = (t.numpy() for t in carved(images, masks, 1.0, tf.constant([0, number])))
+        mixed, labels = (t.numpy() for t in carve_and_mix(images, masks, 1.0, tf.constant([0, number])))
         # nothing of the tumor comes without its label
         assert labels[0, 64, 64, 0] == 1
         assert (mixed[0][labels[0] == 0] < 0.75 + 1e-6).all()
 
 
-def test_tumors_are_carved_into_their_share_of_the_images():
-    images = tf.stack([tf.fill((16, 16, 1), 0.3 + level / 400) for level in range(200)])
-    mixed = carved(images, tf.ones((200, 16, 16, 1)), 0.25, tf.constant([0, 0]))[0].numpy()
+def test_carvemix_changes_its_share_of_the_images():
+    images = tf.stack([tf.fill((16, 16, 1), 0.3 + number / 400) for number in range(200)])
+    mixed = carve_and_mix(images, tf.ones((200, 16, 16, 1)), 0.25, tf.constant([0, 0]))[0].numpy()
     assert 30 < (np.abs(mixed - images.numpy()).max((1, 2, 3)) > 0).sum() < 70

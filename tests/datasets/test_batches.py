@@ -2,6 +2,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerascnn.datasets import Examples
+from kerascnn.datasets.augmentation import paired_distortion
 from kerascnn.datasets.batches import evaluation_batches, training_batches
 
 EXAMPLES = Examples(np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1) * 25, np.arange(10, dtype=np.int32))
@@ -47,6 +48,25 @@ def test_evaluation_drops_no_example():
     assert batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
-def test_evaluation_goes_through_the_preparation_it_is_given():
-    ((images, _),) = evaluation_batches(EXAMPLES, prepare=lambda x: 1 - tf.cast(x, "float32") / 255)
+def test_evaluation_goes_through_the_preprocessing_it_is_given():
+    ((images, _),) = evaluation_batches(EXAMPLES, preprocess=lambda x: 1 - tf.cast(x, "float32") / 255)
     np.testing.assert_allclose(images[:, 0, 0, 0], 1 - np.arange(10) * 25 / 255, rtol=1e-6)
+
+
+def test_weights_stay_with_their_examples():
+    weighted = Examples(EXAMPLES.images, EXAMPLES.labels, np.arange(10, dtype=np.float32) / 8)
+    training = training_batches(weighted, 4, 2, seed=0, first_epoch=0, epochs=2)
+    for batches in (training, evaluation_batches(weighted), evaluation_batches(weighted.take(slice(3, 7)))):
+        for _, labels, weights in batches:
+            assert weights.dtype == "float32"
+            np.testing.assert_array_equal(weights, labels.numpy() / np.float32(8))
+
+
+def test_weights_of_pixels_are_distorted_with_their_masks():
+    masks = np.zeros((8, 32, 32, 1), np.uint8)
+    masks[:, 8:20, 12:28] = 1
+    examples = Examples(np.zeros((8, 32, 32, 1), np.uint8), masks, 3 * masks.astype(np.float32))
+    augment = paired_distortion(horizontal_flip=True, shift=4, rotation=20, zoom=0.2, elastic=60, sigma=5, carvemix=0.5)
+    ((_, moved, weights),) = training_batches(examples, 8, 1, seed=0, first_epoch=0, epochs=1, augment=augment)
+    assert np.abs(moved - masks).sum() > 100
+    np.testing.assert_array_equal(moved, weights.numpy() >= 1.5)

@@ -78,6 +78,7 @@ def test_neither_files_nor_network_names_files_folder_and_source(name, place, tm
     with pytest.raises(DataAbsent) as caught:
         source.load(name, tmp_path)
     message = str(caught.value)
+    assert message.startswith(f"no data in {tmp_path} and no network (")
     assert message.endswith(f"in {tmp_path / 'downloads' / place}")
     assert "train-images-idx3-ubyte.gz (sha256 " in message
     assert "t10k-labels-idx1-ubyte.gz (sha256 " in message
@@ -122,7 +123,7 @@ def test_a_truncated_description_of_prepared_data_is_named(mnist, tmp_path):
 
 def test_a_file_in_place_of_the_data_folder_is_named(tmp_path):
     (tmp_path / "data").touch()
-    with pytest.raises(InputError, match=rf"{tmp_path / 'data'} is no folder; choose another with --data-dir"):
+    with pytest.raises(InputError, match=rf"{tmp_path / 'data'} is no folder; choose another data_dir"):
         source.load("mnist", tmp_path / "data")
 
 

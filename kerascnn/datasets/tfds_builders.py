@@ -14,7 +14,7 @@ def folder(data_dir=None):
     return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
-def prepared(name, create, root, manual, check_originals):
+def prepared_builder(name, create, root, manual, check_originals):
     """The TFDS builder create(data_dir=root), prepared first where need be.
 
     manual: where TFDS looks for files placed by hand. check_originals(builder): called before anything is prepared;
@@ -27,7 +27,7 @@ def prepared(name, create, root, manual, check_originals):
     # TFDS warns of a folder that is merely absent.
     logging.getLogger("absl").setLevel(logging.ERROR)
     if root.exists() and not root.is_dir():
-        raise InputError(f"{root} is no folder; choose another with --data-dir")
+        raise InputError(f"{root} is no folder; choose another data_dir")
     try:
         builder = create(data_dir=root)
         ready = builder.is_prepared()
@@ -50,9 +50,7 @@ def prepared(name, create, root, manual, check_originals):
         # another process was faster
         return create(data_dir=root)
     except OSError as error:
-        raise InputError(
-            f"cannot prepare {name} in {root}: {error}; run again, or choose another folder with --data-dir"
-        ) from error
+        raise InputError(f"cannot prepare {name} in {root}: {error}; run again, or choose another data_dir") from error
     return builder
 
 
