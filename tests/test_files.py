@@ -1,11 +1,14 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from kerascnn.errors import InputError
-from kerascnn.files import read_json, write_aside, write_json
+from kerascnn.errors import InputError, UsageError
+from kerascnn.files import one_writer, read_json, write_aside, write_json
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -61,3 +64,53 @@ def test_what_a_killed_process_left_is_taken_away_and_what_another_writes_is_not
     other.touch()
     write_aside(tmp_path / "model.keras", lambda aside: aside.write_text("x"))
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([other.name, "model.keras"])
+
+
+def test_a_folder_is_kept_to_one_process_until_that_ends(tmp_path):
+    holds = "from kerascnn.files import *; import sys\nwith one_writer(sys.argv[1]): print('held', flush=True); input()"
+    other = subprocess.Popen(
+        [sys.executable, "-c", holds, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True
+    )
+    assert other.stdout.readline() == "held\n"
+    expected = f"^another process is training into {tmp_path}; choose another folder$"
+    with pytest.raises(UsageError, match=expected), one_writer(tmp_path):
+        pass
+    other.kill()
+    other.communicate()
+    with one_writer(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_module_is_imported_where_there_is_no_unix():
+    absent = ("fcntl", "resource", "pwd", "grp", "termios")
+    names = [
+        str(path.relative_to(ROOT).with_suffix("")).replace(os.sep, ".").removesuffix(".__init__")
+        for package in ("kerascnn", "apps")
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if path.name != "__main__.py"
+    ]
+    code = f"""if True:
+        import builtins, importlib
+
+        real = builtins.__import__
+
+        def without_unix(name, globals=None, *rest, **options):
+            # what Python and other packages import is their own business
+            if name in {absent} and (globals or {{}}).get("__name__", "").split(".")[0] in ("kerascnn", "apps"):
+                raise ModuleNotFoundError(name)
+            return real(name, globals, *rest, **options)
+
+        builtins.__import__ = without_unix
+        for name in {names}:
+            importlib.import_module(name)
+        """
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+
+
+def test_the_peak_of_memory_is_unknown_where_the_system_does_not_tell(monkeypatch):
+    from kerascnn.provenance import peak_memory
+
+    assert 100 < peak_memory() < 100_000
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert peak_memory() is None
