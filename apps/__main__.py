@@ -1,18 +1,19 @@
-"""List the apps: the files beside this one, with the first line of their docstrings."""
+"""List the apps: the modules beside this one, with the first line of their docstrings."""
 
-import ast
-from pathlib import Path
+import importlib
+import pkgutil
 
-from kerascnn.cli import app as cli
+import apps
+from kerascnn.cli.app import create_app, run
 
-app = cli.create_app("apps", __doc__)
+app = create_app("apps", __doc__)
 
 
 @app.default
 def main():
-    for path in sorted(Path(__file__).parent.glob("[a-z]*.py")):
-        title = ast.get_docstring(ast.parse(path.read_text())).splitlines()[0]
-        print(f"python -m apps.{path.stem}\t{title}")
+    for module in pkgutil.iter_modules(apps.__path__, "apps."):
+        if not module.name.endswith("__main__"):
+            print(f"python -m {module.name}\t{importlib.import_module(module.name).__doc__.splitlines()[0]}")
 
 
-cli.run(app)
+run(app)

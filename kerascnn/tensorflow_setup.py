@@ -1,4 +1,4 @@
-"""TensorFlow imported without its chatter, as a command wants it."""
+"""TensorFlow and Keras loaded as a command wants them: without chatter, and whatever the user's keras.json says."""
 
 import os
 import sys
@@ -6,17 +6,21 @@ import tempfile
 
 
 def load_tensorflow():
-    """Import TensorFlow without the lines that their native code writes to stderr.
+    """Import TensorFlow without the lines that its native code writes to stderr, and Keras on it.
+
+    Keras gets the backend, image format and number type that all our networks have, in this process alone.
 
     TF_CPP_MIN_LOG_LEVEL does not reach what is written before logging is set up, so the file descriptor itself is held
     back; it is let out again when the import fails. On GPUs TensorFlow is told to take memory as it needs it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # before Keras is imported, which TensorFlow does
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
+            import keras
             import tensorflow
         except BaseException:
             held.seek(0)
@@ -28,3 +32,5 @@ def load_tensorflow():
     # before the first operation, after which TensorFlow refuses it
     for gpu in tensorflow.config.list_physical_devices("GPU"):
         tensorflow.config.experimental.set_memory_growth(gpu, True)
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")

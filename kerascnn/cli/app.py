@@ -1,19 +1,14 @@
-"""What all apps share: the command line, its exit codes and messages, and TensorFlow loaded without its chatter.
-
-Flags come from the app's Recipe and the verbs' parameters through Cyclopts. Results go to stdout, all words to stderr.
-"""
+"""What all apps share: the command line and its exit codes."""
 
 import io
-import json
 import os
 import sys
 import traceback
-from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError
 
 from kerascnn import __version__
+from kerascnn.cli.messages import logged_to_stderr, note, result, row  # noqa: F401
 from kerascnn.errors import InputError, TrainingStopped, UsageError
 
 
@@ -22,13 +17,6 @@ class RequirementError(Exception):
 
 
 EXIT_CODES = {UsageError: 2, InputError: 3, RequirementError: 4, TrainingStopped: 5}
-
-
-# flags that mean the same in every app that trains
-Out = Annotated[Path, Parameter(help="The model folder.")]
-Server = Annotated[str | None, Parameter(help="Address of a TensorFlow Serving REST server to ask instead of --out.")]
-Resume = Annotated[bool, Parameter(help="Continue a stopped run; give the flags it was started with.")]
-Require = Annotated[tuple[str, ...], Parameter(help="NAME=MIN: exit code 4 unless the metric reaches it.")]
 
 
 def create_app(module, text):
@@ -47,12 +35,13 @@ def run(app, arguments=None):
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
     try:
-        app(arguments, exit_on_error=False, print_error=False)
+        with logged_to_stderr():
+            app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         words = " ".join(str(error).split()).removesuffix(".")
         fail(f"{words[:1].lower()}{words[1:]}; --help lists what is taken", EXIT_CODES[UsageError])
     except tuple(EXIT_CODES) as error:
-        fail(error, next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)))
+        fail(with_flag(error), next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind)))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -64,24 +53,16 @@ def run(app, arguments=None):
     sys.exit(0)
 
 
+def with_flag(error):
+    """The message of an error, which names an argument of the library as the flag that sets it."""
+    argument = getattr(error, "argument", None)
+    message = str(error)
+    return f"--{argument.replace('_', '-')}{message.removeprefix(argument)}" if argument else message
+
+
 def fail(message, exit_code):
-    print(f"error: {message}", file=sys.stderr)
+    note(f"error: {message}")
     sys.exit(exit_code)
-
-
-def note(text):
-    """One line of words for the user, on stderr."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def result(value):
-    """One result on stdout: a JSON object on one line."""
-    print(json.dumps(value), flush=True)
-
-
-def row(name, value):
-    """One line of a table on stdout: name and value, separated by a tab."""
-    print(f"{name:<14}\t{value}", flush=True)
 
 
 def parse_requirements(texts):

@@ -1,15 +1,18 @@
-"""The verbs that all classification apps share; an app says which data, network and preparation.
+"""The commands that all classification apps share; an app says which data, network and preprocessing.
 
-TensorFlow and Keras are imported inside the verbs, after everything that can be checked without them.
+TensorFlow and Keras are imported inside the commands, after everything that can be checked without them.
 """
 
+import contextlib
 import dataclasses
 import functools
 import itertools
 import os
 from pathlib import Path
 
-from kerascnn.cli import app as cli
+from kerascnn.cli.app import require
+from kerascnn.cli.folders import trained_run
+from kerascnn.cli.messages import note, result, row
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import read_json, reading_from, writing_to
 from kerascnn.saved_model.versions import latest_version, local_model
@@ -19,12 +22,13 @@ from kerascnn.training.run_folder import check_app
 
 def smoke(recipe):
     """The recipe of a few seconds' run on synthetic data, which proves the wiring and says so."""
-    cli.note("note: --smoke trains two epochs on drawn numerals, whatever other flags say; its figures mean nothing")
-    return dataclasses.replace(recipe, data="synthetic", epochs=2, batch_size=min(recipe.batch_size, 32))
+    note("note: --smoke trains two epochs on drawn numerals, whatever other flags say; its figures mean nothing")
+    training = dataclasses.replace(recipe.training, epochs=2, batch_size=min(recipe.training.batch_size, 32))
+    return dataclasses.replace(recipe, data="synthetic", training=training)
 
 
 def train(app, recipe, data, augment, out, resume):
-    """Train recipe.model on `data`, a Dataset, into the folder `out`.
+    """Train recipe.model on `data`, a Dataset, into the folder `out`, as recipe.training says.
 
     Raises UsageError, before `out` is made, where the network does not take the images.
     """
@@ -32,29 +36,33 @@ def train(app, recipe, data, augment, out, resume):
 
     from kerascnn.analysis.summary import symbolic_model
     from kerascnn.classification.losses import SparseCrossEntropy
+    from kerascnn.cli.progress import Progress
     from kerascnn.models import builder
     from kerascnn.training.fit import fit
 
     shape = data.train.images.shape[1:]
     symbolic_model(recipe.model, shape, len(data.class_names))  # raises where the network does not take such images
-    fit(
-        lambda: builder(recipe.model)(shape, len(data.class_names)),
-        data.train,
-        data.validation,
-        recipe,
-        out,
-        loss=SparseCrossEntropy(recipe.label_smoothing),
-        metrics=[lambda: keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        augment=augment,
-        metadata={"app": app, "data": data.metadata(), "class_names": data.class_names},
-        resume=resume,
-    )
+    about = {"app": app, "data": data.metadata(), "class_names": data.class_names}
+    with contextlib.closing(Progress()) as progress:
+        fit(
+            lambda: builder(recipe.model)(shape, len(data.class_names)),
+            data.train,
+            data.validation,
+            recipe.training,
+            out,
+            loss=SparseCrossEntropy(recipe.training.label_smoothing),
+            metrics=[lambda: keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+            augment=augment,
+            metadata={"recipe": dataclasses.asdict(recipe), **about},
+            callbacks=[progress],
+            resume=resume,
+        )
 
 
-def evaluate(app, load_data, prepare, out, requirements):
+def evaluate(app, load_data, preprocess, out, requirements):
     """Score the model in `out` on the test split of the data it was trained on; print and check the metrics.
 
-    load_data(name) -> Dataset. prepare: the app's function of preparation.py.
+    load_data(name) -> Dataset. preprocess: the app's function that turns raw images into what its networks see.
     """
     from kerascnn.classification.evaluation import evaluate_classifier
     from kerascnn.training.run_folder import load_trained
@@ -62,15 +70,15 @@ def evaluate(app, load_data, prepare, out, requirements):
     model, record = load_trained(out, app)
     data = load_data(record["data"]["name"])
     if data.checksum() != record["data"]["sha256"]:
-        cli.note(f"note: the data are not those the model in {out} was trained on")
+        note(f"note: the data are not those the model in {out} was trained on")
     metadata = {"data": data.name, "split": "test", "model": model.name}
     with writing_to(out):
-        metrics = evaluate_classifier(model, prepare, data.test, data.class_names, out, metadata)
-    cli.result({name: value for name, value in metrics.items() if name != "per_class"})
-    cli.require(metrics, requirements)
+        metrics = evaluate_classifier(model, preprocess, data.test, data.class_names, out, metadata)
+    result({name: value for name, value in metrics.items() if name != "per_class"})
+    require(metrics, requirements)
 
 
-def export(app, prepare, out, warmup_images):
+def export(app, preprocess, out, warmup_images):
     """Write the model in `out` as its next SavedModel version and print where that lies."""
     from kerascnn.classification.export import export_classifier
     from kerascnn.training.run_folder import load_trained
@@ -78,22 +86,22 @@ def export(app, prepare, out, warmup_images):
     model, record = load_trained(out, app)
     metrics = read_json(out / "metrics.json") if (out / "metrics.json").is_file() else None
     card = {"model": model.name, "recipe": record["recipe"], "data": record["data"], "metrics": metrics}
-    version = export_classifier(model, prepare, record["class_names"], out, card, warmup_images)
-    cli.result({"saved_model": str(version)})
+    version = export_classifier(model, preprocess, record["class_names"], out, card, warmup_images)
+    result({"saved_model": str(version)})
 
 
 def predict(files, app, out, server):
-    """Print file, class name and probability of each picture, tab-separated; `classifier` says who answers.
+    """Print file, class name and probability of each image, tab-separated; `classifier` says who answers.
 
     Raises InputError, after all others are printed, naming the files that cannot be read and those that are no PNG,
-    JPEG or BMP picture.
+    JPEG or BMP image.
     """
-    faults = []
-    pictures = list(loaded(files, read_bytes, faults))
-    if not pictures:
-        raise InputError("; ".join(faults))
-    answer = classifier(app, out, server)([content for _, content in pictures], "predict_bytes")
-    names = [file for file, _ in pictures]
+    errors = []
+    encoded = list(loaded(files, read_bytes, errors))
+    if not encoded:
+        raise InputError("; ".join(errors))
+    answer = classifier(app, out, server)([content for _, content in encoded], "predict_bytes")
+    names = [file for file, _ in encoded]
     invalid = []
     for file, name, score, valid in zip(names, answer["class_name"], answer["score"], answer["valid"], strict=True):
         if valid:
@@ -101,40 +109,40 @@ def predict(files, app, out, server):
         else:
             invalid.append(str(file))
     if invalid:
-        faults.append(f"cannot decode {', '.join(invalid)}; give PNG, JPEG or BMP files of at most 25 million pixels")
-    if faults:
-        raise InputError("; ".join(faults))
+        errors.append(f"cannot decode {', '.join(invalid)}; give PNG, JPEG or BMP files of at most 25 million pixels")
+    if errors:
+        raise InputError("; ".join(errors))
 
 
-def read(files, app, out, server, pictures):
+def read(files, app, out, server, results):
     """Print a JSON object for each scanned page of digits: the lines read, and each digit's box and confidence.
 
-    The page with boxes drawn goes into the folder `pictures`. Raises InputError, after all others are read, naming the
-    files that are no picture.
+    The page with boxes drawn goes into the folder `results`. Raises InputError, after all others are read, naming the
+    files that are no image.
     """
     from kerascnn.digits.pages import annotate, read_page
     from kerascnn.images import load_image, save_image
 
-    places = places_of([(file, file.stem) for file in files], pictures, ".png")
-    faults = []
+    places = places_of([(file, file.stem) for file in files], results, ".png")
+    errors = []
     classify = functools.cache(lambda: classifier(app, out, server))  # made for the first page that can be read
-    for (file, picture), page in loaded(zip(files, places, strict=True), lambda pair: load_image(pair[0]), faults):
+    for (file, place), page in loaded(zip(files, places, strict=True), lambda pair: load_image(pair[0]), errors):
         lines = read_page(page, lambda crops: classify()(crops, "serving_default")["probabilities"])
-        save_image(picture, annotate(page, lines))
+        save_image(place, annotate(page, lines))
         text = ["".join(digit.digit for digit in line) for line in lines]
         digits = [[dataclasses.asdict(digit) for digit in line] for line in lines]
-        cli.result({"file": str(file), "lines": text, "picture": str(picture), "digits": digits})
-    if faults:
-        raise InputError("; ".join(faults))
+        result({"file": str(file), "lines": text, "image": str(place), "digits": digits})
+    if errors:
+        raise InputError("; ".join(errors))
 
 
-def loaded(items, load, faults):
-    """Each (item, load(item)), one at a time; the messages about those that cannot be read go to the list `faults`."""
+def loaded(items, load, errors):
+    """Each (item, load(item)), one at a time; the messages about those that cannot be read go to the list `errors`."""
     for item in items:
         try:
             value = load(item)
         except InputError as error:
-            faults.append(str(error))
+            errors.append(str(error))
         else:
             yield item, value
 
@@ -153,7 +161,7 @@ def places_of(named, folder, suffix=""):
         for path, resolved in read:
             if resolved.is_relative_to(place):
                 raise UsageError(
-                    f"{path} is read and would be written over, at {places[-1]}; choose another folder with --pictures"
+                    f"{path} is read and would be written over, at {places[-1]}; choose another folder with --results"
                 )
     return places
 
@@ -161,12 +169,12 @@ def places_of(named, folder, suffix=""):
 def print_summary(out):
     """What became of a model that is trained, evaluated and exported in `out`: name and value, tab-separated."""
     record, metrics = read_json(out / "recipe.json"), read_json(out / "metrics.json")
-    cli.row("data", record["data"]["description"])
-    cli.row("test error", f"{100 * metrics['error']:.2f} % of {metrics['examples']:,}")
-    cli.row("training time", f"{record['training_seconds']:.0f} s, {record['epochs_run']} epochs")
-    cli.row("training rate", f"{record['images_per_second']:,} images/s")
-    cli.row("model", out / "model.keras")
-    cli.row("SavedModel", latest_version(out))
+    row("data", record["data"]["description"])
+    row("test error", f"{100 * metrics['error']:.2f} % of {metrics['examples']:,}")
+    row("training time", f"{record['training_seconds']:.0f} s, {record['epochs_run']} epochs")
+    row("training rate", f"{record['images_per_second']:,} images/s")
+    row("model", out / "model.keras")
+    row("SavedModel", latest_version(out))
 
 
 def classifier(app, out, server):
@@ -177,13 +185,15 @@ def classifier(app, out, server):
 def answerer(app, out, server, outputs):
     """answer(inputs, signature name) -> dict of arrays with `outputs` among the names, as `classifier` has it.
 
-    Raises InputError where `out` holds a model of another app, and so does the answer.
+    out: None for the app's newest run or shipped model. Raises InputError where `out` holds a model of another app, and
+    so does the answer.
     """
     if server:
         from kerascnn.serving.client import predict
 
         who, remedy, call = server, "serve our export", functools.partial(predict, server, app)
     else:
+        out = trained_run(app, out)
         recorded(out, app)
         load_tensorflow()
         who, remedy = latest_version(out), "name another folder with --out"

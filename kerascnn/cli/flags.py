@@ -2,14 +2,25 @@
 
 import dataclasses
 import re
+from pathlib import Path
 from typing import Annotated, get_type_hints
 
 import docstring_parser
 from cyclopts import Parameter
 
-from kerascnn.analysis.sizes import LARGEST_SIDE, UNITS
 from kerascnn.errors import UsageError
 
+LARGEST_SIDE = 16_384
+UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+
+Out = Annotated[
+    Path | None,
+    Parameter(
+        help="The run folder. Default: train makes runs/<app>/run1, run2, …; other commands take the newest of these, "
+        "else the shipped model."
+    ),
+]
 Server = Annotated[str | None, Parameter(help="Address of a TensorFlow Serving REST server to ask instead of --out.")]
 Resume = Annotated[bool, Parameter(help="Continue a stopped run; give the flags it was started with.")]
 Require = Annotated[tuple[str, ...], Parameter(help="NAME=MIN: exit code 4 unless the metric reaches it.")]

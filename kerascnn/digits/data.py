@@ -15,6 +15,12 @@ def load(name, data_dir=None):
     auto is MNIST, or scikit-learn's digits where it is neither there nor to be had. data_dir: where TensorFlow
     Datasets keeps its files; None means TFDS_DATA_DIR or TFDS's own default. Raises what kerascnn.datasets.load raises.
     """
+    data = found(name, data_dir)
+    logger.info("data: %s", data.description)
+    return data
+
+
+def found(name, data_dir):
     if name == "sklearn_digits":
         return sklearn_digits.load()
     if name != "auto":

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from apps.digits import app  # noqa: F401, run by the fixtures `printed` and `verb`
+from apps.digits import app  # noqa: F401, run by the fixtures `printed` and `command`
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,34 +37,32 @@ def folder(tmp_path_factory, printed):
     return folder
 
 
-def picture(path, text="4"):
+def drawn(path, text="4"):
     canvas = np.full((120, 90, 3), 255, np.uint8)
     cv2.putText(canvas, text, (18, 95), cv2.FONT_HERSHEY_SIMPLEX, 3, (90, 30, 30), 7)
     cv2.imwrite(str(path), canvas)
     return path
 
 
-def test_a_model_of_another_app_is_refused(folder, tmp_path, verb):
+def test_a_model_of_another_app_is_an_error(folder, tmp_path, command):
     other = tmp_path / "other"
     shutil.copytree(folder, other)
     record = json.loads((other / "recipe.json").read_text())
     (other / "recipe.json").write_text(json.dumps({**record, "app": "tumors"}))
-    code, _, words = verb("evaluate", "--out", other)
+    code, _, words = command("evaluate", "--out", other)
     assert code == 3
-    assert words.splitlines()[-1] == (
-        f"error: {other} holds a model of tumors, not of digits; name another folder with --out"
-    )
+    assert words.splitlines()[-1] == (f"error: {other} holds a model of tumors, not of digits; name another folder")
 
 
-def test_a_model_of_another_app_reads_no_digits(tmp_path, verb):
+def test_a_model_of_another_app_reads_no_digits(tmp_path, command):
     for name in ("predict", "read"):
-        code, _, words = verb(name, picture(tmp_path / "4.png"), "--out", ROOT / "saved_models" / "tumors")
+        code, _, words = command(name, drawn(tmp_path / "4.png"), "--out", ROOT / "saved_models" / "tumors")
         assert code == 3
-        assert "saved_models/tumors holds a model of tumors, not of digits; name another folder with --out" in words
+        assert "saved_models/tumors holds a model of tumors, not of digits; name another folder\n" in words
 
 
 def test_predict_prints_file_digit_and_probability(folder, tmp_path):
-    files = [picture(tmp_path / f"{text}.png", text) for text in "47"]
+    files = [drawn(tmp_path / f"{text}.png", text) for text in "47"]
     ran = digits("predict", *files, "--out", folder)
     assert ran.returncode == 0, ran.stderr
     rows = [line.split("\t") for line in ran.stdout.splitlines()]
@@ -73,10 +71,10 @@ def test_predict_prints_file_digit_and_probability(folder, tmp_path):
     assert ran.stderr == ""
 
 
-def test_predict_names_what_it_cannot_decode_and_still_prints_the_rest(folder, tmp_path, verb):
-    (tmp_path / "notes.txt").write_text("no picture")
-    files = [tmp_path / "absent.png", picture(tmp_path / "4.png"), tmp_path / "notes.txt"]
-    code, out, words = verb("predict", *files, "--out", folder)
+def test_predict_names_what_it_cannot_decode_and_still_prints_the_rest(folder, tmp_path, command):
+    (tmp_path / "notes.txt").write_text("no image")
+    files = [tmp_path / "absent.png", drawn(tmp_path / "4.png"), tmp_path / "notes.txt"]
+    code, out, words = command("predict", *files, "--out", folder)
     assert code == 3
     assert [line.split("\t")[0] for line in out.splitlines()] == [str(tmp_path / "4.png")]
     (error,) = words.splitlines()
@@ -86,29 +84,29 @@ def test_predict_names_what_it_cannot_decode_and_still_prints_the_rest(folder, t
     )
 
 
-def test_read_names_what_it_cannot_load_and_still_reads_the_rest(folder, tmp_path, verb):
-    (tmp_path / "notes.txt").write_text("no picture")
-    files = [tmp_path / "notes.txt", picture(tmp_path / "4.png")]
-    code, out, words = verb("read", *files, "--out", folder, "--pictures", tmp_path / "read")
+def test_read_names_what_it_cannot_load_and_still_reads_the_rest(folder, tmp_path, command):
+    (tmp_path / "notes.txt").write_text("no image")
+    files = [tmp_path / "notes.txt", drawn(tmp_path / "4.png")]
+    code, out, words = command("read", *files, "--out", folder, "--results", tmp_path / "read")
     assert code == 3
     assert [json.loads(line)["file"] for line in out.splitlines()] == [str(files[1])]
     (error,) = words.splitlines()
     assert error.startswith(f"error: cannot decode {files[0]}; give a PNG, JPEG or BMP file")
 
 
-def test_a_requirement_decides_the_exit_code(folder, verb):
+def test_a_requirement_decides_the_exit_code(folder, command):
     before = (folder / "metrics.json").stat().st_mtime_ns
-    assert verb("evaluate", "--out", folder, "--require", "accuracy=0")[0] == 0
-    code, _, words = verb("evaluate", "--out", folder, "--require", "ece=2")
+    assert command("evaluate", "--out", folder, "--require", "accuracy=0")[0] == 0
+    code, _, words = command("evaluate", "--out", folder, "--require", "ece=2")
     assert code == 4
     assert words.splitlines()[-1].startswith("error: ece is 0.")
     assert (folder / "metrics.json").stat().st_mtime_ns == before
 
 
-def test_training_into_a_finished_folder_is_refused(folder, verb):
-    code, _, words = verb("train", "--smoke", "--out", folder)
+def test_training_into_a_finished_folder_is_an_error(folder, command):
+    code, _, words = command("train", "--smoke", "--out", folder)
     assert code == 2
-    assert words.splitlines()[-1] == f"error: {folder} holds a finished run; choose another folder with --out"
+    assert words.splitlines()[-1] == f"error: {folder} holds a finished run; choose another folder"
 
 
 @pytest.mark.parametrize(
@@ -118,24 +116,27 @@ def test_training_into_a_finished_folder_is_refused(folder, verb):
         (["train", "--optimizer", "sdg"], 2, 'Choose from: "sgd", "adam"'),
         (["train", "--epochs", "many"], 2, "--epochs"),
         (["train", "--batch-size", "0"], 2, "error: --batch-size is 0; give a number of at least 1"),
-        (["train", "--zoom", "1.5"], 2, "error: --zoom is 1.5; give a fraction below 1"),
+        (["train", "--elastic", "nan"], 2, "error: --elastic is nan; give a number from 0 to 1000"),
+        (["train", "--shift", "nan"], 2, "error: --shift is nan; give a number from 0 to 28"),
+        (["train", "--recipe", "lenet6"], 2, 'Choose from: "lenet5", "vgg_digits"'),
+        (["train", "--zoom", "1.5"], 2, "error: --zoom is 1.5; give a fraction from 0 to below 1"),
         (["trian"], 2, 'unknown command "trian"'),
-        (["evaluate", "--out", "/nowhere"], 3, "error: no trained model at /nowhere/model.keras; run `train` first"),
-        (["export", "--out", "/nowhere"], 3, "error: no trained model at /nowhere/model.keras; run `train` first"),
+        (["evaluate", "--out", "/nowhere"], 3, "error: no trained model at /nowhere/model.keras; train one first"),
+        (["export", "--out", "/nowhere"], 3, "error: no trained model at /nowhere/model.keras; train one first"),
         (["predict", "/nowhere.png"], 3, "error: cannot read /nowhere.png (No such file or directory); check the path"),
         (["read", "/nowhere.png"], 3, "error: cannot read /nowhere.png (No such file or directory); check the path"),
         (["predict", __file__, "--out", "/nowhere"], 3, "error: no SavedModel under /nowhere; run `export` first"),
     ],
 )
-def test_bad_input_is_one_line_with_the_way_on(arguments, code, words, verb):
-    ended, out, said = verb(*arguments)
+def test_bad_input_is_one_line_with_the_way_on(arguments, code, words, command):
+    ended, out, said = command(*arguments)
     assert (ended, out) == (code, "")
     assert words in said
     assert said.count("\n") == 1
 
 
-def test_a_network_for_larger_pictures_is_refused_before_the_folder_is_made(tmp_path, verb):
-    code, _, words = verb("train", "--smoke", "--model", "alexnet", "--out", tmp_path / "model")
+def test_a_network_for_larger_images_is_an_error_before_the_folder_is_made(tmp_path, command):
+    code, _, words = command("train", "--smoke", "--model", "alexnet", "--out", tmp_path / "model")
     assert code == 2
     assert words.splitlines()[-1].startswith("error: input shape (28, 28, 1) does not fit alexnet; use ")
     assert not (tmp_path / "model").exists()
@@ -170,12 +171,12 @@ def test_the_list_of_apps_names_each_with_its_title():
     assert ran.stderr == "error: unused Tokens: ['digits']; --help lists what is taken\n"
 
 
-def test_read_prints_lines_boxes_and_confidence_and_draws_them(folder, tmp_path, verb):
+def test_read_prints_lines_boxes_and_confidence_and_draws_them(folder, tmp_path, command):
     page = np.full((260, 420), 240, np.uint8)
     for row, text in enumerate(("1047", "28")):
         cv2.putText(page, text, (40, 100 + 110 * row), cv2.FONT_HERSHEY_SIMPLEX, 2.2, 20, 5, cv2.LINE_AA)
     cv2.imwrite(str(tmp_path / "page.png"), page)
-    code, out, words = verb("read", tmp_path / "page.png", "--out", folder, "--pictures", tmp_path / "read")
+    code, out, words = command("read", tmp_path / "page.png", "--out", folder, "--results", tmp_path / "read")
     assert (code, words) == (0, "")
     answer = json.loads(out)
     assert answer["file"] == str(tmp_path / "page.png")
@@ -185,7 +186,7 @@ def test_read_prints_lines_boxes_and_confidence_and_draws_them(folder, tmp_path,
         assert 0 < digit["confidence"] <= 1
         x, y, width, height = digit["box"]
         assert page[y : y + height, x : x + width].min() < 100
-    drawn = cv2.imread(answer["picture"])
+    drawn = cv2.imread(answer["image"])
     assert drawn.shape == (260, 420, 3)
     assert (drawn != page[..., None]).any()
 
@@ -207,24 +208,24 @@ def test_the_demo_goes_the_whole_way_on_scikit_learns_digits_where_there_are_no_
     assert Path(table["annotated"]).is_file()
 
 
-def test_pages_of_one_name_get_pictures_of_their_own_and_no_page_is_overwritten(folder, tmp_path, verb):
+def test_pages_of_one_name_get_files_of_their_own_and_no_page_is_overwritten(folder, tmp_path, command):
     pages = [tmp_path / name / "page.png" for name in ("a", "b")]
     for page in pages:
         page.parent.mkdir()
-        picture(page)
-    code, out, words = verb("read", *pages, "--out", folder, "--pictures", tmp_path / "read")
+        drawn(page)
+    code, out, words = command("read", *pages, "--out", folder, "--results", tmp_path / "read")
     assert code == 0, words
-    assert [Path(json.loads(line)["picture"]).name for line in out.splitlines()] == ["page.png", "page-2.png"]
+    assert [Path(json.loads(line)["image"]).name for line in out.splitlines()] == ["page.png", "page-2.png"]
     before = pages[0].read_bytes()
-    code, _, words = verb("read", pages[0], "--out", folder, "--pictures", pages[0].parent)
+    code, _, words = command("read", pages[0], "--out", folder, "--results", pages[0].parent)
     assert code == 2
     assert f"error: {pages[0]} is read and would be written over, at {pages[0]}; choose another" in words
     assert pages[0].read_bytes() == before
 
 
-def test_an_evaluation_that_cannot_write_says_so_in_one_line(folder, tmp_path, verb):
+def test_an_evaluation_that_cannot_write_says_so_in_one_line(folder, tmp_path, command):
     shutil.copytree(folder, tmp_path / "model", ignore=shutil.ignore_patterns("confusion.png"))
     (tmp_path / "model" / "confusion.png").mkdir()
-    code, _, words = verb("evaluate", "--out", tmp_path / "model")
+    code, _, words = command("evaluate", "--out", tmp_path / "model")
     assert code == 3
     assert words.splitlines()[-1].startswith(f"error: cannot write to {tmp_path / 'model'} (Is a directory")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_sample_image
 
-from apps.filters import app  # noqa: F401, run by the fixture `verb`
+from apps.filters import app  # noqa: F401, run by the fixture `command`
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +35,7 @@ def test_the_sheet_holds_every_filter_and_the_paddings(photo, tmp_path):
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr == ""
     answer = json.loads(ran.stdout)
-    assert answer["picture"] == str(tmp_path / "new" / "sheet.png")
+    assert answer["image"] == str(tmp_path / "new" / "sheet.png")
     shapes = answer["shapes"]
     assert shapes.keys() >= {"photo"} | {name.replace("_", " ") for name in FILTERS}
     assert shapes["photo"] == [240, 360, 3]
@@ -44,25 +44,25 @@ def test_the_sheet_holds_every_filter_and_the_paddings(photo, tmp_path):
     # 240 + 31 - 1 = 270, 240 - 31 + 1 = 210, and half of them.
     assert [shapes[f"mean 31 x 31, {padding}, stride 1"][0] for padding in ("full", "same", "valid")] == [270, 240, 210]
     assert [shapes[f"mean 31 x 31, {padding}, stride 2"][0] for padding in ("full", "same", "valid")] == [135, 120, 105]
-    drawn = cv2.imread(answer["picture"])
+    drawn = cv2.imread(answer["image"])
     assert min(drawn.shape[:2]) > 1000
     assert drawn.std() > 30
 
 
-def test_one_kernel_is_drawn_in_the_padding_and_stride_asked_for(photo, tmp_path, verb):
+def test_one_kernel_is_drawn_in_the_padding_and_stride_asked_for(photo, tmp_path, command):
     sheet = tmp_path / "sheet.png"
     flags = ("--padding", "full", "--stride", 3, "--out", sheet)
-    code, out, words = verb(photo, "--kernel", "-1 -1 -1; -1 8 -1; -1 -1 -1", *flags)
+    code, out, words = command(photo, "--kernel", "-1 -1 -1; -1 8 -1; -1 -1 -1", *flags)
     assert code == 0, words
     shapes = {"photo": [240, 360, 3], "full, stride 1": [242, 362], "full, stride 3": [81, 121]}
-    assert json.loads(out) == {"picture": str(sheet), "shapes": shapes}
+    assert json.loads(out) == {"image": str(sheet), "shapes": shapes}
     assert sheet.is_file()
 
 
-def test_a_kernel_that_brightens_is_divided_by_its_sum_on_a_picture_of_any_size(tmp_path, verb):
+def test_a_kernel_that_brightens_is_divided_by_its_sum_on_an_image_of_any_size(tmp_path, command):
     cv2.imwrite(str(tmp_path / "dot.png"), np.full((1, 2, 3), 100, np.uint8))
     flags = ("--padding", "same", "--out", tmp_path / "o.png")
-    code, out, words = verb(tmp_path / "dot.png", "--kernel", "1/2, 1/2; 1, 2", *flags)
+    code, out, words = command(tmp_path / "dot.png", "--kernel", "1/2, 1/2; 1, 2", *flags)
     assert (code, words) == (0, "")
     assert json.loads(out)["shapes"]["same, stride 2, divided by 4"] == [1, 1, 3]
 
@@ -82,14 +82,14 @@ def test_a_kernel_that_brightens_is_divided_by_its_sum_on_a_picture_of_any_size(
         ([], 2, "PHOTO"),
         (["/nowhere.png"], 3, "error: cannot read /nowhere.png (No such file or directory); check the path"),
         ([__file__], 3, f"error: cannot decode {__file__}; give a PNG, JPEG or BMP file"),
-        (["{dot}", "--kernel", "1 1"], 3, "error: the kernel has 1 x 2 numbers and"),
+        (["{dot}", "--kernel", "1 1"], 3, "error: the kernel has 1 x 2 numbers and the photo only 1 x 1 pixels"),
     ],
 )
-def test_bad_input_is_one_line_with_the_way_on(arguments, code, words, photo, verb):
+def test_bad_input_is_one_line_with_the_way_on(arguments, code, words, photo, command):
     dot = photo.with_name("dot.png")
     cv2.imwrite(str(dot), np.zeros((1, 1, 3), np.uint8))
     before = photo.read_bytes()
-    ended, out, said = verb(*(argument.format(photo=photo, dot=dot) for argument in arguments))
+    ended, out, said = command(*(argument.format(photo=photo, dot=dot) for argument in arguments))
     assert (ended, out) == (code, "")
     assert words in said
     assert said.count("\n") == 1

@@ -1,3 +1,4 @@
+import logging
 import os
 import subprocess
 import sys
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kerascnn.cli import app as cli
+from kerascnn.cli import messages
 from kerascnn.cli.app import RequirementError
 from kerascnn.errors import InputError, TrainingStopped, UsageError
 
@@ -13,9 +15,9 @@ METRICS = {"accuracy": 0.9871, "error": 0.0129, "data": "mnist"}
 
 
 def ended(app_body, arguments, capsys):
-    """(exit code, stdout, stderr) of an app whose only verb is app_body."""
+    """(exit code, stdout, stderr) of an app whose only command is app_body."""
     app = cli.create_app("apps.test", "A test.")
-    app.command(app_body, name="verb")
+    app.command(app_body, name="command")
     with pytest.raises(SystemExit) as caught:
         cli.run(app, arguments)
     out = capsys.readouterr()
@@ -25,19 +27,44 @@ def ended(app_body, arguments, capsys):
 @pytest.mark.parametrize(
     ("error", "code"), [(UsageError, 2), (InputError, 3), (RequirementError, 4), (TrainingStopped, 5)]
 )
-def test_what_a_user_can_mend_is_one_line_and_its_exit_code(error, code, capsys):
-    def verb():
+def test_what_a_user_can_fix_is_one_line_and_its_exit_code(error, code, capsys):
+    def command():
         raise error("Scans/page.png is blank; turn it over")
 
-    assert ended(verb, ["verb"], capsys) == (code, "", "error: Scans/page.png is blank; turn it over\n")
+    assert ended(command, ["command"], capsys) == (code, "", "error: Scans/page.png is blank; turn it over\n")
+
+
+def test_an_argument_of_the_library_is_told_as_its_flag(capsys):
+    def command():
+        raise UsageError("learning_rate is -1; give a number of at least 0", argument="learning_rate")
+
+    words = "error: --learning-rate is -1; give a number of at least 0\n"
+    assert ended(command, ["command"], capsys) == (2, "", words)
+
+
+def test_what_the_library_logs_is_said_once_on_stderr_and_only_while_an_app_runs(capsys):
+    logger = logging.getLogger("kerascnn.training")
+
+    def command():
+        root = logging.StreamHandler()
+        logging.getLogger().addHandler(root)
+        logger.info("resuming after epoch %d", 3)
+        logger.warning("there is nothing to resume")
+        logging.getLogger().removeHandler(root)
+
+    for _ in range(2):
+        words = "resuming after epoch 3\nnote: there is nothing to resume\n"
+        assert ended(command, ["command"], capsys) == (0, "", words)
+    assert not logging.getLogger("kerascnn").handlers
+    assert logging.getLogger("kerascnn").propagate
 
 
 def test_an_interruption_says_how_to_go_on(capsys):
-    def verb():
+    def command():
         raise KeyboardInterrupt
 
     words = "error: interrupted; give the same command again (`train` goes on with --resume)\n"
-    assert ended(verb, ["verb"], capsys) == (130, "", words)
+    assert ended(command, ["command"], capsys) == (130, "", words)
 
 
 def test_a_name_that_is_no_utf8_is_printed_as_it_is():
@@ -47,25 +74,26 @@ def test_a_name_that_is_no_utf8_is_printed_as_it_is():
     assert (ran.returncode, ran.stdout) == (0, b"\xff\n")
 
 
-def test_a_bug_keeps_its_traceback(capsys):
-    def verb():
-        return {}["missing"]
+@pytest.mark.parametrize("error", [KeyError("missing"), ValueError("could not broadcast")])
+def test_a_bug_keeps_its_traceback(error, capsys):
+    def command():
+        raise error
 
-    code, _, err = ended(verb, ["verb"], capsys)
+    code, _, err = ended(command, ["command"], capsys)
     assert code == 1
     assert "Traceback" in err
-    assert "KeyError: 'missing'" in err
+    assert f"{type(error).__name__}: {error}\n" in err
 
 
 def test_success_ends_with_zero(capsys):
-    assert ended(lambda: cli.result({"a": 1}), ["verb"], capsys) == (0, '{"a": 1}\n', "")
+    assert ended(lambda: messages.result({"a": 1}), ["command"], capsys) == (0, '{"a": 1}\n', "")
 
 
-def test_an_unknown_verb_lists_the_verbs(capsys):
-    code, _, err = ended(lambda: None, ["verbb"], capsys)
+def test_an_unknown_command_lists_the_commands(capsys):
+    code, _, err = ended(lambda: None, ["commandd"], capsys)
     assert code == 2
     assert err.startswith("error: unknown command")
-    assert "verb" in err
+    assert "command" in err
     assert err.endswith("; --help lists what is taken\n")
     assert err.count("\n") == 1
 

@@ -30,7 +30,9 @@ def test_a_saved_model_of_another_kind_is_told_apart(tmp_path):
     with pytest.raises(InputError, match=r"answers for digits without class_name, probabilities, score; name another"):
         classification.classifier("digits", tmp_path / "digits", None)([png], "predict_bytes")
     with pytest.raises(InputError, match=r"/1 has no signature predict_volume; name another folder$"):
-        classification.answerer("tumors", tmp_path / "tumors", None, {"mask"})(np.zeros((1, 1, 8, 8, 3)), "predict_volume")
+        classification.answerer("tumors", tmp_path / "tumors", None, {"mask"})(
+            np.zeros((1, 1, 8, 8, 3)), "predict_volume"
+        )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,35 @@
+"""Where an app's runs lie when --out does not say it: runs/<app>/run1, run2, …"""
+
+import re
+from pathlib import Path
+
+from kerascnn.cli.messages import note
+
+SHIPPED = Path(__file__).resolve().parents[2] / "saved_models"
+
+
+def numbered_runs(app):
+    """{number: folder} of the runs of an app, in the order of their numbers."""
+    runs = Path("runs", app).glob("run*")
+    numbers = {int(run.name[3:]): run for run in runs if re.fullmatch(r"run[1-9]\d*", run.name)}
+    return dict(sorted(numbers.items()))
+
+
+def run_to_train(app, out, resume):
+    """The folder to train into: `out`, or the next of the app's runs, or, to resume, the newest of them."""
+    if out:
+        return out
+    newest = max(numbered_runs(app), default=0)
+    folder = Path("runs", app, f"run{newest if newest and resume else newest + 1}")
+    note(f"run folder: {folder}")
+    return folder
+
+
+def trained_run(app, out):
+    """The folder of a trained model: `out`, or the newest finished one of the app's runs, or the shipped one."""
+    if out:
+        return out
+    finished = [run for run in numbered_runs(app).values() if (run / "recipe.json").is_file()]
+    folder = finished[-1] if finished else SHIPPED / app
+    note(f"model folder: {folder}")
+    return folder

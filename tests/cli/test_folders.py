@@ -1,0 +1,57 @@
+"""Where an app trains, and which model it takes, without --out."""
+
+from pathlib import Path
+
+import pytest
+
+from kerascnn.cli.folders import run_to_train, trained_run
+
+SHIPPED = Path(__file__).parents[2] / "saved_models"
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path, monkeypatch):
+    """The folder `runs/digits` of an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return Path("runs", "digits")
+
+
+def finished(folder):
+    folder.mkdir(parents=True)
+    (folder / "recipe.json").write_text("{}")
+    return folder
+
+
+def test_a_folder_that_is_named_is_taken_without_a_word(tmp_path, capsys):
+    assert run_to_train("digits", tmp_path, False) == run_to_train("digits", tmp_path, True) == tmp_path
+    assert trained_run("digits", tmp_path) == tmp_path
+    assert capsys.readouterr().err == ""
+
+
+def test_every_training_gets_the_next_folder_and_says_so(runs, capsys):
+    for number in (1, 2):
+        assert run_to_train("digits", None, False) == runs / f"run{number}"
+        assert capsys.readouterr().err == f"run folder: {runs}/run{number}\n"
+        finished(runs / f"run{number}")
+    finished(runs / "run10")
+    finished(runs / "run99_of_mine")
+    assert run_to_train("digits", None, False) == runs / "run11"
+    assert run_to_train("tumors", None, False) == Path("runs/tumors/run1")
+
+
+def test_the_newest_run_is_resumed(runs):
+    assert run_to_train("digits", None, True) == runs / "run1"
+    finished(runs / "run1")
+    (runs / "run2").mkdir()
+    assert run_to_train("digits", None, True) == runs / "run2"
+
+
+def test_the_newest_finished_run_is_taken_else_the_shipped_model(runs, capsys):
+    assert trained_run("digits", None) == SHIPPED / "digits"
+    assert capsys.readouterr().err == f"model folder: {SHIPPED / 'digits'}\n"
+    for name in ("run2", "run10"):
+        finished(runs / name)
+    (runs / "run11").mkdir()
+    assert trained_run("digits", None) == runs / "run10"
+    assert capsys.readouterr().err == f"model folder: {runs}/run10\n"
+    assert trained_run("tumors", None) == SHIPPED / "tumors"
