@@ -18,7 +18,8 @@ from cyclopts import App
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kerascnn.cli import app as cli
+from kerascnn.cli.app import run
+from kerascnn.cli.messages import note, result
 from kerascnn.tensorflow_setup import load_tensorflow
 
 app = App(help=__doc__, result_action="return_value")
@@ -36,10 +37,10 @@ def main():
         times[name] = [
             float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout) for _ in range(3)
         ]
-        cli.note("\t".join(map(str, (name, *times[name]))))
+        note("\t".join(map(str, (name, *times[name]))))
     seconds = {name: statistics.median(three) for name, three in times.items()}
     slowest = max(seconds, key=seconds.get)
-    cli.result(
+    result(
         {
             "networks": len(seconds),
             "slowest": slowest,
@@ -64,4 +65,4 @@ def measure(name: str):
 
 
 if __name__ == "__main__":
-    cli.run(app)
+    run(app)

@@ -16,7 +16,8 @@ from cyclopts import App
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kerascnn.cli import app as cli
+from kerascnn.cli.app import run
+from kerascnn.cli.messages import result
 from kerascnn.tensorflow_setup import load_tensorflow
 
 app = App(help=__doc__, result_action="return_value")
@@ -32,8 +33,8 @@ def main(*, runs: int = 10):
     load_tensorflow()
     from kerascnn.provenance import provenance
 
-    cli.result({"unit": "s", "median": round(median(seconds), 3), "runs": runs, **provenance()})
+    result({"unit": "s", "median": round(median(seconds), 3), "runs": runs, **provenance()})
 
 
 if __name__ == "__main__":
-    cli.run(app)
+    run(app)

@@ -22,7 +22,8 @@ from cyclopts import App
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kerascnn.cli import app as cli
+from kerascnn.cli.app import run
+from kerascnn.cli.messages import note, result
 from kerascnn.tensorflow_setup import load_tensorflow
 
 # the input and a batch size at which activations weigh more than the libraries' own memory
@@ -44,13 +45,13 @@ def main(*, names: tuple[str, ...] = tuple(NETWORKS), optimizer: str = "adam", p
     for name in names:
         command = [sys.executable, __file__, "measure", name, optimizer, precision]
         figures[name] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
-        cli.note(f"{name}: {figures[name]}")
+        note(f"{name}: {figures[name]}")
     load_tensorflow()
     from kerascnn.provenance import provenance
 
     errors = [abs(figure["measured_over_forecast"] - 1) for figure in figures.values()]
     setting = {"optimizer": optimizer, "precision": precision}
-    cli.result({**setting, "worst": round(max(errors), 3), "networks": figures, **provenance()})
+    result({**setting, "worst": round(max(errors), 3), "networks": figures, **provenance()})
 
 
 @app.command
@@ -79,7 +80,7 @@ def measure(name: str, optimizer: str, precision: str, *, batch_size: int | None
     train(builder(name)(shape), images, optimizer)
     measured = resident("VmHWM") - before
     figures = {"input": shape, "batch_size": batch_size, "forecast": expected["total"], "measured": measured}
-    cli.result({**figures, "measured_over_forecast": round(measured / expected["total"], 3)})
+    result({**figures, "measured_over_forecast": round(measured / expected["total"], 3)})
 
 
 def train(model, images, optimizer):
@@ -107,4 +108,4 @@ def resident(key):
 
 
 if __name__ == "__main__":
-    cli.run(app)
+    run(app)

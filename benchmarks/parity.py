@@ -21,8 +21,9 @@ from cyclopts import App
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kerascnn.cli import app as cli
-from kerascnn.errors import RequirementError, UsageError
+from kerascnn.cli.app import RequirementError, run
+from kerascnn.cli.messages import result
+from kerascnn.errors import UsageError
 from kerascnn.model_names import check_name
 from kerascnn.tensorflow_setup import load_tensorflow
 
@@ -105,7 +106,7 @@ def ours(name: str, reference: str, file: Path):
     expected = {key: stored[f"y/{key}"] for key in outputs}
     # nan is the largest for NumPy, for max() none
     difference = np.max([np.abs(outputs[key] - y).max() / np.abs(y).max() for key, y in expected.items()])
-    cli.result(
+    result(
         {
             "parameters": sum(int(np.prod(w.shape)) for w in model.trainable_weights),
             "reference_parameters": int(stored["parameters"]),
@@ -134,7 +135,7 @@ def main(*names: str):
     load_tensorflow()
     from kerascnn.provenance import provenance
 
-    cli.result(
+    result(
         {"networks": len({row["network"] for row in rows}), "worst": worst["difference"], "rows": rows, **provenance()}
     )
     if not worst["difference"] <= LIMIT:
@@ -142,4 +143,4 @@ def main(*names: str):
 
 
 if __name__ == "__main__":
-    cli.run(app)
+    run(app)

@@ -9,14 +9,16 @@ the pipeline takes. One JSON line on stdout.
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from cyclopts import App
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from apps.digits import Recipe, load_data
-from kerascnn.cli import app as cli
+from kerascnn.cli.app import run
+from kerascnn.cli.messages import result
+from kerascnn.digits.recipes import DigitRecipe
 from kerascnn.files import read_json
 from kerascnn.tensorflow_setup import load_tensorflow
 
@@ -34,10 +36,10 @@ def rate(examples, batch_size, epochs, augment):
 
 
 def training_rate(data, recipe, augment):
-    from kerascnn.cli import classification as verbs
+    from kerascnn.cli import classification
 
     with tempfile.TemporaryDirectory() as folder:
-        verbs.train("benchmark", recipe, data, augment, Path(folder) / "run", resume=False)
+        classification.train("benchmark", recipe, data, augment, Path(folder) / "run", resume=False)
         return read_json(Path(folder) / "run" / "recipe.json")["images_per_second"]
 
 
@@ -48,10 +50,12 @@ app = App(help=__doc__, result_action="return_value")
 def main(*, batch_size: int = 128, epochs: int = 3):
     load_tensorflow()
     from kerascnn.datasets.augmentation import distortion
+    from kerascnn.digits import data as sources
     from kerascnn.provenance import provenance
 
-    recipe = Recipe(batch_size=batch_size, epochs=epochs)
-    data = load_data(recipe.data, None)
+    recipe = DigitRecipe()
+    recipe = replace(recipe, training=replace(recipe.training, batch_size=batch_size, epochs=epochs))
+    data = sources.load(recipe.data)
     augment = distortion(recipe.shift, recipe.rotation, recipe.zoom, recipe.shear, recipe.elastic)
     figures = {}
     for name, distort in (("plain", None), ("augmented", augment)):
@@ -59,8 +63,8 @@ def main(*, batch_size: int = 128, epochs: int = 3):
         training = training_rate(data, recipe, distort)
         figures[name] = {"pipeline": round(pipeline), "training": training, "share": round(training / pipeline, 3)}
     metadata = {"unit": "images/s", "data": data.name, "model": recipe.model, "batch_size": batch_size}
-    cli.result({**metadata, **figures, **provenance()})
+    result({**metadata, **figures, **provenance()})
 
 
 if __name__ == "__main__":
-    cli.run(app)
+    run(app)

@@ -17,7 +17,8 @@ from cyclopts import App
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kerascnn.cli import app as cli
+from kerascnn.cli.app import run
+from kerascnn.cli.messages import result
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.saved_model.versions import latest_version
 from kerascnn.tensorflow_setup import load_tensorflow
@@ -38,17 +39,17 @@ def main(*, model: Path = ROOT / "saved_models" / "digits", count: int = 1000):
     predict = tf.saved_model.load(version).signatures["predict_bytes"]
     encoded = [cv2.imencode(".png", image)[1].tobytes() for image in drawn(64, 0).images]
 
-    def seconds(pictures):
+    def seconds(images):
         start = time.perf_counter()
-        predict(image_bytes=tf.constant(pictures))["probabilities"].numpy()
+        predict(image_bytes=tf.constant(images))["probabilities"].numpy()
         return time.perf_counter() - start
 
     times = [seconds([encoded[i % 64]]) for i in range(20 + count)][20:]
     batches = [seconds(encoded) for _ in range(1 + BATCHES)][1:]
     median, late = (1000 * np.percentile(times, [50, 99])).round(2)
     figures = {"unit": "ms", "median": float(median), "p99": float(late), "requests": count, "warm_up": 20}
-    cli.result({**figures, "images_per_second": round(64 * BATCHES / sum(batches)), **provenance()})
+    result({**figures, "images_per_second": round(64 * BATCHES / sum(batches)), **provenance()})
 
 
 if __name__ == "__main__":
-    cli.run(app)
+    run(app)

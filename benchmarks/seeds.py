@@ -1,8 +1,8 @@
-"""Test error of the digits app over several seeds: mean and spread.
+"""Test error of a recipe of the digits app over several seeds: mean and standard deviation.
 
-    python benchmarks/seeds.py NAME [--seeds 3] [flags of `apps.digits train` …]
+    python benchmarks/seeds.py RECIPE [--seeds 3] [flags of `apps.digits train` …]
 
-Seed i is trained into runs/NAME-i; a finished run is not trained again and a stopped one is resumed. Every run is then
+Seed i is trained into runs/RECIPE-i; a finished run is not trained again, a stopped one is resumed. Every run is then
 evaluated on the test split. One JSON line on stdout.
 """
 
@@ -18,7 +18,8 @@ from cyclopts import App, Parameter
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kerascnn.cli import app as cli
+from kerascnn.cli.app import run
+from kerascnn.cli.messages import result
 from kerascnn.files import read_json
 
 
@@ -33,23 +34,23 @@ app = App(help=__doc__, result_action="return_value")
 
 @app.default
 def main(
-    name: str,
+    recipe: str,
     *flags: Annotated[str, Parameter(allow_leading_hyphen=True)],
     seeds: int = 3,
 ):
     errors, seconds = [], []
     for seed in range(seeds):
-        out = ROOT / "runs" / f"{name}-{seed}"
+        out = ROOT / "runs" / f"{recipe}-{seed}"
         if not (out / "recipe.json").is_file():
-            digits("train", *flags, "--seed", seed, "--out", out, "--resume")
+            digits("train", "--recipe", recipe, *flags, "--seed", seed, "--out", out, "--resume")
         errors.append(json.loads(digits("evaluate", "--out", out))["error"])
         record = read_json(out / "recipe.json")
         seconds.append(record["training_seconds"])
-    spread = {"error_sd": round(stdev(errors), 6)} if seeds > 1 else {}
-    figures = {"error": round(mean(errors), 6), **spread, "errors": errors, "training_seconds": seconds}
+    deviation = {"error_sd": round(stdev(errors), 6)} if seeds > 1 else {}
+    figures = {"error": round(mean(errors), 6), **deviation, "errors": errors, "training_seconds": seconds}
     kept = {name: record[name] for name in ("hardware", "date", "versions")}
-    cli.result({"model": record["recipe"]["model"], **figures, **kept})
+    result({"model": record["recipe"]["model"], **figures, **kept})
 
 
 if __name__ == "__main__":
-    cli.run(app)
+    run(app)

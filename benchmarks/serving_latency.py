@@ -21,7 +21,8 @@ from cyclopts import App
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from kerascnn.cli import app as cli
+from kerascnn.cli.app import run
+from kerascnn.cli.messages import result
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.tensorflow_setup import load_tensorflow
 
@@ -31,10 +32,10 @@ app = App(help=__doc__, result_action="return_value")
 @app.default
 def main(*, model: Path = ROOT / "saved_models" / "digits", requests: int = 500):
     model = model.resolve()
-    pictures = [cv2.imencode(".png", image)[1].tobytes() for image in drawn(20, 0).images]
+    images = [cv2.imencode(".png", image)[1].tobytes() for image in drawn(20, 0).images]
     bodies = [
-        json.dumps({"signature_name": "predict_bytes", "instances": [{"b64": base64.b64encode(p).decode()}]})
-        for p in pictures
+        json.dumps({"signature_name": "predict_bytes", "instances": [{"b64": base64.b64encode(image).decode()}]})
+        for image in images
     ]
     command = [sys.executable, "-m", "kerascnn.serving.server", "--models", str(model.parent), "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as server:
@@ -56,8 +57,8 @@ def main(*, model: Path = ROOT / "saved_models" / "digits", requests: int = 500)
     from kerascnn.provenance import provenance
 
     figures = {"unit": "ms", "median": float(median), "p99": float(late), "requests": requests, "warm_up": 20}
-    cli.result({**figures, **provenance()})
+    result({**figures, **provenance()})
 
 
 if __name__ == "__main__":
-    cli.run(app)
+    run(app)

@@ -20,25 +20,29 @@ from cyclopts import App
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from apps.digits import Recipe, load_data
-from kerascnn.cli import app as cli
+from kerascnn.cli.app import run
+from kerascnn.cli.messages import result
+from kerascnn.digits.recipes import DigitRecipe
 from kerascnn.tensorflow_setup import load_tensorflow
+from kerascnn.training.recipe import Recipe
 
-RECIPE = Recipe(
+RECIPE = DigitRecipe(
     data="mnist",
-    epochs=7,
-    batch_size=256,
-    optimizer="sgd",
-    learning_rate=0.4,
-    warmup_epochs=1.0,
-    weight_decay=1e-3,
-    ema=0.97,
-    precision="mixed_bfloat16",
     shift=1.0,
     rotation=0.0,
     zoom=0.0,
     shear=0.0,
     elastic=0.0,
+    training=Recipe(
+        epochs=7,
+        batch_size=256,
+        optimizer="sgd",
+        learning_rate=0.4,
+        warmup_epochs=1.0,
+        weight_decay=1e-3,
+        ema=0.97,
+        precision="mixed_bfloat16",
+    ),
 )
 
 
@@ -56,15 +60,17 @@ def one_run(seed):
     from dataclasses import replace
 
     from kerascnn.classification.evaluation import evaluate_classifier
-    from kerascnn.cli import classification as verbs
+    from kerascnn.cli import classification
+    from kerascnn.digits import data as sources
     from kerascnn.digits.preprocessing import preprocess_digits
     from kerascnn.training.run_folder import load_trained
 
-    data = load_data(RECIPE.data, None)
+    data = sources.load(RECIPE.data)
+    recipe = replace(RECIPE, training=replace(RECIPE.training, seed=seed))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         start = time.perf_counter()
-        verbs.train("benchmark", replace(RECIPE, seed=seed), data, shifted, out, resume=False)
+        classification.train("benchmark", recipe, data, shifted, out, resume=False)
         seconds = time.perf_counter() - start
         model, _ = load_trained(out, "benchmark")
         metrics = evaluate_classifier(model, preprocess_digits, data.test, data.class_names, out, {})
@@ -77,19 +83,19 @@ app = App(help=__doc__, result_action="return_value")
 @app.default
 def main(*, runs: int = 5, seed: int | None = None):
     if seed is not None:
-        return cli.result(one_run(seed))
-    results = []
+        return result(one_run(seed))
+    found = []
     for i in range(runs):
         ran = subprocess.run([sys.executable, __file__, "--seed", str(i)], stdout=subprocess.PIPE, check=True)
-        results.append(json.loads(ran.stdout))
-    seconds, accuracy = ([result[name] for result in results] for name in ("seconds", "accuracy"))
-    spread = {"seconds_sd": round(stdev(seconds), 2), "accuracy_sd": round(stdev(accuracy), 5)} if runs > 1 else {}
+        found.append(json.loads(ran.stdout))
+    seconds, accuracy = ([each[name] for each in found] for name in ("seconds", "accuracy"))
+    deviations = {"seconds_sd": round(stdev(seconds), 2), "accuracy_sd": round(stdev(accuracy), 5)} if runs > 1 else {}
     load_tensorflow()
     from kerascnn.provenance import provenance
 
-    figures = {"seconds": round(mean(seconds), 2), "accuracy": round(mean(accuracy), 5), **spread, "runs": results}
-    cli.result({**figures, **provenance()})
+    figures = {"seconds": round(mean(seconds), 2), "accuracy": round(mean(accuracy), 5), **deviations, "runs": found}
+    result({**figures, **provenance()})
 
 
 if __name__ == "__main__":
-    cli.run(app)
+    run(app)

@@ -150,7 +150,7 @@ def main():
             found.append(float(printed))
             print(f"round {repeat + 1}  {name:8}{found[-1]:10,.0f} images/s", file=sys.stderr, flush=True)
     median = {name: statistics.median(found) for name, found in rates.items()}
-    result = {
+    figures = {
         "images_per_second": {name: round(rate) for name, rate in median.items()},
         "fit_over_pytorch": round(median["fit"] / median["pytorch"], 2),
         "fit_over_keras": round(median["fit"] / median["keras"], 2),
@@ -159,13 +159,13 @@ def main():
         "load_before": load,
     }
     sys.path.insert(0, str(ROOT))
-    from kerascnn.cli import app as cli
+    from kerascnn.cli.messages import result
     from kerascnn.tensorflow_setup import load_tensorflow
 
     load_tensorflow()
     from kerascnn.provenance import provenance
 
-    cli.result({**result, **provenance()})
+    result({**figures, **provenance()})
 
 
 if __name__ == "__main__":
