@@ -10,9 +10,10 @@ if __name__ == "__main__":
 
 from cyclopts import Parameter
 
-from kerascnn.analysis import tables as network_tables
+from kerascnn.analysis.tables import layer_table, network_table, total_rows
 from kerascnn.cli import app as cli
 from kerascnn.cli.flags import parse_memory, parse_shape
+from kerascnn.cli.messages import result, row
 from kerascnn.errors import UsageError
 from kerascnn.model_names import PARAMETERS, check_name
 from kerascnn.tensorflow_setup import load_tensorflow
@@ -31,7 +32,7 @@ Classes = Annotated[int | None, Parameter(help="Number of classes; default: the 
 @Parameter(name="*")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Training:
-    """How the network would be trained, for the forecast of memory."""
+    """How the network would be trained, for the estimate of memory."""
 
     batch_size: int = 32
     "Images per step."
@@ -44,9 +45,12 @@ class Training:
 @app.command(name="list")
 def list_networks(*, as_json: Json = False):
     """Name, trainable parameters, default input and title of every network, separated by tabs."""
-    networks = [network_tables.described(name) for name in PARAMETERS]
+    load_tensorflow()
+    from kerascnn.analysis.summary import described
+
+    networks = [described(name) for name in PARAMETERS]
     if as_json:
-        cli.result(networks)
+        result(networks)
         return
     for network in networks:
         sides = "x".join(map(str, network["input"]))
@@ -62,29 +66,33 @@ def show(
     classes: Classes = None,
     training: Training = Training(),
     memory: Annotated[str | None, Parameter(help="Find the largest batch that fits, as 4GiB or 500MB.")] = None,
-    picture: Annotated[Path | None, Parameter(help="Also draw the network, to a .svg or .png file.")] = None,
+    diagram: Annotated[Path | None, Parameter(help="Also draw the network, to a .svg or .png file.")] = None,
     as_json: Json = False,
 ):
     """One row a layer, the totals, and the memory that training takes."""
     check_name(name)
     limit = None if memory is None else parse_memory(memory)
-    if picture and picture.suffix.lower() not in (".svg", ".png"):
-        raise UsageError(f"--picture {picture} is neither SVG nor PNG; give it a name that ends in .svg or .png")
+    if diagram and diagram.suffix.lower() not in (".svg", ".png"):
+        raise UsageError(f"--diagram {diagram} is neither SVG nor PNG; give it a name that ends in .svg or .png")
     model, rows, total = summarised(name, shape, classes, training)
     if limit:
         from kerascnn.analysis.memory import largest_batch
 
         largest = largest_batch(model, training.optimizer, limit)
         total["largest_batch"] = {"memory": limit, "batch_size": largest}
-    if picture:
+    if diagram:
         from kerascnn.analysis.diagram import draw_diagram
 
-        draw_diagram(model, picture)
-        total["picture"] = str(picture)
+        draw_diagram(model, diagram)
+        total["diagram"] = str(diagram)
     if as_json:
-        cli.result({**total, "rows": [dataclasses.asdict(row) for row in rows]})
-    else:
-        network_tables.print_layers(name, rows, total)
+        result({**total, "rows": [dataclasses.asdict(layer) for layer in rows]})
+        return
+    from kerascnn.analysis.summary import described
+
+    print(f"{name}: {described(name)['title']}", "", *layer_table(rows), "", sep="\n")
+    for key, value in total_rows(total).items():
+        row(key, value)
 
 
 @app.command
@@ -102,13 +110,13 @@ def compare(
         check_name(name)
     found = [summarised(name, shape, classes, training)[2] for name in names]
     if as_json:
-        cli.result(found)
+        result(found)
     else:
-        network_tables.print_networks(found)
+        print(*network_table(found), sep="\n")
 
 
 def summarised(name, shape, classes, training):
-    """(the network without values, its LayerRows, its totals with the forecast of memory) for these flags."""
+    """(the symbolic model, its LayerRows, its totals with the estimate of memory) for these flags."""
     shape = None if shape is None else parse_shape(shape)
     for flag, value in (("--classes", classes), ("--batch-size", training.batch_size)):
         if value is not None and not 1 <= value <= LARGEST_COUNT:

@@ -1,4 +1,4 @@
-"""A network as one picture: a block a stage, as high as its maps and as wide as there are many of them."""
+"""A network as a diagram: a block a stage, as high as its feature maps and as wide as it has channels."""
 
 import math
 import re
@@ -11,7 +11,7 @@ from kerascnn.errors import InputError
 from kerascnn.files import write_aside
 from kerascnn.plotting import figure
 
-COLOURS = {"image": "#d9d9d9", "maps": "#9ecae1", "numbers": "#fdd0a2"}
+COLOURS = {"image": "#d9d9d9", "feature maps": "#9ecae1", "vector": "#fdd0a2"}
 ACROSS = 11.0  # inches of a row of blocks
 HIGHEST = 1.5  # inches of the image's block
 GAP = 0.75  # inches from one row to the next, words included
@@ -31,7 +31,8 @@ def blocks(model):
 
     Layers are grouped by what stands before the first underscore in their names, with the letter of Inception-v4's
     modules. Those without weights that only rearrange (normalize, padding, cropping, flatten, dropout) are left out,
-    too. A stage joins those from which it takes maps, other than the one before it; their shape is that of these maps.
+    too. A stage joins those from which it takes feature maps, other than the one before it; their shape is that of
+    these.
     """
     logits = model.output["logits"] if isinstance(model.output, dict) else model.output
     silent = layers.ZeroPadding2D | layers.Flatten | layers.Dropout | layers.Cropping2D
@@ -58,8 +59,8 @@ def blocks(model):
 def draw_diagram(model, path):
     """Draw the blocks of a functional model with their shapes to a .svg or .png file, in rows from left to right.
 
-    Heights go with the square root of the maps' height in pixels, widths with the logarithm of their number. Raises
-    InputError when the place cannot be written.
+    Heights go with the square root of a feature map's height in pixels, widths with the logarithm of the channels.
+    Raises InputError when the place cannot be written.
     """
     rows = in_rows(blocks(model))
     sheet = figure(ACROSS + 0.4, 0.5 + len(rows) * (HIGHEST + GAP))
@@ -76,7 +77,7 @@ def draw_diagram(model, path):
 
 
 def width_of(block):
-    """Inches, from the number of maps or units."""
+    """Inches, from the number of channels or units."""
     return 0.08 + 0.07 * math.log2(block.shape[-1])
 
 
@@ -97,7 +98,7 @@ def draw_row(axes, row, middle, image_side, goes_on):
         flat = len(block.shape) == 1
         height = 0.3 if flat else HIGHEST * math.sqrt(block.shape[0] / image_side)
         width, centre = width_of(block), (i + 0.5) * place
-        colour = COLOURS["image" if block.name == "image" else "numbers" if flat else "maps"]
+        colour = COLOURS["image" if block.name == "image" else "vector" if flat else "feature maps"]
         corner = (centre - width / 2, middle - height / 2)
         axes.add_patch(Rectangle(corner, width, height, facecolor=colour, edgecolor="black", linewidth=0.8))
         lines = [block.name, " × ".join(map(str, block.shape)), *(f"+ {name}" for name in block.joins)]

@@ -1,16 +1,18 @@
-"""How much memory training a network takes: a forecast from its layers, for TensorFlow without XLA.
+"""How much memory training a network takes: an estimate from its layers, for TensorFlow without XLA.
 
 Kept during a whole step: parameters, their gradients and the optimiser's slots, in float32. Kept from the forward pass
 to the layer's turn in the backward pass, in the type of the activations: what the gradient of a layer is computed from.
 That is the input of layers with weights and of batch normalisation, the output of activations, both of maximum pooling,
 a bit (here a byte) per number of dropout, both factors of a product, and four tensors of response normalisation. A
 tensor that two layers need is there once. The backward pass frees them from the last layer to the first, while it holds
-the gradients of the activations it is about; the forecast is the highest point of that.
+the gradients of the activations it is about; the estimate is the highest point of that.
 
 Two more parts were measured and not derived: what the optimiser's formula holds besides its slots, and what TensorFlow
 keeps of a traced network. benchmarks/memory_estimate.py compares the whole with the peak of real training steps on a
-CPU, with which the two were fitted. Half precision on a CPU takes a quarter more than forecast (ResNet-18, one run).
+CPU, with which the two were fitted. Half precision on a CPU takes a quarter more than estimated (ResNet-18, one run).
 On a GPU nothing was measured, and cuDNN's workspaces are not in it; nor are the copies of grouped convolutions.
+
+What a layer keeps stands in KEPT, by its exact type; another one raises.
 """
 
 import math
@@ -18,11 +20,13 @@ import math
 import keras
 from keras import layers
 
-from kerascnn.analysis.receptive_field import CONVOLUTIONS
-from kerascnn.layers.lenet import TrainableSubsampling
+from kerascnn.errors import UsageError
+from kerascnn.layers.convolution import GroupedConv2D, ReflectPadding2D, ZeroPadShortcut
+from kerascnn.layers.lenet import CodeDistance, TableConv2D, TrainableSubsampling
 from kerascnn.layers.normalization import LocalResponseNormalization
 from kerascnn.layers.pooling import CeilingMaxPooling2D
 
+CONVOLUTIONS = (layers.Conv2D, layers.Conv2DTranspose, GroupedConv2D, TableConv2D)
 # Numbers per parameter, with momentum for sgd and rmsprop. Updates hold as many intermediate results, all at once.
 SLOTS = {"sgd": 1, "adam": 2, "adamw": 2, "adagrad": 1, "rmsprop": 2}
 GRAPH_OF_LAYER = 2**20
@@ -36,14 +40,14 @@ def estimate_memory(model, batch_size, optimizer):
     model: functional, built under the dtype policy it would be trained with; its input shape is known. batch_size:
     images per step. optimizer: a key of SLOTS. The parts add up to the total.
     """
-    parts = {**fixed_parts(model, optimizer), "activations": batch_size * activation_peak(model)}
+    parts = {**constant_parts(model, optimizer), "activations": batch_size * activation_peak(model)}
     return {"total": sum(parts.values()), "parts": parts}
 
 
-def fixed_parts(model, optimizer):
+def constant_parts(model, optimizer):
     """{name: bytes} of what does not grow with the batch; `update` holds half-precision copies of the weights, too."""
     trained = sum(number_of_bytes(weight.shape, "float32") for weight in model.trainable_weights)
-    fixed = sum(number_of_bytes(weight.shape, "float32") for weight in model.non_trainable_weights)
+    others = sum(number_of_bytes(weight.shape, "float32") for weight in model.non_trainable_weights)
     halves = sum(
         number_of_bytes(weight.shape, layer.compute_dtype)
         for layer in model.layers
@@ -51,7 +55,7 @@ def fixed_parts(model, optimizer):
         if layer.compute_dtype != "float32"
     )
     return {
-        "parameters": trained + fixed,
+        "parameters": trained + others,
         "gradients": trained,
         "optimizer": SLOTS[optimizer] * trained,
         "update": SLOTS[optimizer] * trained + halves,
@@ -60,8 +64,8 @@ def fixed_parts(model, optimizer):
 
 
 def largest_batch(model, optimizer, memory):
-    """The largest batch size whose forecast is at most `memory` bytes; 0 if not even one image fits."""
-    left = memory - sum(fixed_parts(model, optimizer).values())
+    """The largest batch size whose estimate is at most `memory` bytes; 0 if not even one image fits."""
+    left = memory - sum(constant_parts(model, optimizer).values())
     return max(0, min(left // activation_peak(model), LARGEST_BATCH))
 
 
@@ -70,38 +74,58 @@ def number_of_bytes(shape, dtype):
     return math.prod(side for side in shape if side is not None) * SIZES[dtype]
 
 
+def size_of(tensor):
+    return number_of_bytes(tensor.shape, tensor.dtype)
+
+
+def inputs_of(layer):
+    return layer.input if isinstance(layer.input, list) else [layer.input]
+
+
+def to_train(layer):
+    """The input, of which the gradient of the weights is computed."""
+    return inputs_of(layer) if layer.trainable_weights else []
+
+
+# What the gradient of a layer is computed from, its activation's apart: tensors of the network, and bytes an image of
+# what the layer has for itself.
+KEPT = {
+    **dict.fromkeys((*CONVOLUTIONS, layers.Dense, layers.BatchNormalization), lambda layer: (to_train(layer), 0)),
+    TrainableSubsampling: lambda layer: (to_train(layer), size_of(layer.output)),  # the sums
+    layers.Multiply: lambda layer: (inputs_of(layer), 0),
+    layers.ReLU: lambda layer: ([layer.output], 0),
+    layers.MaxPooling2D: lambda layer: ([layer.input, layer.output], 0),
+    CeilingMaxPooling2D: lambda layer: ([layer.input, layer.output], size_of(layer.input)),  # the padded input
+    layers.Dropout: lambda layer: ([], number_of_bytes(layer.output.shape, "bool")),
+    LocalResponseNormalization: lambda layer: ([layer.input], 3 * size_of(layer.output)),  # sums, power and logarithm
+    **dict.fromkeys(
+        (
+            *(layers.Activation, layers.Add, layers.Concatenate, layers.Rescaling, layers.Flatten, layers.Reshape),
+            *(layers.ZeroPadding2D, layers.Cropping2D, ReflectPadding2D, ZeroPadShortcut),
+            *(layers.AveragePooling2D, layers.GlobalAveragePooling2D),
+            CodeDistance,  # a few hundred numbers
+        ),
+        lambda layer: ([], 0),
+    ),
+}
+
+
 def kept_for_gradient(layer):
     """{key: bytes an image} of the tensors that the gradient of this layer is computed from.
 
-    Tensors of the network have their id as key, those inside the layer a name of their own.
+    Tensors of the network have their id as key, what the layer has for itself its name. Raises UsageError for a layer
+    that is not in KEPT.
     """
-    inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-    tensors = []
-    inner = {}
-    size = number_of_bytes(layer.output.shape, layer.output.dtype)
-    if layer.trainable_weights or isinstance(layer, layers.Multiply):
-        tensors += inputs
-    if isinstance(layer, TrainableSubsampling):
-        inner["total"] = size
-    if has_activation(layer):
-        tensors.append(layer.output)
-    if isinstance(layer, layers.MaxPooling2D):
-        tensors += [*inputs, layer.output]
-        if isinstance(layer, CeilingMaxPooling2D):
-            inner["padded"] = number_of_bytes(inputs[0].shape, inputs[0].dtype)
-    if isinstance(layer, layers.Dropout):
-        inner["mask"] = number_of_bytes(layer.output.shape, "bool")
-    if isinstance(layer, LocalResponseNormalization):
-        tensors += inputs
-        inner["sums, power and logarithm"] = 3 * size
-    kept = {id(tensor): number_of_bytes(tensor.shape, tensor.dtype) for tensor in tensors}
-    return kept | {(layer.name, name): value for name, value in inner.items()}
-
-
-def has_activation(layer):
-    """Whether the layer ends in a function that is not linear."""
-    activation = getattr(layer, "activation", None)
-    return isinstance(layer, layers.ReLU) or activation not in (None, keras.activations.linear)
+    kind = type(layer)
+    if kind not in KEPT:
+        raise UsageError(
+            f"what the layer {layer.name}, a {kind.__name__}, keeps for its gradient is not known; "
+            f"add {kind.__name__} to KEPT in kerascnn.analysis.memory"
+        )
+    tensors, own = KEPT[kind](layer)
+    if getattr(layer, "activation", None) not in (None, keras.activations.linear):
+        tensors = [*tensors, layer.output]
+    return {**{id(tensor): size_of(tensor) for tensor in tensors}, layer.name: own}
 
 
 def activation_peak(model):
@@ -116,10 +140,9 @@ def activation_peak(model):
     gradients, peak = {}, alive
     for step in reversed(range(len(order))):
         layer = order[step]
-        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-        gradients[id(layer.output)] = number_of_bytes(layer.output.shape, layer.output.dtype)
+        gradients[id(layer.output)] = size_of(layer.output)
         if not isinstance(layer, layers.Rescaling):
-            gradients |= {id(tensor): number_of_bytes(tensor.shape, tensor.dtype) for tensor in inputs}
+            gradients |= {id(tensor): size_of(tensor) for tensor in inputs_of(layer)}
         peak = max(peak, alive + sum(gradients.values()) + workspace(layer))
         del gradients[id(layer.output)]
         alive -= sum(size for first, size in needed_last.values() if first == step)
@@ -130,4 +153,4 @@ def workspace(layer):
     """Bytes an image of oneDNN's copies of a convolution's input and output gradient, in its own layout."""
     if not isinstance(layer, CONVOLUTIONS):
         return 0
-    return sum(number_of_bytes(tensor.shape, tensor.dtype) for tensor in (layer.input, layer.output))
+    return size_of(layer.input) + size_of(layer.output)

@@ -8,7 +8,10 @@ like pixels. Where paths join, the field reaches from the leftmost pixel of all 
 
 Layers that look at all positions at once (dense after flattening, global pooling) see one interval, what all units
 before them see within the image. The gate of a Multiply, as in squeeze and excitation, is left out: it only scales
-maps, and with it every later unit would be said to see everything.
+channels, and with it every later unit would be said to see everything.
+
+What is known of a layer stands in WINDOWS, POINTWISE and EVERYWHERE, by its exact type; another one raises. A layer of
+your own is added there: `POINTWISE.add(MyActivation)`.
 """
 
 from math import gcd, lcm
@@ -16,13 +19,11 @@ from typing import NamedTuple
 
 from keras import layers
 
-from kerascnn.layers.convolution import GroupedConv2D, ZeroPadShortcut
-from kerascnn.layers.lenet import TableConv2D, TrainableSubsampling
-from kerascnn.layers.pooling import CeilingMaxPooling2D
-
-EVERYWHERE = (layers.Flatten, layers.Reshape, layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
-CONVOLUTIONS = (layers.Conv2D, layers.Conv2DTranspose, GroupedConv2D, TableConv2D)
-POOLINGS = (layers.MaxPooling2D, layers.AveragePooling2D)
+from kerascnn.errors import UsageError
+from kerascnn.layers.convolution import FullConv2D, GroupedConv2D, ReflectPadding2D, ZeroPadShortcut
+from kerascnn.layers.lenet import CodeDistance, TableConv2D, TrainableSubsampling
+from kerascnn.layers.normalization import BatchRenormalization, LocalResponseNormalization
+from kerascnn.layers.pooling import CeilingMaxPooling2D, MinPooling2D
 
 
 class Window(NamedTuple):
@@ -73,44 +74,89 @@ class Axis(NamedTuple):
         return (self.left[0] + self.right[0]) / 2
 
 
-def windows(layer):
-    """The Windows of a layer along height and width, or None for one whose units see single positions or everything.
+def sliding(layer, sizes, strides, fronts=(None, None)):
+    """The Windows of these sizes and strides, padded by what the sides of the layer's output leave.
 
-    Pads as Keras's "same" does: as little as gives ceil(side / stride) positions, the odd pixel behind.
+    fronts: how much of it lies in front, None for half, the odd pixel behind, as Keras's "same" pads.
     """
-    if isinstance(layer, layers.ZeroPadding2D):
-        return [Window(1, 1, front, behind) for front, behind in layer.padding]
-    if isinstance(layer, layers.Cropping2D):
-        return [Window(1, 1, -front, -behind) for front, behind in layer.cropping]
-    if isinstance(layer, TrainableSubsampling):
-        sizes, strides = (2, 2), (2, 2)
-    elif isinstance(layer, ZeroPadShortcut):
-        sizes, strides = (1, 1), pair(layer.strides)
-    elif isinstance(layer, CONVOLUTIONS):
-        dilations = pair(getattr(layer, "dilation_rate", 1))
-        sizes = [(size - 1) * wide + 1 for size, wide in zip(pair(layer.kernel_size), dilations, strict=True)]
-        strides = pair(getattr(layer, "strides", 1))
-    elif isinstance(layer, POOLINGS):
-        sizes, strides = pair(layer.pool_size), pair(layer.strides)
-    else:
-        return None
-    sides = zip(sizes, strides, layer.input.shape[1:3], layer.output.shape[1:3], strict=True)
-    return [padded(layer, *side) for side in sides]
+    sides = zip(sizes, strides, fronts, layer.input.shape[1:3], layer.output.shape[1:3], strict=True)
+    return [padded(*side) for side in sides]
+
+
+def padded(size, stride, front, before, after):
+    """The Window of this size and stride that makes `after` positions of `before`."""
+    total = max((after - 1) * stride + size - before, 0)
+    front = total // 2 if front is None else front
+    return Window(size, stride, front, total - front)
+
+
+def convolution(layer):
+    return sliding(layer, kernel_sides(layer), pair(getattr(layer, "strides", 1)))
+
+
+def full_convolution(layer):
+    sizes = kernel_sides(layer)
+    return sliding(layer, sizes, layer.strides, [size - 1 for size in sizes])
+
+
+def transposed_convolution(layer):
+    moves = []
+    for size, stride in zip(kernel_sides(layer), layer.strides, strict=True):
+        cut = max(size - stride, 0) if layer.padding == "same" else 0
+        moves.append(Window(size, stride, cut // 2, cut - cut // 2, transposed=True))
+    return moves
+
+
+def pooling(layer, **fronts):
+    return sliding(layer, layer.pool_size, layer.strides, **fronts)
+
+
+def kernel_sides(layer):
+    """Height and width of a kernel with its holes, where it is dilated."""
+    dilations = pair(getattr(layer, "dilation_rate", 1))
+    return [(size - 1) * wide + 1 for size, wide in zip(pair(layer.kernel_size), dilations, strict=True)]
 
 
 def pair(value):
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
-def padded(layer, size, stride, before, after):
-    """The Window of this size and stride that makes `after` positions of `before`."""
-    same = getattr(layer, "padding", "valid") == "same"
-    if isinstance(layer, layers.Conv2DTranspose):
-        total = max(size - stride, 0) if same else 0
-        return Window(size, stride, total // 2, total - total // 2, transposed=True)
-    total = max((after - 1) * stride + size - before, 0) if same else 0
-    over = max((after - 1) * stride + size - before, 0) if isinstance(layer, CeilingMaxPooling2D) else 0
-    return Window(size, stride, total // 2, total - total // 2 + over)
+# The Windows along height and width of a layer that slides one over its input.
+WINDOWS = {
+    **dict.fromkeys((layers.Conv2D, GroupedConv2D, TableConv2D), convolution),
+    FullConv2D: full_convolution,
+    layers.Conv2DTranspose: transposed_convolution,
+    **dict.fromkeys((layers.MaxPooling2D, layers.AveragePooling2D, MinPooling2D), pooling),
+    CeilingMaxPooling2D: lambda layer: pooling(layer, fronts=(0, 0)),
+    TrainableSubsampling: lambda layer: sliding(layer, (2, 2), (2, 2)),
+    ZeroPadShortcut: lambda layer: sliding(layer, (1, 1), pair(layer.strides)),
+    layers.ZeroPadding2D: lambda layer: [Window(1, 1, front, behind) for front, behind in layer.padding],
+    ReflectPadding2D: lambda layer: [Window(1, 1, layer.margin, layer.margin)] * 2,
+    layers.Cropping2D: lambda layer: [Window(1, 1, -front, -behind) for front, behind in layer.cropping],
+}
+# Those whose units see the input at their own position alone.
+POINTWISE = {
+    *(layers.InputLayer, layers.Activation, layers.ReLU, layers.Dense, layers.Dropout, layers.Rescaling, CodeDistance),
+    *(layers.BatchNormalization, BatchRenormalization, LocalResponseNormalization),
+    *(layers.Add, layers.Concatenate, layers.Multiply),
+}
+# Those whose units see all positions.
+EVERYWHERE = {layers.Flatten, layers.Reshape, layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D}
+
+
+def windows(layer):
+    """The Windows of a layer along height and width, or None for one whose units see single positions or everything.
+
+    Raises UsageError for a layer of which nothing is known.
+    """
+    if type(layer) in WINDOWS:
+        return WINDOWS[type(layer)](layer)
+    if type(layer) in POINTWISE | EVERYWHERE:
+        return None
+    raise UsageError(
+        f"what a unit of the layer {layer.name}, a {type(layer).__name__}, sees is not known; "
+        f"add {type(layer).__name__} to WINDOWS or POINTWISE in kerascnn.analysis.receptive_field"
+    )
 
 
 def seen_through(axis, window):
@@ -142,7 +188,10 @@ def joined(axes):
 
 
 def receptive_fields(model):
-    """{layer name: (Axis of the height, Axis of the width)} of a functional model of pictures (H, W, C), both known."""
+    """{layer name: (Axis of the height, Axis of the width)} of a functional model of images (H, W, C), both known.
+
+    Raises UsageError for a layer of which nothing is known.
+    """
     by_tensor, by_name = {}, {}
     for layer in model.layers:
         if isinstance(layer, layers.InputLayer):
@@ -156,10 +205,10 @@ def receptive_fields(model):
 
 def field_of(layer, before, sides):
     """The two Axes of a layer, given those of the layers before it and the sides of the image."""
-    if isinstance(layer, layers.Multiply):
+    if type(layer) is layers.Multiply:
         before = [field for field in before if field[0].advance] or before
     field = tuple(joined(axes) if len(axes) > 1 else axes[0] for axes in zip(*before, strict=True))
-    if isinstance(layer, EVERYWHERE):
+    if type(layer) in EVERYWHERE:
         if len(layer.input.shape) < 4:
             return field
         positions = layer.input.shape[1:3]

@@ -5,21 +5,35 @@ position for a transposed convolution). Biases, normalisation, activations and p
 """
 
 import dataclasses
+import inspect
 import math
 
 import keras
 from keras import layers
 
-from kerascnn.analysis.receptive_field import CONVOLUTIONS, receptive_fields, windows
+from kerascnn.analysis.memory import CONVOLUTIONS
+from kerascnn.analysis.receptive_field import receptive_fields, windows
 from kerascnn.errors import UsageError
+from kerascnn.model_names import PARAMETERS
 from kerascnn.models import builder
+
+
+def described(name):
+    """Name, trainable parameters, input shape and title of a network with default arguments, as JSON types."""
+    build, parameters = builder(name), PARAMETERS[name]
+    return {
+        "network": name,
+        "parameters": parameters,
+        "input": list(inspect.signature(build).parameters["input_shape"].default),
+        "title": inspect.getdoc(build).partition(f", {parameters:,} trainable")[0],
+    }
 
 
 def symbolic_model(name, input_shape=None, num_classes=None):
     """The network called `name` without values in its variables, so that even the largest is quick and small.
 
     input_shape: (H, W, C), num_classes: int; None is the builder's default. Keras's names start anew.
-    Raises UsageError for an unknown name, and for what the builder refuses.
+    Raises UsageError for an unknown name, and for what the builder does not take.
     """
     build = builder(name)
     given = {"input_shape": input_shape, "num_classes": num_classes}
@@ -30,7 +44,7 @@ def symbolic_model(name, input_shape=None, num_classes=None):
     except ValueError as error:
         raise UsageError(" ".join(str(error).split())) from error
     finally:
-        # Keras would give values to the variables of all outlines as soon as it builds an ordinary model.
+        # Keras would give values to the variables of all symbolic models as soon as it builds an ordinary model.
         keras.utils.clear_session(free_memory=False)
         keras.config.set_dtype_policy(policy)
 
@@ -47,8 +61,8 @@ class LayerRow:
     "Numbers in its output."
     parameters: int
     "Trainable ones."
-    fixed_parameters: int
-    "Those kept with the model but not trained."
+    non_trainable_parameters: int
+    "Those kept with the model, too."
     multiply_adds: int
     field_size: tuple
     field_stride: tuple
@@ -149,7 +163,7 @@ def totals(model, rows):
         "input": list(model.input_shape[1:]),
         "layers": len(rows),
         "parameters": parameters,
-        "fixed_parameters": sum(row.fixed_parameters for row in rows),
+        "non_trainable_parameters": sum(row.non_trainable_parameters for row in rows),
         "multiply_adds": adds,
         "activations": sum(row.activations for row in rows),
         "receptive_field": list(max(row.field_size for row in local)),

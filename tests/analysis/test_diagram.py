@@ -1,4 +1,4 @@
-"""The picture of a network: its blocks, and a file of the right kind."""
+"""The diagram of a network: its blocks, and a file of the right kind."""
 
 import cv2
 import pytest
@@ -26,7 +26,7 @@ def test_auxiliary_heads_are_left_out():
     assert blocks(symbolic_model("googlenet_aux")) == blocks(symbolic_model("googlenet"))
 
 
-def test_a_unets_decoders_join_the_maps_of_its_encoders():
+def test_a_unets_decoders_join_the_feature_maps_of_its_encoders():
     found = {block.name: block for block in blocks(symbolic_model("unet"))}
     assert {name: block.joins for name, block in found.items() if block.joins} == {
         f"decoder{level}": (f"encoder{level}",) for level in (1, 2, 3, 4)
@@ -34,7 +34,7 @@ def test_a_unets_decoders_join_the_maps_of_its_encoders():
     assert found["encoder1"].shape == (256, 256, 64)
 
 
-def test_cropped_maps_are_drawn_as_they_were_made():
+def test_cropped_feature_maps_are_drawn_as_they_were_made():
     found = {block.name: block.shape for block in blocks(symbolic_model("unet_2015"))}
     # Ronneberger et al., 2015, figure 1
     assert [found[f"encoder{level}"] for level in (1, 2, 3, 4)] == [
@@ -45,9 +45,9 @@ def test_cropped_maps_are_drawn_as_they_were_made():
 @pytest.mark.parametrize("name", ["lenet5", "googlenet"])
 def test_a_png_is_drawn(name, tmp_path):
     draw_diagram(symbolic_model(name), tmp_path / "new" / "network.png")
-    picture = cv2.imread(str(tmp_path / "new" / "network.png"))
-    assert picture.shape[1] > 1000
-    assert picture.std() > 10
+    image = cv2.imread(str(tmp_path / "new" / "network.png"))
+    assert image.shape[1] > 1000
+    assert image.std() > 10
 
 
 def test_an_svg_names_every_block(tmp_path):

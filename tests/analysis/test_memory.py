@@ -1,10 +1,11 @@
-"""The forecast of memory by hand; benchmarks/memory_estimate.py compares it with real training."""
+"""The estimate of memory by hand; benchmarks/memory_estimate.py compares it with real training."""
 
 import keras
 import pytest
 
-from kerascnn.analysis.memory import activation_peak, estimate_memory, fixed_parts, largest_batch
+from kerascnn.analysis.memory import activation_peak, constant_parts, estimate_memory, largest_batch
 from kerascnn.analysis.summary import symbolic_model
+from kerascnn.errors import UsageError
 
 
 def dense_chain():
@@ -34,7 +35,7 @@ def test_slots_are_those_that_keras_makes(optimizer, slots):
     made.build(model.trainable_variables)
     extra = [variable.shape for variable in made.variables if len(variable.shape)]
     assert len(extra) == slots * len(model.trainable_variables)
-    assert fixed_parts(model, optimizer)["optimizer"] == slots * 4 * 325
+    assert constant_parts(model, optimizer)["optimizer"] == slots * 4 * 325
 
 
 def test_the_total_is_the_sum_and_grows_by_the_activations():
@@ -69,3 +70,13 @@ def test_a_tensor_that_two_layers_need_is_counted_once():
     size = 8 * 8 * 4 * 4
     # At the gradient of `other`: the image, its gradient, those of both convolutions, and two copies.
     assert activation_peak(model) == 6 * size
+
+
+def test_an_unknown_layer_raises():
+    image = keras.Input((8, 8, 4))
+    model = keras.Model(image, keras.layers.UnitNormalization(name="unit")(image))
+    words = (
+        "^what the layer unit, a UnitNormalization, keeps for its gradient is not known; add UnitNormalization to KEPT"
+    )
+    with pytest.raises(UsageError, match=words):
+        estimate_memory(model, 1, "sgd")

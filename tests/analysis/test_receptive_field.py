@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from kerascnn.analysis.receptive_field import receptive_fields
+from kerascnn.analysis.receptive_field import POINTWISE, receptive_fields
 from kerascnn.analysis.summary import symbolic_model
-from kerascnn.layers.convolution import ZeroPadShortcut
+from kerascnn.errors import UsageError
+from kerascnn.layers.convolution import FullConv2D, ReflectPadding2D, ZeroPadShortcut
 from kerascnn.layers.pooling import CeilingMaxPooling2D
 
 
@@ -58,6 +59,10 @@ def widened(size, strides=2, **rest):
     return layers.Conv2DTranspose(1, size, strides, use_bias=False, kernel_initializer="ones", **rest)
 
 
+def full(size, strides=1):
+    return FullConv2D(1, size, strides, use_bias=False, kernel_initializer="ones")
+
+
 def chain(*steps):
     def build(x):
         for step in steps:
@@ -103,6 +108,8 @@ NETWORKS = {
     "even kernels": (chain(conv(4, padding="same"), conv(2, 2, padding="same")), 40),
     "dilated": (chain(conv(3, dilation_rate=3), conv(3)), 40),
     "not square": (chain(conv((1, 7)), conv((5, 1), (2, 1))), 40),
+    "full": (chain(full(5), full(4, 2), conv(3)), 40),
+    "reflected": (chain(ReflectPadding2D(2), conv(5), conv(3, 2)), 40),
     "residual": (residual, 48),
     "option a": (option_a, 40),
     "wider by 2": (chain(layers.AveragePooling2D(2), conv(3), widened(2), conv(3)), 40),
@@ -180,3 +187,20 @@ def open_network(model):
         return type(layer).from_config(config)
 
     return keras.models.clone_model(model, clone_function=opened)
+
+
+class Shifted(layers.Layer):
+    """Each pixel takes the place of its neighbour."""
+
+    def call(self, x):
+        return keras.ops.roll(x, 1, axis=1)
+
+
+def test_an_unknown_layer_raises_until_its_window_is_stated(monkeypatch):
+    image = keras.Input((8, 8, 1))
+    model = keras.Model(image, Shifted(name="shift")(image))
+    words = "^what a unit of the layer shift, a Shifted, sees is not known; add Shifted to WINDOWS or POINTWISE in"
+    with pytest.raises(UsageError, match=words):
+        receptive_fields(model)
+    monkeypatch.setattr("kerascnn.analysis.receptive_field.POINTWISE", POINTWISE | {Shifted})
+    assert receptive_fields(model)["shift"][0].size == 1

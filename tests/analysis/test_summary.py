@@ -43,7 +43,7 @@ def test_lenet5_1998_has_the_connections_of_its_table():
     rows = rows_by_name("lenet5_1998")
     # 151,600 connections in C3, biases among them: 1,516 parameters at each of 100 positions.
     assert rows["c3"].multiply_adds + 1_600 == 151_600
-    assert (rows["logits"].parameters, rows["logits"].fixed_parameters) == (0, 840)
+    assert (rows["logits"].parameters, rows["logits"].non_trainable_parameters) == (0, 840)
 
 
 def test_groups_halve_the_second_convolution_of_alexnet():
@@ -109,12 +109,12 @@ def test_another_input_and_number_of_classes():
         (("lenet",), "^unknown model 'lenet'; choose one of"),
     ],
 )
-def test_what_a_builder_refuses_is_bad_usage(arguments, words):
+def test_what_a_builder_does_not_take_is_bad_usage(arguments, words):
     with pytest.raises(UsageError, match=words):
         symbolic_model(*arguments)
 
 
-def test_an_outline_keeps_the_precision_that_was_set():
+def test_a_symbolic_model_keeps_the_precision_that_was_set():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = symbolic_model("lenet5")
