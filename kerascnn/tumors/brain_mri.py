@@ -18,7 +18,7 @@ from kerascnn.errors import DataAbsent, InputError
 from kerascnn.tumors.patients import Patient, PatientDataset
 
 SOURCE = "https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"
-SIDE = 256
+IMAGE_SIZE = 256
 
 
 class BrainMri(tfds.core.GeneratorBasedBuilder):
@@ -34,8 +34,8 @@ class BrainMri(tfds.core.GeneratorBasedBuilder):
             features=tfds.features.FeaturesDict(
                 {
                     "patient": tfds.features.Text(),
-                    "image": tfds.features.Image(shape=(SIDE, SIDE, 3)),
-                    "mask": tfds.features.Image(shape=(SIDE, SIDE, 1)),
+                    "image": tfds.features.Image(shape=(IMAGE_SIZE, IMAGE_SIZE, 3)),
+                    "mask": tfds.features.Image(shape=(IMAGE_SIZE, IMAGE_SIZE, 1)),
                 }
             ),
             homepage=SOURCE,
@@ -84,10 +84,10 @@ def read_tiff(path, mode):
     """The pixels of a TIFF as uint8 (256, 256, channels). Raises InputError."""
     try:
         with Image.open(path, formats=("TIFF",)) as image:
-            if image.mode != mode or image.size != (SIDE, SIDE):
+            if image.mode != mode or image.size != (IMAGE_SIZE, IMAGE_SIZE):
                 size = f"{image.width} x {image.height} {image.mode}"
-                raise InputError(f"{path} is {size}, expected {SIDE} x {SIDE} {mode}; restore the original")
-            return np.asarray(image).reshape(SIDE, SIDE, -1)
+                raise InputError(f"{path} is {size}, expected {IMAGE_SIZE} x {IMAGE_SIZE} {mode}; restore the original")
+            return np.asarray(image).reshape(IMAGE_SIZE, IMAGE_SIZE, -1)
     except FileNotFoundError:
         raise InputError(f"{path} is missing; restore it or remove the patient's folder") from None
     except (OSError, SyntaxError, TypeError, ValueError) as error:

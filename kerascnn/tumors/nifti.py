@@ -31,7 +31,7 @@ NIBABEL_ERRORS = (
 def read_volume(path):
     """(the nibabel image in a file, its data float32 (X, Y, Z)).
 
-    The data's axes are turned to right, anterior and superior, axes of length 1 behind the third are left out, and what
+    The data's axes are turned to right, anterior and superior, axes of length 1 after the third are left out, and what
     is no number is 0, as outside the head. Raises InputError when the file cannot be read or holds no volume.
     """
     try:

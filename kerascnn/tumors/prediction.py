@@ -10,38 +10,35 @@ from kerascnn.tumors.report import tumor_size, write_report
 
 
 def write_prediction(scan, source, answers, folder, model):
-    """Write mask, overlay and report of a Scan, which lies at `source`, into `folder`; where they lie and tumor's size.
+    """Write mask, overlay and report of the Scan at `source` into `folder`: a dict of their places and tumor size.
 
     answers: what the signature predict_volume says of the scan. model: a line about what made the mask.
     """
+    probabilities, mask = answers["probability"][0], answers["mask"][0].astype(np.uint8)
+    overlay, report = folder / "overlay.png", folder / "report.html"
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        return written(scan, source, answers["probability"][0], answers["mask"][0].astype(np.uint8), folder, model)
-
-
-def written(scan, source, probabilities, mask, folder, model):
-    overlay, report = folder / "overlay.png", folder / "report.html"
-    if report.exists():
-        # masks of another scan of this name
-        for earlier in (folder / "mask.nii.gz", folder / "mask.png", *(folder / "masks").glob("*_mask.png")):
-            earlier.unlink(missing_ok=True)
-    if scan.nifti is not None:
-        mask_place = folder / "mask.nii.gz"
-        write_aside(mask_place, lambda path: write_mask(path, mask, scan.nifti))
-    elif len(mask) == 1:
-        mask_place = folder / "mask.png"
-        save_image(mask_place, mask[0] * 255)
-    else:
-        mask_place = folder / "masks"
-        for file, each in zip(scan.files, mask, strict=True):
-            save_image(mask_place / f"{file}_mask.png", each * 255)
-    slice_sheet(scan.images, [(mask, PREDICTION)], scan.labels(), overlay)
-    write_aside(report, lambda path: write_report(path, scan, source, probabilities, mask, overlay, model))
+        if report.exists():
+            # masks of another scan of this name
+            for earlier in (folder / "mask.nii.gz", folder / "mask.png", *(folder / "masks").glob("*_mask.png")):
+                earlier.unlink(missing_ok=True)
+        if scan.nifti is not None:
+            place = folder / "mask.nii.gz"
+            write_aside(place, lambda path: write_mask(path, mask, scan.nifti))
+        elif len(mask) == 1:
+            place = folder / "mask.png"
+            save_image(place, mask[0] * 255)
+        else:
+            place = folder / "masks"
+            for file, each in zip(scan.files, mask, strict=True):
+                save_image(place / f"{file}_mask.png", each * 255)
+        slice_sheet(scan.images, [(mask, PREDICTION)], scan.labels(), overlay)
+        write_aside(report, lambda path: write_report(path, scan, source, probabilities, mask, overlay, model))
     return {
         "slices": len(mask),
         "slices_with_tumor": int(mask.any((1, 2, 3)).sum()),
         **tumor_size(int(mask.sum()), scan.spacing),
-        "mask": str(mask_place),
+        "mask": str(place),
         "overlay": str(overlay),
         "report": str(report),
     }

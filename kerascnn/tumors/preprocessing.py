@@ -82,7 +82,7 @@ def window(head):
 
 
 def extent(filled):
-    """First line of which more than 2 % is head, and the first behind the last such; the whole when there is none.
+    """First line of which more than 2 % is head, and the first after the last such; the whole when there is none.
 
     filled: float32 (N,), the share of each line that is head.
     """
@@ -106,7 +106,7 @@ def crop(images, top, left, height, width=None):
     width = height if width is None else width
     rows, columns = tf.shape(images)[1], tf.shape(images)[2]
     before = tf.maximum([-top, -left], 0)
-    behind = tf.maximum([top + height - rows, left + width - columns], 0)
-    framed = tf.pad(images, [[0, 0], [before[0], behind[0]], [before[1], behind[1]], [0, 0]])
+    after = tf.maximum([top + height - rows, left + width - columns], 0)
+    padded = tf.pad(images, [[0, 0], [before[0], after[0]], [before[1], after[1]], [0, 0]])
     top, left = top + before[0], left + before[1]
-    return framed[:, top : top + height, left : left + width]
+    return padded[:, top : top + height, left : left + width]

@@ -108,7 +108,7 @@ class TumorRecipe:
             if getattr(self, name) is not None and self.model not in models:
                 raise self.error(name, f"{self.model} has none; leave it out, or choose {' or '.join(models)}")
         if self.model == "unet_2015" and self.image_size < 96:
-            raise self.error("image_size", "unet_2015 mirrors 94 pixels beyond each edge, give at least 96")
+            raise self.error("image_size", "unet_2015 reflects 94 pixels beyond each edge, give at least 96")
 
     def error(self, name, remedy):
         """The UsageError about the field `name`."""

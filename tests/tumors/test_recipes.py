@@ -40,7 +40,7 @@ NUMBERS = [name for name, value in vars(TumorRecipe()).items() if type(value) in
         ({"depth": 3}, "depth is 3; unet_buda has none; leave it out, or choose unet"),
         (
             {"model": "unet_2015", "image_size": 64},
-            "image_size is 64; unet_2015 mirrors 94 pixels beyond each edge, give at least 96",
+            "image_size is 64; unet_2015 reflects 94 pixels beyond each edge, give at least 96",
         ),
         (
             {"training": Recipe(label_smoothing=0.1)},
