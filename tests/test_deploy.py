@@ -22,8 +22,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2, prediction_
 from tensorflow_serving.config import model_server_config_pb2
 
 from apps import digits
-from apps.tumors import app  # noqa: F401, run by the fixtures `printed` and `verb`
-from kerascnn.classification.evaluation import softmax
+from apps.tumors import app  # noqa: F401, run by the fixtures `printed` and `command`
 from kerascnn.cli import app as cli
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.saved_model.folding import in_float32
@@ -79,7 +78,7 @@ def test_batching_parameters_are_what_tensorflow_serving_reads():
     )
     batching = text_format.Parse((DEPLOY / "batching.config").read_text(), message())
     assert all(batching.HasField(field) and getattr(batching, field).value > 0 for field in fields)
-    # without it a request for more pictures than a batch holds is refused
+    # without it a request for more images than a batch holds is an error
     assert batching.enable_large_batch_splitting.value is True
 
 
@@ -99,7 +98,7 @@ def test_compose_mounts_what_exists_and_listens_on_this_machine_only():
     inside = {target: (DEPLOY / source).resolve() for source, target in mounts.items()}
     assert inside == {"/models": MODELS, "/config": DEPLOY}
     flags = dict(flag.removeprefix("--").split("=") for flag in service["command"])
-    # pictures of different sizes cannot share a batch, so batching is for whoever knows what the clients send
+    # images of different sizes cannot share a batch, so batching is for whoever knows what the clients send
     assert "enable_batching" not in flags
     for name in ("model_config_file", "monitoring_config_file"):
         assert (inside["/config"] / Path(flags[name]).name).is_file()
@@ -130,8 +129,8 @@ def snippet(word):
 
 
 @pytest.fixture
-def picture(tmp_path, monkeypatch):
-    """A picture where `make run` leaves one, and what the shipped model says of it."""
+def image(tmp_path, monkeypatch):
+    """An image where `make run` leaves one, and what the shipped model says of it."""
     monkeypatch.chdir(tmp_path)
     Path("runs/digits").mkdir(parents=True)
     cv2.imwrite("runs/digits/digit.png", drawn(8, 0).images[7])
@@ -153,7 +152,7 @@ class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
         return response
 
 
-def test_the_grpc_call_of_the_readme_gets_the_models_own_answer(picture, capsys):
+def test_the_grpc_call_of_the_docs_gets_the_models_own_answer(image, capsys):
     server = grpc.server(futures.ThreadPoolExecutor(1))
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Service(), server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -163,8 +162,8 @@ def test_the_grpc_call_of_the_readme_gets_the_models_own_answer(picture, capsys)
     finally:
         server.stop(None).wait()
     name, score = capsys.readouterr().out.split()
-    assert name == picture[0]
-    assert abs(float(score) - picture[1]) < 1e-5
+    assert name == image[0]
+    assert abs(float(score) - image[1]) < 1e-5
 
 
 @pytest.fixture(scope="module")
@@ -178,28 +177,28 @@ def address():
             server.terminate()
 
 
-def test_the_rest_call_of_the_readme_gets_the_models_own_answer(picture, address, capsys):
+def test_the_rest_call_of_the_docs_gets_the_models_own_answer(image, address, capsys):
     exec(snippet("urllib").replace("127.0.0.1:8501", address), {})
     name, score = capsys.readouterr().out.split()
-    assert name == picture[0]
-    assert abs(float(score) - picture[1]) < 1e-5
+    assert name == image[0]
+    assert abs(float(score) - image[1]) < 1e-5
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
-def test_the_curl_call_of_the_readme_gets_the_models_own_answer(picture, address):
+def test_the_curl_call_of_the_docs_gets_the_models_own_answer(image, address):
     (call,) = re.findall(r"^curl .*?\n.*?$", (ROOT / "docs" / "serving.md").read_text(), re.MULTILINE)
     ran = subprocess.run(["bash", "-c", call.replace("127.0.0.1:8501", address)], capture_output=True, text=True)
     (answer,) = json.loads(ran.stdout)["predictions"]
-    assert answer["class_name"] == picture[0]
-    assert abs(answer["score"] - picture[1]) < 1e-5
+    assert answer["class_name"] == image[0]
+    assert abs(answer["score"] - image[1]) < 1e-5
 
 
-def test_digits_are_named_through_the_server_as_without_it(picture, address, capsys):
-    for verb in ("predict", "read"):
+def test_digits_are_named_through_the_server_as_without_it(image, address, capsys):
+    for command in ("predict", "read"):
         answers = []
         for code, source in ((0, ()), (0, ("--server", f"http://{address}")), (3, ("--server", "http://127.0.0.1:1"))):
             with pytest.raises(SystemExit, match=f"^{code}$"):
-                cli.run(digits.app, [verb, "runs/digits/digit.png", *source])
+                cli.run(digits.app, [command, "runs/digits/digit.png", *source])
             answers.append(capsys.readouterr().out)
         assert answers[0] == answers[1] != ""
         assert answers[2] == ""
@@ -209,11 +208,11 @@ def test_shipped_saved_models_are_those_of_the_shipped_networks():
     # export is forgotten after a training, or the other way round
     images = (np.random.default_rng(0).random((4, 28, 28, 1)) > 0.7).astype(np.float32)
     network = keras.saving.load_model(MODELS / "digits" / "model.keras")
-    check_probabilities("digits", images, softmax(network(images).numpy()))
+    check_probabilities("digits", images, keras.ops.softmax(network(images)))
     network, record = load_trained(MODELS / "tumors", "tumors")
-    slices = preprocess_volume(drawn_patient(0).images, record["recipe"]["side"])
+    slices = preprocess_volume(drawn_patient(0).images, record["recipe"]["image_size"])
     check_probabilities(
-        "tumors", slices, network_probabilities(in_float32(network), slices, record["settings"]["mirror"])
+        "tumors", slices, network_probabilities(in_float32(network), slices, record["settings"]["flip_tta"])
     )
 
 
@@ -223,14 +222,14 @@ def check_probabilities(name, images, expected):
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
 
 
-def test_a_patient_is_outlined_through_the_server_as_without_it(address, tmp_path, printed):
+def test_a_patient_is_segmented_through_the_server_as_without_it(address, tmp_path, printed):
     slices = tmp_path / "patient"
     slices.mkdir()
     for i, image in enumerate(drawn_patient(0).images[:3], 1):
         cv2.imwrite(str(slices / f"patient_{i}.png"), image[..., ::-1])
     answers = []
     for place, source in (("local", ()), ("served", ("--server", f"http://{address}"))):
-        answer = json.loads(printed("predict", slices, "--pictures", tmp_path / place, *source))
+        answer = json.loads(printed("predict", slices, "--results", tmp_path / place, *source))
         masks = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in sorted(Path(answer["mask"]).iterdir())]
         answers.append((answer["tumor_voxels"], np.stack(masks)))
     assert answers[0][0] == answers[1][0] == (answers[0][1] == 255).sum() > 0
