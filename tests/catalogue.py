@@ -5,6 +5,8 @@ SMALL holds for each family, and for networks that differ from theirs, an input 
 
 from typing import NamedTuple
 
+from kerascnn.models import MODELS
+
 
 class Row(NamedTuple):
     name: str
@@ -100,3 +102,8 @@ SMALL = {
     "unet_2015": (188, 188, 1),
     "unet_dong": (32, 32, 4),
 }
+
+
+def family(name):
+    """The module of kerascnn.models that the builder is in."""
+    return MODELS[name].__module__.rpartition(".")[2]

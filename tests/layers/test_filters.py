@@ -7,11 +7,12 @@ import pytest
 import scipy.signal
 from sklearn.datasets import load_sample_image
 
-from kerascnn.layers.filters import FILTERS, KERNELS, FixedFilter, MedianFilter, gaussian, outer
+from kerascnn.layers import FILTERS, KERNELS, FixedFilter, MedianFilter, gaussian
+from kerascnn.layers.filters import outer
 
 PHOTO = np.float32(load_sample_image("flower.jpg")[100:301, 200:350]) / 255
 NOISE = np.random.default_rng(0).random((17, 23, 3), dtype=np.float32)
-PICTURES = [PHOTO, NOISE]
+IMAGES = [PHOTO, NOISE]
 BORDERS = {"zero": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT_101}
 
 DEEP = cv2.CV_32F
@@ -41,25 +42,25 @@ POOLINGS = {
 }
 
 
-def applied(layer, picture):
-    return keras.ops.convert_to_numpy(layer(picture[None]))[0]
+def applied(layer, image):
+    return keras.ops.convert_to_numpy(layer(image[None]))[0]
 
 
 def test_every_filter_is_compared_with_opencv():
     assert set(OPENCV) | set(POOLINGS) == set(FILTERS)
 
 
-@pytest.mark.parametrize("picture", PICTURES, ids=["photo", "noise"])
+@pytest.mark.parametrize("image", IMAGES, ids=["photo", "noise"])
 @pytest.mark.parametrize("name", OPENCV)
-def test_a_filter_is_that_of_opencv_up_to_the_edges(name, picture):
-    ours = applied(FILTERS[name](border="reflect") if name in KERNELS else FILTERS[name](), picture)
-    np.testing.assert_allclose(ours, OPENCV[name](picture), atol=2e-5)
+def test_a_filter_is_that_of_opencv_up_to_the_edges(name, image):
+    ours = applied(FILTERS[name](border="reflect") if name in KERNELS else FILTERS[name](), image)
+    np.testing.assert_allclose(ours, OPENCV[name](image), atol=2e-5)
 
 
 @pytest.mark.parametrize("name", POOLINGS)
 def test_a_pooling_is_that_of_opencv(name):
-    picture = PHOTO[:200, :148]
-    np.testing.assert_allclose(applied(FILTERS[name](), picture), POOLINGS[name](picture), atol=1e-6)
+    image = PHOTO[:200, :148]
+    np.testing.assert_allclose(applied(FILTERS[name](), image), POOLINGS[name](image), atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [1, 3, 5])
@@ -92,11 +93,11 @@ def test_any_kernel_is_opencvs_filter2d_with_each_border(shape, border):
 
 @pytest.mark.parametrize("border", ["replicate", "reflect"])
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (1, 9)])
-def test_a_border_is_opencvs_on_pictures_smaller_than_the_kernel(shape, border):
-    picture = NOISE[: shape[0], : shape[1]]
+def test_a_border_is_opencvs_on_images_smaller_than_the_kernel(shape, border):
+    image = NOISE[: shape[0], : shape[1]]
     kernel = np.random.default_rng(1).normal(size=(9, 9))
-    expected = cv2.filter2D(picture, DEEP, kernel, borderType=BORDERS[border])
-    np.testing.assert_allclose(applied(FixedFilter(kernel, border=border), picture), expected, atol=1e-5)
+    expected = cv2.filter2D(image, DEEP, kernel, borderType=BORDERS[border])
+    np.testing.assert_allclose(applied(FixedFilter(kernel, border=border), image), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("padding", ["full", "valid"])
@@ -111,7 +112,7 @@ def test_full_and_valid_padding_are_scipys(shape, padding):
 
 
 def test_the_paddings_on_paper():
-    picture = np.float32([[1, 2], [3, 4]])[..., None]
+    image = np.float32([[1, 2], [3, 4]])[..., None]
     kernel = [[1, 0], [0, 10]]
     # Valid: 1 * 1 + 10 * 4. Same: the anchor is at the lower right 10. Full: from the 10 over the first pixel on.
     for padding, expected in {
@@ -119,7 +120,7 @@ def test_the_paddings_on_paper():
         "same": [[10, 20], [30, 41]],
         "full": [[10, 20, 0], [30, 41, 2], [0, 3, 4]],
     }.items():
-        np.testing.assert_array_equal(applied(FixedFilter(kernel, padding), picture)[..., 0], expected)
+        np.testing.assert_array_equal(applied(FixedFilter(kernel, padding), image)[..., 0], expected)
 
 
 @pytest.mark.parametrize("strides", [2, 3, 40])
@@ -163,12 +164,12 @@ def test_a_model_of_all_filters_is_saved_and_reloaded(size, tmp_path):
         (lambda: gaussian(1.0, 2), "size is 2; give an odd whole number of at least 1"),
     ],
 )
-def test_an_argument_of_another_kind_is_refused_in_one_line(make, message):
+def test_an_argument_of_another_kind_raises_in_one_line(make, message):
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         make()
     assert str(caught.value) == message
 
 
-def test_a_picture_smaller_than_the_kernel_is_refused_under_valid_padding():
-    with pytest.raises(ValueError, match="a picture of 2 x 5 pixels is smaller than the kernel of 3 x 3"):
+def test_an_image_smaller_than_the_kernel_raises_under_valid_padding():
+    with pytest.raises(ValueError, match="an image of 2 x 5 pixels is smaller than the kernel of 3 x 3; use padding"):
         FixedFilter(KERNELS["mean"], "valid")(np.zeros((1, 2, 5, 1), np.float32))

@@ -3,18 +3,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerascnn.layers.normalization import BatchRenormalization
+from kerascnn.layers import BatchRenormalization, LocalResponseNormalization
 
 
 def renormalised(x, moving, step, momentum=0.9, epsilon=1e-3, r_max=3.0, d_max=5.0, begin=2, r_end=10, d_end=6):
-    """Algorithm 1 of Ioffe 2017 in float64, one step: (y, moving mean and deviation after it)."""
-    mean, deviation = x.mean((0, 1, 2)), np.sqrt(x.var((0, 1, 2)) + epsilon)
+    """Algorithm 1 of Ioffe 2017 in float64, one step: (y, moving mean and standard deviation after it)."""
+    mean, sigma = x.mean((0, 1, 2)), np.sqrt(x.var((0, 1, 2)) + epsilon)
     r_bound = np.interp(step, [begin, r_end], [1, r_max])
     d_bound = np.interp(step, [begin, d_end], [0, d_max])
-    r = np.clip(deviation / moving[1], 1 / r_bound, r_bound)
+    r = np.clip(sigma / moving[1], 1 / r_bound, r_bound)
     d = np.clip((mean - moving[0]) / moving[1], -d_bound, d_bound)
-    new = [momentum * old + (1 - momentum) * now for old, now in zip(moving, (mean, deviation), strict=True)]
-    return (x - mean) / deviation * r + d, new
+    new = [momentum * old + (1 - momentum) * now for old, now in zip(moving, (mean, sigma), strict=True)]
+    return (x - mean) / sigma * r + d, new
 
 
 def test_batch_renormalisation_follows_algorithm_1_and_its_schedules():
@@ -54,6 +54,18 @@ def test_batch_renormalisation_keeps_its_averages_in_float32_under_half_precisio
     np.testing.assert_allclose(layer.moving_mean.numpy(), (1 - 0.999**3) * seen, rtol=1e-4)
 
 
-def test_a_schedule_that_ends_before_it_begins_is_refused():
+def test_a_schedule_that_ends_before_it_begins_raises():
     with pytest.raises(ValueError, match=r"^begin 10, r_end 5, .* are no schedule; use begin below both ends"):
         BatchRenormalization(begin=10, r_end=5)
+
+
+def test_response_normalisation_is_tensorflows():
+    x = np.random.default_rng(0).normal(0, 20, (2, 3, 4, 11)).astype(np.float32)
+    ours = LocalResponseNormalization()(x)
+    theirs = tf.nn.local_response_normalization(x, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
+def test_an_even_number_of_neighbouring_channels_raises():
+    with pytest.raises(ValueError, match="^size is 4; give an odd number of neighbouring channels$"):
+        LocalResponseNormalization(size=4)
