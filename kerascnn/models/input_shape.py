@@ -40,10 +40,14 @@ def check_multiple(input_shape, factor, name):
 
 def check_settings(name):
     """Raise UsageError unless Keras works channels last and in float32: a user's keras.json can say otherwise."""
-    for setting, needed in (("image_data_format", "channels_last"), ("floatx", "float32")):
-        value = getattr(keras.config, setting)()
-        if value != needed:
-            raise UsageError(
-                f"{setting} is {value!r} in Keras's settings, but {name} needs {needed!r}; "
-                f'call keras.config.set_{setting}("{needed}") before building it'
-            )
+    if (order := keras.config.image_data_format()) != "channels_last":
+        raise UsageError(
+            f"image_data_format is {order!r} in Keras's settings, under which {name} would be another network; "
+            'call keras.config.set_image_data_format("channels_last") before building it'
+        )
+    if (floatx := keras.config.floatx()) != "float32":
+        # the policy is made of floatx once, with the first layer
+        raise UsageError(
+            f"floatx is {floatx!r} in Keras's settings, but {name} is made for float32; "
+            'call keras.config.set_floatx("float32") and keras.config.set_dtype_policy("float32") before building it'
+        )
