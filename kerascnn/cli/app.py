@@ -8,7 +8,7 @@ import traceback
 from cyclopts import App, CycloptsError
 
 from kerascnn import __version__
-from kerascnn.cli.messages import logged_to_stderr, note, result, row  # noqa: F401
+from kerascnn.cli.messages import logged_to_stderr, note
 from kerascnn.errors import InputError, TrainingStopped, UsageError
 
 
