@@ -58,7 +58,7 @@ def overlay_sheet(cases, path):
             (f"{title}\n{patient.name}", with_contours(image, [])),
             (f"slice {i + 1}: truth", with_contours(image, [(truth, TRUTH)])),
             ("prediction", with_contours(image, [(mask, PREDICTION)])),
-            ("true, false, missed", error_overlay(image, truth, mask)),
+            ("true (green), false (red), missed (blue)", error_overlay(image, truth, mask)),
         ]
     contact_sheet(panels, path, 4)
 
