@@ -72,7 +72,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--contender", choices=CONTENDERS, help="measure this one alone, in this process")
-    parser.add_argument("--width", type=int, help="maps of the first level, with --contender")
+    parser.add_argument("--width", type=int, help="channels of the first level, with --contender")
     options = parser.parse_args()
     if options.contender:
         slices, call = CONTENDERS[options.contender](options.width)

@@ -1,11 +1,11 @@
-"""The forecast of the memory that training takes against the peak of real training steps.
+"""The estimate of the memory that training takes against the peak of real training steps.
 
     python benchmarks/memory_estimate.py [--optimizer adam] [--precision float32] [--names lenet5 --names vgg11]
 
 Each network trains three steps in a process of its own on the CPU, without XLA as kerascnn.training does there. What
 is measured is the highest resident memory of that process (VmHWM) less its resident memory before the network was
 built; by then a tiny network has trained, so that TensorFlow's libraries and threads are loaded, and the batch lies in
-memory. glibc's allocator is left at its defaults. One JSON line on stdout: bytes and measured / forecast. Target: all
+memory. glibc's allocator is left at its defaults. One JSON line on stdout: bytes and measured / estimate. Target: all
 within 25 %.
 """
 
@@ -49,7 +49,7 @@ def main(*, names: tuple[str, ...] = tuple(NETWORKS), optimizer: str = "adam", p
     load_tensorflow()
     from kerascnn.provenance import provenance
 
-    errors = [abs(figure["measured_over_forecast"] - 1) for figure in figures.values()]
+    errors = [abs(figure["measured_over_estimate"] - 1) for figure in figures.values()]
     setting = {"optimizer": optimizer, "precision": precision}
     result({**setting, "worst": round(max(errors), 3), "networks": figures, **provenance()})
 
@@ -79,8 +79,8 @@ def measure(name: str, optimizer: str, precision: str, *, batch_size: int | None
     before = resident("VmRSS")
     train(builder(name)(shape), images, optimizer)
     measured = resident("VmHWM") - before
-    figures = {"input": shape, "batch_size": batch_size, "forecast": expected["total"], "measured": measured}
-    result({**figures, "measured_over_forecast": round(measured / expected["total"], 3)})
+    figures = {"input": shape, "batch_size": batch_size, "estimate": expected["total"], "measured": measured}
+    result({**figures, "measured_over_estimate": round(measured / expected["total"], 3)})
 
 
 def train(model, images, optimizer):

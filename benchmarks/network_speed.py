@@ -6,8 +6,8 @@ Every contender runs in a process of its own on the same two cores, and the roun
 machine slows all alike. A figure is the median of the rounds, a round's the median of 5 calls after 2 that are not
 timed. Inference: 1 image through the graph that a SavedModel holds (batch normalisation folded into the convolutions),
 against eager PyTorch in inference mode. Training: one step of SGD with momentum on a batch of 8, forward, backward and
-update, float32. Images are random, 224 x 224 (299 for Inception-v4, 256 for the U-Net). stdout: one JSON object;
-stderr: the rounds.
+update, float32, compiled by XLA where training does that: on a GPU. Images are random, 224 x 224 (299 for
+Inception-v4, 256 for the U-Net). stdout: one JSON object; stderr: the rounds.
 """
 
 # Cyclopts is not in PyTorch's environment, where this runs, too.
@@ -56,6 +56,7 @@ def ours(name, side):
 
     from kerascnn.models import builder
     from kerascnn.saved_model.folding import folded
+    from kerascnn.training.fit import on_accelerator
 
     model = builder(name)()
     classes = model.output_shape[-1]
@@ -66,7 +67,7 @@ def ours(name, side):
     inference = median_milliseconds(lambda: graph(one).numpy())
     binary = classes == 1
     kind = keras.losses.BinaryCrossentropy if binary else keras.losses.SparseCategoricalCrossentropy
-    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), kind(from_logits=True), jit_compile=False)
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), kind(from_logits=True), jit_compile=on_accelerator())
     return inference, median_milliseconds(lambda: model.train_on_batch(images, labels))
 
 

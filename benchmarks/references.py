@@ -18,7 +18,7 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def torch_model(source, name):
-    """(module in evaluation mode, (mean, deviation) and (channels, height, width) it expects)."""
+    """(module in evaluation mode, (mean, std) and (channels, height, width) it expects)."""
     import torch
 
     if source == "statement":
@@ -68,9 +68,9 @@ def torch_reference(source, name):
     import torch
 
     torch.manual_seed(0)
-    model, (mean, deviation), shape = torch_model(source, name)
+    model, (mean, std), shape = torch_model(source, name)
     x = torch.rand(2, *shape)
-    shaped = [torch.tensor(values).reshape(1, -1, 1, 1) for values in (mean, deviation)]
+    shaped = [torch.tensor(values).reshape(1, -1, 1, 1) for values in (mean, std)]
 
     def run(images):
         with torch.inference_mode():

@@ -73,9 +73,9 @@ def vgg16c():
     layers, inputs = {}, 3
     for stage, column in enumerate(("3-64 3-64", "3-128 3-128", *["3-{0} 3-{0} 1-{0}"] * 3), 1):
         for i, entry in enumerate(column.format(256 if stage == 3 else 512).split(), 1):
-            size, maps = map(int, entry.split("-"))
-            layers |= conv(f"stage{stage}_conv{i}", inputs, maps, size, padding=size // 2)
-            inputs = maps
+            size, filters = map(int, entry.split("-"))
+            layers |= conv(f"stage{stage}_conv{i}", inputs, filters, size, padding=size // 2)
+            inputs = filters
         layers[f"pool{stage}"] = nn.MaxPool2d(2)
     return Chain(
         **layers,
@@ -165,9 +165,9 @@ class GoogLeNet(Chain):
 class SqueezeExcitation(nn.Module):
     """Hu et al. 2017, section 3, with reduction 16."""
 
-    def __init__(self, maps):
+    def __init__(self, channels):
         super().__init__()
-        self.reduce, self.excite = nn.Linear(maps, maps // 16), nn.Linear(maps // 16, maps)
+        self.reduce, self.excite = nn.Linear(channels, channels // 16), nn.Linear(channels // 16, channels)
 
     def forward(self, x):
         scale = torch.sigmoid(self.excite(F.relu(self.reduce(x.mean((2, 3))))))
@@ -177,17 +177,17 @@ class SqueezeExcitation(nn.Module):
 class Block(nn.Module):
     """He et al. 2015, figure 2; shortcut "A" and "B" as in section 3.3, None for a plain network."""
 
-    def __init__(self, inputs, maps, stride, shortcut, excited):
+    def __init__(self, inputs, filters, stride, shortcut, excited):
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, maps, 3, stride, padding=1, bias=False)
-        self.conv1_bn = nn.BatchNorm2d(maps)
-        self.conv2 = nn.Conv2d(maps, maps, 3, padding=1, bias=False)
-        self.conv2_bn = nn.BatchNorm2d(maps)
-        self.se = SqueezeExcitation(maps) if excited else nn.Identity()
-        self.stride, self.new, self.shortcut = stride, maps - inputs, shortcut
+        self.conv1 = nn.Conv2d(inputs, filters, 3, stride, padding=1, bias=False)
+        self.conv1_bn = nn.BatchNorm2d(filters)
+        self.conv2 = nn.Conv2d(filters, filters, 3, padding=1, bias=False)
+        self.conv2_bn = nn.BatchNorm2d(filters)
+        self.se = SqueezeExcitation(filters) if excited else nn.Identity()
+        self.stride, self.new, self.shortcut = stride, filters - inputs, shortcut
         if shortcut == "B" and self.new:
-            self.project = nn.Conv2d(inputs, maps, 1, stride, bias=False)
-            self.project_bn = nn.BatchNorm2d(maps)
+            self.project = nn.Conv2d(inputs, filters, 1, stride, bias=False)
+            self.project_bn = nn.BatchNorm2d(filters)
 
     def forward(self, x):
         y = F.relu(self.conv1_bn(self.conv1(x)))
@@ -203,12 +203,14 @@ class Block(nn.Module):
 
 
 def residual(stem, widths, blocks, classes, shortcut, excited=False):
-    """He et al. 2015, table 1 and section 4.2: stages of blocks, all but the first halving the sides of the maps."""
+    """He et al. 2015, table 1 and section 4.2: stages of blocks, all but the first halving height and width."""
     stages, inputs = {}, widths[0]
-    for stage, maps in enumerate(widths, 1):
+    for stage, filters in enumerate(widths, 1):
         for i in range(1, blocks + 1):
-            stages[f"stage{stage}_block{i}"] = Block(inputs, maps, 2 if stage > 1 and i == 1 else 1, shortcut, excited)
-            inputs = maps
+            stages[f"stage{stage}_block{i}"] = Block(
+                inputs, filters, 2 if stage > 1 and i == 1 else 1, shortcut, excited
+            )
+            inputs = filters
     return Chain(
         **stem, **stages, average=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), logits=nn.Linear(inputs, classes)
     )
@@ -226,7 +228,7 @@ def imagenet18(shortcut, pool, excited=False):
 
 
 class UNet(nn.Module):
-    """Ronneberger et al. 2015, figure 1, whose maps from before stand first in the joined ones.
+    """Ronneberger et al. 2015, figure 1, whose skipped feature maps come first where they are joined.
 
     Up-convolutions of 3×3 (Dong et al. 2017) double the sides as in TensorFlow, theirs: what is over is cut off at the
     right and below.
@@ -236,19 +238,19 @@ class UNet(nn.Module):
         super().__init__()
         self.skip_first = skip_first
 
-        def two(before, maps):
+        def two(before, filters):
             layers = {}
-            for i, channels in ((1, before), (2, maps)):
-                layers[f"conv{i}"] = nn.Conv2d(channels, maps, 3, padding=padding, bias=not norm)
-                layers[f"conv{i}_bn"] = nn.BatchNorm2d(maps) if norm else nn.Identity()
+            for i, channels in ((1, before), (2, filters)):
+                layers[f"conv{i}"] = nn.Conv2d(channels, filters, 3, padding=padding, bias=not norm)
+                layers[f"conv{i}_bn"] = nn.BatchNorm2d(filters) if norm else nn.Identity()
                 layers[f"relu{i}"] = nn.ReLU()
             return Chain(**layers)
 
         for level in range(1, 5):
-            maps = width * 2 ** (level - 1)
-            self.add_module(f"encoder{level}", two(inputs if level == 1 else maps // 2, maps))
-            self.add_module(f"decoder{level}_up", nn.ConvTranspose2d(2 * maps, maps, up, 2))
-            self.add_module(f"decoder{level}", two(2 * maps, maps))
+            filters = width * 2 ** (level - 1)
+            self.add_module(f"encoder{level}", two(inputs if level == 1 else filters // 2, filters))
+            self.add_module(f"decoder{level}_up", nn.ConvTranspose2d(2 * filters, filters, up, 2))
+            self.add_module(f"decoder{level}", two(2 * filters, filters))
         self.bottom = two(8 * width, 16 * width)
         self.logits = nn.Conv2d(width, outputs, 1)
 
@@ -284,7 +286,7 @@ def lenet5():
 
 
 def lenet_homework():
-    """Valid 5×5 convolutions with 8 and 16 maps on colour images, maxima and ReLU."""
+    """Valid 5×5 convolutions with 8 and 16 filters on colour images, maxima and ReLU."""
     return Chain(
         **conv("c1", 3, 8, 5),
         s2=nn.MaxPool2d(2),
@@ -307,10 +309,10 @@ class Squash(nn.Module):
 class Subsampling(nn.Module):
     """Section II.B, S2: four inputs are added, multiplied by a coefficient, and a bias is added."""
 
-    def __init__(self, maps):
+    def __init__(self, channels):
         super().__init__()
-        self.coefficient = nn.Parameter(0.25 + 0.1 * torch.randn(maps))
-        self.bias = nn.Parameter(0.1 * torch.randn(maps))
+        self.coefficient = nn.Parameter(0.25 + 0.1 * torch.randn(channels))
+        self.bias = nn.Parameter(0.1 * torch.randn(channels))
 
     def forward(self, x):
         total = x[:, :, ::2, ::2] + x[:, :, 1::2, ::2] + x[:, :, ::2, 1::2] + x[:, :, 1::2, 1::2]
@@ -320,7 +322,7 @@ class Subsampling(nn.Module):
 class TableConvolution(nn.Module):
     """Section II.B, C3, with table I: a row for each map of S2, a column for each map of C3.
 
-    Kernels are kept map of C3 by map of C3, and within one in the order of the maps of S2.
+    Kernels are kept channel of C3 by channel of C3, and within one in the order of the channels of S2.
     """
 
     TABLE = """
@@ -341,8 +343,8 @@ class TableConvolution(nn.Module):
 
     def forward(self, x):
         kernels = self.weight.squeeze(1).split([len(rows) for rows in self.seen])
-        maps = [F.conv2d(x[:, rows], kernel[None]) for rows, kernel in zip(self.seen, kernels, strict=True)]
-        return torch.cat(maps, 1) + self.bias[:, None, None]
+        channels = [F.conv2d(x[:, rows], kernel[None]) for rows, kernel in zip(self.seen, kernels, strict=True)]
+        return torch.cat(channels, 1) + self.bias[:, None, None]
 
 
 class CodeDistance(nn.Module):
@@ -385,10 +387,10 @@ def lenet5_1998():
 
 
 def convnetjs():
-    """conv 5×5, ReLU and pool 2×2 with 16, 20 and 20 maps, then softmax, of pixels from -0.5 to 0.5."""
+    """conv 5×5, ReLU and pool 2×2 with 16, 20 and 20 filters, then softmax, of pixels from -0.5 to 0.5."""
     layers = {"centred": Affine(1, -0.5)}
-    for i, (inputs, maps) in enumerate(((3, 16), (16, 20), (20, 20)), 1):
-        layers |= {**conv(f"conv{i}", inputs, maps, 5, padding=2), f"pool{i}": nn.MaxPool2d(2)}
+    for i, (inputs, filters) in enumerate(((3, 16), (16, 20), (20, 20)), 1):
+        layers |= {**conv(f"conv{i}", inputs, filters, 5, padding=2), f"pool{i}": nn.MaxPool2d(2)}
     return Chain(**layers, flatten=nn.Flatten(), logits=nn.Linear(20 * 4 * 4, 10))
 
 
@@ -426,12 +428,12 @@ def five_layer_cnn():
 def vgg_digits():
     """3×3 convolutions with batch normalisation: twice 16 wide without padding, twice 64, twice 128."""
     layers, inputs = {}, 1
-    for block, (maps, padding) in enumerate(((16, 0), (64, 1), (128, 1)), 1):
+    for block, (filters, padding) in enumerate(((16, 0), (64, 1), (128, 1)), 1):
         for i in (1, 2):
-            layers[f"block{block}_conv{i}"] = nn.Conv2d(inputs, maps, 3, padding=padding, bias=False)
-            layers[f"block{block}_conv{i}_norm"] = nn.BatchNorm2d(maps, eps=1e-3)
+            layers[f"block{block}_conv{i}"] = nn.Conv2d(inputs, filters, 3, padding=padding, bias=False)
+            layers[f"block{block}_conv{i}_norm"] = nn.BatchNorm2d(filters, eps=1e-3)
             layers[f"relu{block}{i}"] = nn.ReLU()
-            inputs = maps
+            inputs = filters
         layers[f"pool{block}"] = nn.MaxPool2d(2)
     return Chain(**layers, flatten=nn.Flatten(), logits=nn.Linear(128 * 3 * 3, 10))
 

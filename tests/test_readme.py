@@ -46,7 +46,7 @@ def training_rate(result):
 
 
 def memory(result):
-    errors = {name: figure["measured_over_forecast"] for name, figure in result["networks"].items()}
+    errors = {name: figure["measured_over_estimate"] for name, figure in result["networks"].items()}
     return ", ".join(f"{name} {error:.2f}" for name, error in errors.items())
 
 
