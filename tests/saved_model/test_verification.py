@@ -1,5 +1,9 @@
 """Verification with stubs in place of the three programs; the programs themselves are run by the tests of exports."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +11,7 @@ import pytest
 from kerascnn.saved_model import verification
 from kerascnn.saved_model.verification import verify_answers
 
+ROOT = Path(__file__).parents[2]
 INPUTS = {"probabilities": np.zeros((1, 4), np.float32)}
 OUTPUTS = {"probabilities": "probabilities"}
 
@@ -44,3 +49,10 @@ def test_a_consumer_that_differs_raises(verify, answer):
 def test_a_consumer_that_fails_is_quoted(verify):
     with pytest.raises(RuntimeError, match="saved_model cannot answer the exported model:\nvariable not found"):
         verify(saved_model="raise SystemExit('variable not found')")
+
+
+def test_the_consumers_import_none_of_our_model_code():
+    names = ", ".join(verification.CONSUMERS.values())
+    code = f"import sys, {names}; print(*sorted(name for name in sys.modules if name.startswith('kerascnn')), sep=', ')"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert set(ran.stdout.strip().split(", ")) == {"kerascnn", "kerascnn.saved_model", *verification.CONSUMERS.values()}
