@@ -1,4 +1,4 @@
-"""Numerals drawn with plotter fonts: tiny, deterministic, no files. For `--smoke` and tests; proves only wiring."""
+"""Numerals drawn with plotter fonts: tiny, deterministic, no files. For smoke tests; proves only wiring."""
 
 import cv2
 import numpy as np

@@ -12,19 +12,19 @@ def test_statistics_are_those_of_the_images_and_of_these_weights():
     examples = drawn(510, 0)  # two batches, and a small one
     batch_statistics.measure(model, examples, seed=0)
     before_first = keras.Model(model.input, model.get_layer("block1_conv1").output)
-    maps = before_first(examples.images / np.float32(255)).numpy()
+    features = before_first(examples.images / np.float32(255)).numpy()
     layer = model.get_layer("block1_conv1_norm")
-    np.testing.assert_allclose(layer.moving_mean, maps.mean((0, 1, 2)), atol=1e-4)
-    np.testing.assert_allclose(layer.moving_variance, maps.var((0, 1, 2)), rtol=1e-2)
-    # Normalised with them, the maps of every later layer have mean 0 and deviation 1, too.
+    np.testing.assert_allclose(layer.moving_mean, features.mean((0, 1, 2)), atol=1e-4)
+    np.testing.assert_allclose(layer.moving_variance, features.var((0, 1, 2)), rtol=1e-2)
+    # Normalized with them, the channels of every later layer have mean 0 and standard deviation 1, too.
     last = keras.Model(model.input, model.get_layer("block3_conv2_norm").output)
-    normalised = last(examples.images / np.float32(255)).numpy()
-    np.testing.assert_allclose(normalised.mean((0, 1, 2)), 0, atol=0.05)
-    np.testing.assert_allclose(normalised.std((0, 1, 2)), 1, atol=0.05)
+    normalized = last(examples.images / np.float32(255)).numpy()
+    np.testing.assert_allclose(normalized.mean((0, 1, 2)), 0, atol=0.05)
+    np.testing.assert_allclose(normalized.std((0, 1, 2)), 1, atol=0.05)
     assert layer.momentum == 0.95
 
 
-def test_a_network_without_batch_normalisation_is_left_alone():
+def test_a_network_without_batch_normalization_is_left_alone():
     model = builder("lenet5")()
     before = [w.numpy() for w in model.weights]
     batch_statistics.measure(model, drawn(10, 0), seed=0)

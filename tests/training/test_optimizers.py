@@ -52,7 +52,7 @@ def test_every_optimizer_moves_a_weight_downhill(name, weight_decay):
     assert float(weight.numpy()[0]) < 1.0
 
 
-def test_weight_decay_leaves_biases_and_normalisation_alone():
+def test_weight_decay_leaves_biases_and_normalization_alone():
     optimizer = create_optimizer(replace(RECIPE, optimizer="sgd", schedule="constant", weight_decay=0.5), 10)
     weights = [keras.Variable([1.0], name=name) for name in ("kernel", "bias", "gamma", "beta")]
     optimizer.build(weights)
