@@ -15,7 +15,7 @@ from kerascnn.cli import app as cli
 from kerascnn.cli.flags import parse_memory, parse_shape
 from kerascnn.cli.messages import result, row
 from kerascnn.errors import UsageError
-from kerascnn.model_names import PARAMETERS, check_name
+from kerascnn.model_names import NETWORKS, check_name
 from kerascnn.tensorflow_setup import load_tensorflow
 
 LARGEST_COUNT = 1_000_000
@@ -45,16 +45,12 @@ class Training:
 @app.command(name="list")
 def list_networks(*, as_json: Json = False):
     """Name, trainable parameters, default input and title of every network, separated by tabs."""
-    load_tensorflow()
-    from kerascnn.analysis.summary import described
-
-    networks = [described(name) for name in PARAMETERS]
     if as_json:
-        result(networks)
+        keys = "network", "title", "input", "parameters"
+        result([dict(zip(keys, (name, *network), strict=True)) for name, network in NETWORKS.items()])
         return
-    for network in networks:
-        sides = "x".join(map(str, network["input"]))
-        print(network["network"], f"{network['parameters']:,}", sides, network["title"], sep="\t")
+    for name, network in NETWORKS.items():
+        print(name, f"{network.parameters:,}", "x".join(map(str, network.input_shape)), network.title, sep="\t")
 
 
 @app.command
@@ -88,9 +84,8 @@ def show(
     if as_json:
         result({**total, "rows": [dataclasses.asdict(layer) for layer in rows]})
         return
-    from kerascnn.analysis.summary import described
 
-    print(f"{name}: {described(name)['title']}", "", *layer_table(rows), "", sep="\n")
+    print(f"{name}: {NETWORKS[name].title}", "", *layer_table(rows), "", sep="\n")
     for key, value in total_rows(total).items():
         row(key, value)
 

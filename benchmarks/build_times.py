@@ -76,14 +76,14 @@ def main():
     if options.contender:
         print(seconds(options.contender, options.name))
         return
-    from kerascnn.model_names import PARAMETERS
+    from kerascnn.model_names import NETWORKS
     from kerascnn.provenance import provenance
 
     peers = {library: theirs for library, theirs in PEERS.items() if library != "torchvision" or TORCH_PYTHON.exists()}
     if "torchvision" not in peers:
         print(f"no PyTorch at {TORCH_PYTHON.parent.parent}: torchvision is left out; run `make bench`", file=sys.stderr)
     times = {}
-    for name in PARAMETERS:
+    for name in NETWORKS:
         times[name] = {"ours": [], **{library: [] for library, theirs in peers.items() if name in theirs}}
         for _ in range(ROUNDS):
             for contender, rounds in times[name].items():

@@ -3,7 +3,7 @@
 import pytest
 
 from kerascnn.errors import UsageError
-from kerascnn.model_names import PARAMETERS, check_name
+from kerascnn.model_names import NETWORKS, check_name
 
 
 def test_an_unknown_name_is_answered_with_the_near_ones():
@@ -14,4 +14,4 @@ def test_an_unknown_name_is_answered_with_the_near_ones():
 def test_a_name_like_no_other_is_answered_with_all_of_them():
     with pytest.raises(UsageError) as caught:
         check_name("0")
-    assert all(name in str(caught.value) for name in PARAMETERS)
+    assert all(name in str(caught.value) for name in NETWORKS)

@@ -5,7 +5,6 @@ position for a transposed convolution). Biases, normalisation, activations and p
 """
 
 import dataclasses
-import inspect
 import math
 
 import keras
@@ -14,19 +13,7 @@ from keras import layers
 from kerascnn.analysis.memory import CONVOLUTIONS
 from kerascnn.analysis.receptive_field import receptive_fields, windows
 from kerascnn.errors import UsageError
-from kerascnn.model_names import PARAMETERS
 from kerascnn.models import builder
-
-
-def described(name):
-    """Name, trainable parameters, input shape and title of a network with default arguments, as JSON types."""
-    build, parameters = builder(name), PARAMETERS[name]
-    return {
-        "network": name,
-        "parameters": parameters,
-        "input": list(inspect.signature(build).parameters["input_shape"].default),
-        "title": inspect.getdoc(build).partition(f", {parameters:,} trainable")[0],
-    }
 
 
 def symbolic_model(name, input_shape=None, num_classes=None):

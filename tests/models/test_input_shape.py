@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kerascnn.model_names import PARAMETERS
+from kerascnn.model_names import NETWORKS
 from kerascnn.models.input_shape import check_multiple
 
 ROOT = Path(__file__).parents[2]
@@ -35,13 +35,13 @@ def under(folder, names, **settings):
         ({}, ("mlp", "lenet5", "resnet20"), None),
         (
             {"image_data_format": "channels_first"},
-            PARAMETERS,
+            NETWORKS,
             "image_data_format is 'channels_first' in Keras's settings, under which {} would be another network; "
             'call keras.config.set_image_data_format("channels_last") before building it',
         ),
         (
             {"floatx": "float16"},
-            PARAMETERS,
+            NETWORKS,
             "floatx is 'float16' in Keras's settings, but {} is made for float32; call "
             'keras.config.set_floatx("float32") and keras.config.set_dtype_policy("float32") before building it',
         ),

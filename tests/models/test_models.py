@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kerascnn.analysis.summary import symbolic_model
-from kerascnn.model_names import PARAMETERS
+from kerascnn.model_names import NETWORKS
 from kerascnn.models import MODELS, builder, mlp
 from tests.catalogue import CATALOGUE, SMALL, family
 
@@ -112,14 +112,17 @@ def _mixed_precision(request):
 
 
 def test_catalogue_names_and_builders_agree():
-    assert {row.name: row.parameters for row in CATALOGUE} == PARAMETERS
-    assert [(name, build.__name__) for name, build in MODELS.items()] == [(name, name) for name in PARAMETERS]
+    published = {name: (network.input_shape, network.parameters) for name, network in NETWORKS.items()}
+    assert published == {row.name: (row.input_shape, row.parameters) for row in CATALOGUE}
+    assert [(name, build.__name__) for name, build in MODELS.items()] == [(name, name) for name in NETWORKS]
 
 
 @every_row
 def test_defaults_give_the_published_count(row):
     assert count(blueprint(row.name).trainable_weights) == row.parameters
-    assert f"{row.parameters:,} trainable parameters" in builder(row.name).__doc__
+    stated = f"{NETWORKS[row.name].title}, {row.parameters:,} trainable parameters"
+    assert builder(row.name).__doc__.startswith(stated)
+    assert blueprint(row.name).input_shape[1:] == row.input_shape
 
 
 @pytest.mark.parametrize("name", COUNTS_BY_LAYER)
