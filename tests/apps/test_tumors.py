@@ -228,7 +228,7 @@ def test_an_evaluation_names_what_its_data_lack(folder, tmp_path, command):
         (["crossvalidate", "--fold", "2"], 2, "--fold is 2; leave it out, all folds are trained"),
         (["train", "--data", "nifti"], 2, "--data-dir is missing; name the folder of NIfTI volumes, a sub-folder per"),
         (["train", "--data-dir", "{tmp}"], 3, "no kaggle_3m/ in {tmp}/downloads/manual; unpack https://"),
-        (["evaluate", "--out", "{tmp}"], 3, "no trained model at {tmp}/model.keras; run `train` first"),
+        (["evaluate", "--out", "{tmp}"], 3, "no trained model at {tmp}/model.keras; train one first, or name"),
         (["predict", "x.png", "--out", "{tmp}"], 3, "cannot read x.png"),
     ],
 )
