@@ -122,7 +122,7 @@ def test_the_real_data_have_their_published_numbers(real):
     tumor = sum(int(patient.masks.any((1, 2, 3)).sum()) for patient in real.patients)
     pixels = sum(int(patient.masks.sum()) for patient in real.patients)
     assert (len(real.patients), slices, tumor) == (64, 2316, 804)
-    assert pixels / (slices * 256 * 256) == pytest.approx(0.0113, abs=5e-5)
+    assert pixels / (slices * 256 * 256) == pytest.approx(0.0106, abs=5e-5)
 
 
 @pytest.mark.data
