@@ -46,12 +46,12 @@ RECIPE = DigitRecipe(
 )
 
 
-def shifted(images, seed):
+def shifted(images, labels, seed):
     """Move all images of a batch by the same whole pixels, at most one each way: nearly free, unlike a warp of each."""
     import tensorflow as tf
 
     y, x = tf.unstack(tf.random.stateless_uniform((2,), seed, 0, 3, tf.int32))
-    return tf.slice(tf.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0))), (0, y, x, 0), tf.shape(images))
+    return tf.slice(tf.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0))), (0, y, x, 0), tf.shape(images)), labels
 
 
 def one_run(seed):
