@@ -29,7 +29,7 @@ def load_tensorflow():
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-    # before the first operation, after which TensorFlow refuses it
+    # before the first operation, after which TensorFlow does not take it
     for gpu in tensorflow.config.list_physical_devices("GPU"):
         tensorflow.config.experimental.set_memory_growth(gpu, True)
     keras.config.set_image_data_format("channels_last")

@@ -45,7 +45,7 @@ def test_flags_reach_the_recipe_and_its_training_part():
     assert parsed("--no-deterministic").training.deterministic is False
 
 
-def test_a_recipe_refuses_what_a_flag_gives():
+def test_a_recipe_checks_what_a_flag_gives():
     with pytest.raises(UsageError) as error:
         parsed("--zoom", "1.5")
     assert error.value.argument == "zoom"
