@@ -9,24 +9,3 @@ from kerascnn.layers.filters import FILTERS, KERNELS, FixedFilter, MedianFilter,
 from kerascnn.layers.lenet import CodeDistance, TableConv2D, TrainableSubsampling, scaled_tanh
 from kerascnn.layers.normalization import BatchRenormalization, LocalResponseNormalization
 from kerascnn.layers.pooling import CeilingMaxPooling2D, MinPooling2D
-
-__all__ = [
-    "FILTERS",
-    "KERNELS",
-    "BatchRenormalization",
-    "CeilingMaxPooling2D",
-    "CodeDistance",
-    "FixedFilter",
-    "FullConv2D",
-    "GroupedConv2D",
-    "LocalResponseNormalization",
-    "MedianFilter",
-    "MinPooling2D",
-    "ReflectPadding2D",
-    "TableConv2D",
-    "TrainableSubsampling",
-    "ZeroPadShortcut",
-    "gaussian",
-    "scaled_tanh",
-    "zero_padded",
-]

@@ -17,7 +17,6 @@ from keras import ops
 from kerascnn.errors import UsageError
 from kerascnn.layers.pooling import MinPooling2D
 
-PADDINGS = ("full", "same", "valid")
 BORDERS = ("zero", "replicate", "reflect")
 
 
@@ -85,8 +84,10 @@ class FixedFilter(keras.layers.Layer):
     def __init__(self, kernel, padding="same", strides=1, border="zero", **kwargs):
         super().__init__(**kwargs)
         self.kernel = check_kernel(kernel)
-        self.padding = check_choice("padding", padding, PADDINGS)
-        self.strides = check_count("strides", strides)
+        self.padding = check_choice("padding", padding, ("full", "same", "valid"))
+        if not isinstance(strides, int) or strides < 1:
+            raise UsageError(f"strides is {strides!r}; give a whole number of at least 1", argument="strides")
+        self.strides = strides
         self.border = check_choice("border", border, BORDERS)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
@@ -174,11 +175,4 @@ def check_choice(name, value, choices):
     """The value. Raises UsageError unless it is one of `choices`."""
     if value not in choices:
         raise UsageError(f"{name} is {value!r}; choose one of {', '.join(choices)}", argument=name)
-    return value
-
-
-def check_count(name, value):
-    """The value. Raises UsageError unless it is a whole number of at least 1."""
-    if not isinstance(value, int) or value < 1:
-        raise UsageError(f"{name} is {value!r}; give a whole number of at least 1", argument=name)
     return value

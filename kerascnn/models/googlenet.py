@@ -32,7 +32,7 @@ import keras
 from keras import layers
 
 from kerascnn.layers import CeilingMaxPooling2D, LocalResponseNormalization, zero_padded
-from kerascnn.models.input_shape import check_channels, check_size
+from kerascnn.models.input_shape import check_size
 
 # Table 1: the widths of 1×1; 3×3 reduce, 3×3; 5×5 reduce, 5×5; pool projection. None stands for pooling.
 MODULES = {
@@ -119,7 +119,7 @@ def auxiliary_head(x, num_classes, name):
 
 def googlenet(input_shape=(224, 224, 3), num_classes=1000):
     """GoogLeNet without auxiliary heads, 6,998,552 trainable parameters."""
-    check_channels(input_shape, "googlenet", 31)
+    check_size(input_shape, 31, "googlenet", unknown=True)
     image = keras.Input(input_shape, name="image")
     logits = head(trunk(image, batch_norm=False)["inception5b"], num_classes, 0.4)
     return keras.Model(image, logits, name="googlenet")
@@ -140,7 +140,7 @@ def googlenet_aux(input_shape=(224, 224, 3), num_classes=1000):
 
 def googlenet_bn(input_shape=(224, 224, 3), num_classes=1000):
     """GoogLeNet with batch normalisation as in torchvision, 6,624,904 trainable parameters."""
-    check_channels(input_shape, "googlenet_bn", 15)
+    check_size(input_shape, 15, "googlenet_bn", unknown=True)
     image = keras.Input(input_shape, name="image")
     logits = head(trunk(image, batch_norm=True)["inception5b"], num_classes, 0.2)
     return keras.Model(image, logits, name="googlenet_bn")

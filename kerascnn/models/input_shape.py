@@ -5,36 +5,19 @@ import keras
 from kerascnn.errors import UsageError
 
 
-def check_size(input_shape, minimum, name):
-    """Raise UsageError unless input_shape is (height, width, channels), all known, with at least `minimum` pixels."""
+def check_size(input_shape, minimum, name, *, unknown=False, factor=1):
+    """Raise UsageError unless input_shape is (height, width, channels) with sides of at least `minimum` pixels.
+
+    unknown: whether a side may be None, too. factor: what divides every known side.
+    """
     check_settings(name)
-    if len(input_shape) != 3 or None in input_shape or min(input_shape[:2]) < minimum or input_shape[2] < 1:
+    sides = [side for side in input_shape[:2] if side is not None or not unknown]
+    known = len(input_shape) == 3 and None not in (*sides, input_shape[2])
+    if not known or input_shape[2] < 1 or any(side < minimum or side % factor for side in sides):
+        multiples = f", in multiples of {factor}" if factor > 1 else ""
         raise UsageError(
-            f"input shape {tuple(input_shape)} does not fit {name}; "
-            f"use (height, width, channels) with at least {minimum} x {minimum} pixels"
-        )
-
-
-def check_channels(input_shape, name, minimum=1):
-    """Raise UsageError unless input_shape is (height, width, channels), each side None or at least `minimum` pixels."""
-    check_settings(name)
-    fits = len(input_shape) == 3 and input_shape[2] and input_shape[2] > 0
-    if not fits or any(side is not None and side < minimum for side in input_shape[:2]):
-        raise UsageError(
-            f"input shape {tuple(input_shape)} does not fit {name}; use (height, width, channels) "
-            f"with at least {minimum} x {minimum} pixels, or (None, None, channels)"
-        )
-
-
-def check_multiple(input_shape, factor, name):
-    """Raise UsageError unless input_shape is (height, width, channels) with sides that `factor` divides, or unknown."""
-    check_settings(name)
-    known = [side for side in input_shape if side is not None]
-    fits = len(input_shape) == 3 and input_shape[2] and all(known)
-    if not fits or any(side % factor for side in input_shape[:2] if side):
-        raise UsageError(
-            f"input shape {tuple(input_shape)} does not fit {name}; "
-            f"use (height, width, channels) with at least {factor} x {factor} pixels, in multiples of {factor}"
+            f"input shape {tuple(input_shape)} does not fit {name}; use (height, width, channels) with at least "
+            f"{minimum} x {minimum} pixels{multiples}{', or (None, None, channels)' if unknown else ''}"
         )
 
 

@@ -27,7 +27,7 @@ import keras
 from keras import layers
 
 from kerascnn.layers import zero_padded
-from kerascnn.models.input_shape import check_channels
+from kerascnn.models.input_shape import check_size
 
 
 def conv_bn(x, filters, size, strides=1, *, name):
@@ -88,7 +88,7 @@ def stem(x):
 
 def resnet(block, depths, input_shape, num_classes, name, stem=stem, dropout=0.0, minimum=1):
     """The skeleton of every ResNet for ImageNet; senet.py passes its own block, stem and dropout at the end."""
-    check_channels(input_shape, name, minimum)
+    check_size(input_shape, minimum, name, unknown=True)
     image = keras.Input(input_shape, name="image")
     x = stem(layers.Rescaling(1.0, name="normalize")(image))
     for stage, depth in enumerate(depths, 1):

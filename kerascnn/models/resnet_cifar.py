@@ -21,7 +21,7 @@ import keras
 from keras import layers
 
 from kerascnn.layers import ZeroPadShortcut
-from kerascnn.models.input_shape import check_channels
+from kerascnn.models.input_shape import check_size
 from kerascnn.models.resnet import basic, basic_convs, conv_bn, plain, relu
 from kerascnn.models.senet import squeeze_excitation
 
@@ -44,7 +44,7 @@ def padded_sum(x, y, strides, name):
 
 def resnet_cifar(block, n, input_shape, num_classes, name):
     """The skeleton of all of them."""
-    check_channels(input_shape, name)
+    check_size(input_shape, 1, name, unknown=True)
     image = keras.Input(input_shape, name="image")
     x = relu(conv_bn(layers.Rescaling(1.0, name="normalize")(image), 16, 3, name="stem_conv"), "stem_conv")
     for stage, filters in enumerate((16, 32, 64), 1):

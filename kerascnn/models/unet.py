@@ -35,7 +35,7 @@ from keras import layers
 
 from kerascnn.errors import UsageError
 from kerascnn.layers import ReflectPadding2D
-from kerascnn.models.input_shape import check_multiple, check_size
+from kerascnn.models.input_shape import check_size
 
 
 def convs(x, filters, name, padding="same", batch_norm=False):
@@ -47,12 +47,6 @@ def convs(x, filters, name, padding="same", batch_norm=False):
             x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_conv{i}_bn")(x)
         x = layers.ReLU(name=f"{name}_conv{i}_relu")(x)
     return x
-
-
-def cropped(x, like, name):
-    """The middle of x, as large as `like`."""
-    margins = [(have - want) // 2 for have, want in zip(x.shape[1:3], like.shape[1:3], strict=True)]
-    return layers.Cropping2D(margins, name=f"{name}_crop")(x)
 
 
 def encoder_decoder(
@@ -77,7 +71,9 @@ def encoder_decoder(
         filters = width * 2 ** (level - 1)
         start = {"strides": 2, "padding": "same", "kernel_initializer": "he_normal"}
         x = layers.Conv2DTranspose(filters, up_size, **start, name=f"decoder{level}_up")(x)
-        skip = skip if padding == "same" else cropped(skip, x, f"decoder{level}")
+        if padding == "valid":
+            margins = [(have - want) // 2 for have, want in zip(skip.shape[1:3], x.shape[1:3], strict=True)]
+            skip = layers.Cropping2D(margins, name=f"decoder{level}_crop")(skip)
         x = layers.Concatenate(name=f"decoder{level}_join")([skip, x] if skip_first else [x, skip])
         x = convs(x, filters, f"decoder{level}", padding, batch_norm)
     return layers.Conv2D(num_classes, 1, dtype="float32", name=last)(x)
@@ -91,7 +87,7 @@ def build(input_shape, num_classes, name, **variant):
 
 def unet(input_shape=(256, 256, 3), num_classes=1, width=64, depth=4):
     """U-Net with padding, 31,031,745 trainable parameters."""
-    check_multiple(input_shape, 2**depth, "unet")
+    check_size(input_shape, 2**depth, "unet", unknown=True, factor=2**depth)
     return build(input_shape, num_classes, "unet", width=width, depth=depth)
 
 
@@ -107,13 +103,13 @@ def unet_2015(input_shape=(572, 572, 1), num_classes=2):
 
 def unet_dong(input_shape=(240, 240, 4), num_classes=1):
     """U-Net of Dong et al., 34,513,921 trainable parameters."""
-    check_multiple(input_shape, 16, "unet_dong")
+    check_size(input_shape, 16, "unet_dong", unknown=True, factor=16)
     return build(input_shape, num_classes, "unet_dong", up_size=3, skip_first=False)
 
 
 def unet_buda(input_shape=(256, 256, 3), num_classes=1, width=32):
     """U-Net of Buda et al., 7,763,041 trainable parameters."""
-    check_multiple(input_shape, 16, "unet_buda")
+    check_size(input_shape, 16, "unet_buda", unknown=True, factor=16)
     return build(input_shape, num_classes, "unet_buda", width=width, batch_norm=True, skip_first=False)
 
 

@@ -28,14 +28,6 @@ from keras import layers
 from kerascnn.models.input_shape import check_size
 
 
-def conv(x, filters, size, batch_norm, name):
-    """Convolution that keeps the size, batch normalisation if asked for, ReLU: (H, W, C) → (H, W, filters)."""
-    x = layers.Conv2D(filters, size, padding="same", kernel_initializer="he_normal", name=name)(x)
-    if batch_norm:
-        x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
-    return layers.ReLU(name=f"{name}_relu")(x)
-
-
 def vgg(sizes, input_shape, num_classes, name, batch_norm=False):
     """The skeleton of all of them; sizes: for each of the five stages the kernel sizes of its convolutions."""
     check_size(input_shape, 32, name)
@@ -43,7 +35,11 @@ def vgg(sizes, input_shape, num_classes, name, batch_norm=False):
     x = layers.Rescaling(1.0, name="normalize")(image)
     for stage, (kernels, filters) in enumerate(zip(sizes, (64, 128, 256, 512, 512), strict=True), 1):
         for i, size in enumerate(kernels, 1):
-            x = conv(x, filters, size, batch_norm, f"stage{stage}_conv{i}")
+            conv = f"stage{stage}_conv{i}"
+            x = layers.Conv2D(filters, size, padding="same", kernel_initializer="he_normal", name=conv)(x)
+            if batch_norm:
+                x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{conv}_bn")(x)
+            x = layers.ReLU(name=f"{conv}_relu")(x)
         x = layers.MaxPooling2D(2, name=f"stage{stage}_pool")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(4096, activation="relu", kernel_initializer="he_normal", name="fc1")(x)

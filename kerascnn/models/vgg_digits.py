@@ -26,21 +26,17 @@ from keras import layers
 from kerascnn.models.input_shape import check_size
 
 
-def conv(x, filters, padding, name):
-    """3×3 convolution, batch normalisation, ReLU: (H, W, C) → (H, W, filters), or 2 pixels less without padding."""
-    x = layers.Conv2D(filters, 3, padding=padding, use_bias=False, kernel_initializer="he_normal", name=name)(x)
-    x = layers.BatchNormalization(momentum=0.95, name=f"{name}_norm")(x)
-    return layers.ReLU(name=f"{name}_relu")(x)
-
-
 def vgg_digits(input_shape=(28, 28, 1), num_classes=10):
     """The strongest digit network here, 282,074 trainable parameters."""
     check_size(input_shape, 12, "vgg_digits")
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1.0, name="normalize")(image)
     for block, (filters, padding) in enumerate(((16, "valid"), (64, "same"), (128, "same")), 1):
-        x = conv(x, filters, padding, f"block{block}_conv1")
-        x = conv(x, filters, padding, f"block{block}_conv2")
+        start = {"padding": padding, "use_bias": False, "kernel_initializer": "he_normal"}
+        for conv in (f"block{block}_conv1", f"block{block}_conv2"):
+            x = layers.Conv2D(filters, 3, **start, name=conv)(x)
+            x = layers.BatchNormalization(momentum=0.95, name=f"{conv}_norm")(x)
+            x = layers.ReLU(name=f"{conv}_relu")(x)
         x = layers.MaxPooling2D(2, name=f"pool{block}")(x)
     x = layers.Flatten(name="embedding")(x)
     x = layers.Dropout(0.4, name="dropout")(x)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kerascnn.model_names import NETWORKS
-from kerascnn.models.input_shape import check_multiple
+from kerascnn.models.input_shape import check_size
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = {"floatx": "float32", "epsilon": 1e-07, "backend": "tensorflow", "image_data_format": "channels_last"}
@@ -65,6 +65,7 @@ def test_a_users_own_keras_json_changes_no_network_in_silence(settings, names, e
 
 @pytest.mark.parametrize("shape", [(0, 16, 3), (17, 16, 3), (16, 16), (16, 16, None)])
 def test_sides_that_are_no_multiple_raise(shape):
-    with pytest.raises(ValueError, match=r"does not fit unet; use .* at least 16 x 16 pixels, in multiples of 16$"):
-        check_multiple(shape, 16, "unet")
-    check_multiple((None, 32, 3), 16, "unet")
+    advice = r"use .* at least 16 x 16 pixels, in multiples of 16, or \(None, None, channels\)$"
+    with pytest.raises(ValueError, match=rf"does not fit unet; {advice}"):
+        check_size(shape, 16, "unet", unknown=True, factor=16)
+    check_size((None, 32, 3), 16, "unet", unknown=True, factor=16)
