@@ -7,6 +7,8 @@ do: the page is rotated, unevenly lit, blurred, noisy, ruled, tinted, and some n
 import cv2
 import numpy as np
 
+from kerascnn.digits.pages import turned
+
 HEIGHT, WIDTH, MARGIN = 900, 700, 60
 
 
@@ -59,13 +61,6 @@ def varied(image, random, hard):
     x, y, width, height = cv2.boundingRect((digit > 0.2).astype(np.uint8))
     strength = random.uniform(0.6, 0.95) if hard else random.uniform(0.85, 1)
     return digit[y : y + height, x : x + width] * strength
-
-
-def turned(box, matrix):
-    """The upright box around a box that was turned by an affine matrix."""
-    x, y, width, height = box
-    corners = np.array([[[x, y], [x + width, y], [x, y + height], [x + width, y + height]]], np.float32)
-    return cv2.boundingRect(cv2.transform(corners, matrix))
 
 
 def photographed(ink, random):

@@ -15,18 +15,14 @@ def load(name, data_dir=None):
     auto is MNIST, or scikit-learn's digits where it is neither there nor to be had. data_dir: where TensorFlow
     Datasets keeps its files; None means TFDS_DATA_DIR or TFDS's own default. Raises what kerascnn.datasets.load raises.
     """
-    data = found(name, data_dir)
+    data = None
+    if name != "sklearn_digits":
+        try:
+            data = datasets.load("mnist" if name == "auto" else name, data_dir)
+        except DataAbsent as absent:
+            if name != "auto":
+                raise
+            logger.warning(absent)
+    data = data or sklearn_digits.load()
     logger.info("data: %s", data.description)
     return data
-
-
-def found(name, data_dir):
-    if name == "sklearn_digits":
-        return sklearn_digits.load()
-    if name != "auto":
-        return datasets.load(name, data_dir)
-    try:
-        return datasets.load("mnist", data_dir)
-    except DataAbsent as absent:
-        logger.warning(absent)
-        return sklearn_digits.load()

@@ -151,15 +151,22 @@ def connected_pieces(ink):
         for number, (x, y, width, height, area) in enumerate(stats[1:], 1)
         if area > 0.01 * usual**2 and max(width, height) > 0.15 * usual and height < 3 * usual
     ]
-    return [cut_out(ink, label, group) for group in grouped(kept, usual) if bottom(group) - top(group) > 0.45 * usual]
+    found = []
+    for group in grouped(kept, usual):
+        left, upper, right, lower = bounds(group)
+        if lower - upper > 0.45 * usual:
+            # one pixel more on every side: the faint rim that the threshold left out
+            left, upper = max(left - 1, 0), max(upper - 1, 0)
+            window = np.s_[upper : lower + 1, left : right + 1]
+            mine = np.isin(label[window], [piece[0] for piece in group]).astype(np.uint8)
+            found.append(FoundDigit(int(left), int(upper), ink[window] * cv2.dilate(mine, np.ones((3, 3), np.uint8))))
+    return found
 
 
-def top(group):
-    return min(piece[2] for piece in group)
-
-
-def bottom(group):
-    return max(piece[4] for piece in group)
+def bounds(group):
+    """left, upper, right and lower edge of all its pieces together."""
+    _, left, upper, right, lower = zip(*group, strict=True)
+    return min(left), min(upper), max(right), max(lower)
 
 
 def grouped(pieces, usual):
@@ -168,9 +175,9 @@ def grouped(pieces, usual):
     for piece in sorted(pieces, key=lambda piece: -(piece[3] - piece[1]) * (piece[4] - piece[2])):
         _, left, upper, right, lower = piece
         for group in groups:
-            first, last = min(other[1] for other in group), max(other[3] for other in group)
+            first, top, last, bottom = bounds(group)
             shared = min(right, last) - max(left, first)
-            near = upper - bottom(group) < 0.25 * usual and top(group) - lower < 0.25 * usual
+            near = upper - bottom < 0.25 * usual and top - lower < 0.25 * usual
             small = lower - upper < 0.6 * usual
             if small and near and shared > 0.5 * min(right - left, last - first):
                 group.append(piece)
@@ -178,16 +185,6 @@ def grouped(pieces, usual):
         else:
             groups.append([piece])
     return groups
-
-
-def cut_out(ink, label, group):
-    """FoundDigit of a group of labelled pieces, with the faint rim that the threshold left out."""
-    left, right = min(piece[1] for piece in group) - 1, max(piece[3] for piece in group) + 1
-    upper, lower = top(group) - 1, bottom(group) + 1
-    left, upper = max(left, 0), max(upper, 0)
-    window = np.s_[upper:lower, left:right]
-    mine = np.isin(label[window], [piece[0] for piece in group]).astype(np.uint8)
-    return FoundDigit(int(left), int(upper), ink[window] * cv2.dilate(mine, np.ones((3, 3), np.uint8)))
 
 
 def text_lines(pieces):
@@ -216,12 +213,16 @@ def squared(inks):
     return squares
 
 
+def turned(box, matrix):
+    """The upright box around a box, (x, y, width, height), that was turned by an affine matrix."""
+    x, y, width, height = box
+    corners = np.array([[[x, y], [x + width, y], [x, y + height], [x + width, y + height]]], np.float32)
+    return cv2.boundingRect(cv2.transform(corners, matrix))
+
+
 def page_box(found, back, shape):
     """The box around a piece of the upright page, on the page as it was given."""
-    height, width = found.ink.shape
-    corners = [[found.x, found.y], [found.x + width, found.y], [found.x, found.y + height]]
-    corners = np.array([[*corners, [found.x + width, found.y + height]]], np.float32)
-    x, y, width, height = cv2.boundingRect(cv2.transform(corners, back))
+    x, y, width, height = turned((found.x, found.y, *found.ink.shape[::-1]), back)
     left, upper = max(x, 0), max(y, 0)
     return left, upper, min(x + width, shape[1]) - left, min(y + height, shape[0]) - upper
 

@@ -13,8 +13,8 @@ from kerascnn.datasets.splits import cut
 from kerascnn.digits.preprocessing import preprocess_digits
 
 
-def load(name="sklearn_digits", data_dir=None):
-    """1,257 training, 180 validation and 360 test examples of 28×28×1; data_dir is not looked at."""
+def load():
+    """1,257 training, 180 validation and 360 test examples of 28×28×1."""
     from sklearn.datasets import load_digits
 
     source = load_digits()
@@ -25,7 +25,7 @@ def load(name="sklearn_digits", data_dir=None):
     rest, test = cut(Examples(images, source.target.astype(np.int32)), 360)
     train, validation = cut(rest, 180)
     return Dataset(
-        name=name,
+        name="sklearn_digits",
         train=train,
         validation=validation,
         test=test,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kerascnn.datasets.synthetic import drawn
-from kerascnn.digits.composed_pages import compose_page, turned
+from kerascnn.digits.composed_pages import compose_page
 
 EXAMPLES = drawn(60, 3)
 
@@ -37,10 +37,3 @@ def test_a_hard_page_is_unevenly_lit_and_noisy():
     means = [corner.mean() for corner in corners]
     assert max(means) - min(means) > 10
     assert min(corner.std() for corner in corners) > 1
-
-
-def test_a_box_turned_by_a_quarter_swaps_its_sides():
-    # x' = -y, y' = x: the box from (10, 20) to (14, 30) goes to (-30, 10) … (-20, 14)
-    x, y, width, height = turned((10, 20, 4, 10), np.array([[0.0, -1, 0], [1, 0, 0]]))
-    assert (x, y) == (-30, 10)
-    assert (width, height) == (11, 5)

@@ -9,7 +9,7 @@ import pytest
 
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.digits.composed_pages import compose_page
-from kerascnn.digits.pages import ReadDigit, annotate, read_page, skew, upright_lines, without_rules
+from kerascnn.digits.pages import ReadDigit, annotate, read_page, skew, turned, upright_lines, without_rules
 from kerascnn.digits.touching_digits import FoundDigit
 from kerascnn.saved_model.versions import latest_version, local_model
 
@@ -120,6 +120,13 @@ def test_boxes_of_a_turned_page_are_given_on_the_page_itself():
         x, y, width, height = digit.box
         assert abs(x + width / 2 - middle[0]) < 2
         assert abs(y + height / 2 - middle[1]) < 2
+
+
+def test_a_box_turned_by_a_quarter_swaps_its_sides():
+    # x' = -y, y' = x: the box from (10, 20) to (14, 30) goes to (-30, 10) … (-20, 14)
+    x, y, width, height = turned((10, 20, 4, 10), np.array([[0.0, -1, 0], [1, 0, 0]]))
+    assert (x, y) == (-30, 10)
+    assert (width, height) == (11, 5)
 
 
 def test_ruled_lines_go_and_strokes_across_them_stay():
