@@ -16,7 +16,6 @@ __version__ = "0.1.0"
 # depend on all others.
 LAZY = {
     "Recipe": "kerascnn.training.recipe",
-    "analysis": "kerascnn.analysis",
     "datasets": "kerascnn.datasets",
     "layers": "kerascnn.layers",
     "models": "kerascnn.models",
