@@ -49,7 +49,7 @@ def writing_to(place):
         yield
     except OSError as error:
         raise InputError(
-            f"cannot write to {place} ({error.strerror}: {error.filename}); fix that and run again"
+            f"cannot write to {place} ({error.strerror}: {error.filename}); choose another folder"
         ) from None
 
 

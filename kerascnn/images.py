@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from kerascnn.errors import InputError
-from kerascnn.files import reading_from, write_aside
+from kerascnn.files import reading_from, write_aside, writing_to
 
 FORMATS = ("PNG", "JPEG", "BMP")
 MOST_PIXELS = 25_000_000
@@ -49,10 +49,8 @@ def over_background(image):
 
 def save_image(path, image):
     """Write uint8 (H, W) or (H, W, 3), BGR, as PNG. Raises InputError when the place cannot be written."""
-    try:
+    with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # two thirds of the bytes, in the same time, that OpenCV's own strategy takes for scans and photos
         strategy = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
         write_aside(path, lambda aside: aside.write_bytes(cv2.imencode(".png", image, strategy)[1]))
-    except OSError as error:
-        raise InputError(f"cannot write {path} ({error.strerror}); choose another folder") from None

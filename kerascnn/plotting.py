@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kerascnn.files import write_aside
 from kerascnn.images import save_image
 
 
@@ -10,6 +11,11 @@ def figure(width, height):
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), dpi=100, layout="constrained")
+
+
+def save_figure(plot, path):
+    """Write a figure in the format that the suffix of `path` names; there is all of it or nothing."""
+    write_aside(path, lambda aside: plot.savefig(aside, format=path.suffix[1:].lower()))
 
 
 def plot_learning_curve(history, path):
@@ -25,7 +31,7 @@ def plot_learning_curve(history, path):
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()
-    plot.savefig(path, format="png")
+    save_figure(plot, path)
 
 
 def contact_sheet(panels, path, columns):

@@ -7,11 +7,9 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
-from kerascnn.errors import InputError
-from kerascnn.files import write_aside
-from kerascnn.plotting import figure
+from kerascnn.files import writing_to
+from kerascnn.plotting import figure, save_figure
 
-COLOURS = {"image": "#d9d9d9", "feature maps": "#9ecae1", "vector": "#fdd0a2"}
 ACROSS = 11.0  # inches of a row of blocks
 HIGHEST = 1.5  # inches of the image's block
 GAP = 0.75  # inches from one row to the next, words included
@@ -62,31 +60,24 @@ def draw_diagram(model, path):
     Heights go with the square root of a feature map's height in pixels, widths with the logarithm of the channels.
     Raises InputError when the place cannot be written.
     """
-    rows = in_rows(blocks(model))
+    stages = blocks(model)
+    count = math.ceil(len(stages) / int(ACROSS / PLACE))
+    each = math.ceil(len(stages) / count)
+    rows = [stages[start : start + each] for start in range(0, len(stages), each)]
     sheet = figure(ACROSS + 0.4, 0.5 + len(rows) * (HIGHEST + GAP))
     axes = sheet.subplots()
     axes.set(xlim=(-0.2, ACROSS + 0.2), ylim=(-len(rows) * (HIGHEST + GAP), 0.1), aspect="equal", title=model.name)
     axes.axis("off")
     for number, row in enumerate(rows):
         draw_row(axes, row, -HIGHEST / 2 - number * (HIGHEST + GAP), model.input_shape[1], number + 1 < len(rows))
-    try:
+    with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_aside(path, lambda aside: sheet.savefig(aside, format=path.suffix[1:].lower()))
-    except OSError as error:
-        raise InputError(f"cannot write {path} ({error.strerror}); choose another folder") from None
+        save_figure(sheet, path)
 
 
 def width_of(block):
     """Inches, from the number of channels or units."""
     return 0.08 + 0.07 * math.log2(block.shape[-1])
-
-
-def in_rows(stages):
-    """The blocks in rows no wider than ACROSS, as full as one another."""
-    most = int(ACROSS / PLACE)
-    count = math.ceil(len(stages) / most)
-    each = math.ceil(len(stages) / count)
-    return [stages[start : start + each] for start in range(0, len(stages), each)]
 
 
 def draw_row(axes, row, middle, image_side, goes_on):
@@ -98,11 +89,10 @@ def draw_row(axes, row, middle, image_side, goes_on):
         flat = len(block.shape) == 1
         height = 0.3 if flat else HIGHEST * math.sqrt(block.shape[0] / image_side)
         width, centre = width_of(block), (i + 0.5) * place
-        colour = COLOURS["image" if block.name == "image" else "vector" if flat else "feature maps"]
+        colour = "#d9d9d9" if block.name == "image" else "#fdd0a2" if flat else "#9ecae1"  # grey, orange, blue
         corner = (centre - width / 2, middle - height / 2)
         axes.add_patch(Rectangle(corner, width, height, facecolor=colour, edgecolor="black", linewidth=0.8))
-        lines = [block.name, " × ".join(map(str, block.shape)), *(f"+ {name}" for name in block.joins)]
-        words = "\n".join(lines)
+        words = "\n".join([block.name, " × ".join(map(str, block.shape)), *(f"+ {name}" for name in block.joins)])
         axes.text(centre, middle - HIGHEST / 2 - 0.08, words, ha="center", va="top", fontsize=8)
         if i + 1 < len(row) or goes_on:
             following = width_of(row[i + 1]) / 2 if i + 1 < len(row) else place / 2

@@ -51,9 +51,10 @@ def draw_filter_sheet(photo, kernel, paddings, strides, path):
         mean = in_paddings(f"mean {side} x {side}, ", [[1 / side**2] * side] * side, photo, paddings, strides)
         columns, results = 7, {**all_filters(photo), **mean}
     results = {"photo": photo, **results}
-    panels = [
-        (f"{name}\n{shown.shape[0]} x {shown.shape[1]}", enlarged(name, shown)) for name, shown in results.items()
-    ]
+    panels = []
+    for name, shown in results.items():
+        scale = 4 if name.endswith("pooling") else 1  # so that the blocks of pooling are seen
+        panels.append((f"{name}\n{shown.shape[0]} x {shown.shape[1]}", shown.repeat(scale, 0).repeat(scale, 1)))
     if kernel and len(strides) > 1:
         panels.insert(columns, None)
     contact_sheet(panels, path, columns)
@@ -105,8 +106,3 @@ def filtered(layer, image, in_colour):
         image = (image @ [0.299, 0.587, 0.114])[..., None]
     result = ops.convert_to_numpy(layer(image[None]))[0]
     return result if in_colour else result[..., 0]
-
-
-def enlarged(name, shown):
-    """The image at the size it is drawn: that of pooling four times as large, so that its blocks are seen."""
-    return shown.repeat(4, 0).repeat(4, 1) if name.endswith("pooling") else shown

@@ -78,13 +78,9 @@ def size_of(tensor):
     return number_of_bytes(tensor.shape, tensor.dtype)
 
 
-def inputs_of(layer):
-    return layer.input if isinstance(layer.input, list) else [layer.input]
-
-
 def to_train(layer):
     """The input, of which the gradient of the weights is computed."""
-    return inputs_of(layer) if layer.trainable_weights else []
+    return [layer.input] if layer.trainable_weights else []
 
 
 # What the gradient of a layer is computed from, its activation's apart: tensors of the network, and bytes an image of
@@ -92,7 +88,7 @@ def to_train(layer):
 KEPT = {
     **dict.fromkeys((*CONVOLUTIONS, layers.Dense, layers.BatchNormalization), lambda layer: (to_train(layer), 0)),
     TrainableSubsampling: lambda layer: (to_train(layer), size_of(layer.output)),  # the sums
-    layers.Multiply: lambda layer: (inputs_of(layer), 0),
+    layers.Multiply: lambda layer: (layer.input, 0),
     layers.ReLU: lambda layer: ([layer.output], 0),
     layers.MaxPooling2D: lambda layer: ([layer.input, layer.output], 0),
     CeilingMaxPooling2D: lambda layer: ([layer.input, layer.output], size_of(layer.input)),  # the padded input
@@ -142,15 +138,10 @@ def activation_peak(model):
         layer = order[step]
         gradients[id(layer.output)] = size_of(layer.output)
         if not isinstance(layer, layers.Rescaling):
-            gradients |= {id(tensor): size_of(tensor) for tensor in inputs_of(layer)}
-        peak = max(peak, alive + sum(gradients.values()) + workspace(layer))
+            gradients |= {id(tensor): size_of(tensor) for tensor in keras.tree.flatten(layer.input)}
+        # oneDNN copies the gradients of a convolution's input and output into its own layout
+        copied = size_of(layer.input) + size_of(layer.output) if isinstance(layer, CONVOLUTIONS) else 0
+        peak = max(peak, alive + sum(gradients.values()) + copied)
         del gradients[id(layer.output)]
         alive -= sum(size for first, size in needed_last.values() if first == step)
     return peak
-
-
-def workspace(layer):
-    """Bytes an image of oneDNN's copies of a convolution's input and output gradient, in its own layout."""
-    if not isinstance(layer, CONVOLUTIONS):
-        return 0
-    return size_of(layer.input) + size_of(layer.output)

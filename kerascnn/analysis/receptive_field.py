@@ -17,7 +17,7 @@ your own is added there: `POINTWISE.add(MyActivation)`.
 from math import gcd, lcm
 from typing import NamedTuple
 
-from keras import layers
+from keras import layers, tree
 
 from kerascnn.errors import UsageError
 from kerascnn.layers.convolution import FullConv2D, GroupedConv2D, ReflectPadding2D, ZeroPadShortcut
@@ -79,15 +79,13 @@ def sliding(layer, sizes, strides, fronts=(None, None)):
 
     fronts: how much of it lies in front, None for half, the odd pixel behind, as Keras's "same" pads.
     """
+    moves = []
     sides = zip(sizes, strides, fronts, layer.input.shape[1:3], layer.output.shape[1:3], strict=True)
-    return [padded(*side) for side in sides]
-
-
-def padded(size, stride, front, before, after):
-    """The Window of this size and stride that makes `after` positions of `before`."""
-    total = max((after - 1) * stride + size - before, 0)
-    front = total // 2 if front is None else front
-    return Window(size, stride, front, total - front)
+    for size, stride, front, before, after in sides:
+        total = max((after - 1) * stride + size - before, 0)
+        front = total // 2 if front is None else front
+        moves.append(Window(size, stride, front, total - front))
+    return moves
 
 
 def convolution(layer):
@@ -197,8 +195,8 @@ def receptive_fields(model):
         if isinstance(layer, layers.InputLayer):
             field = (Axis((0,), (0,), 1),) * 2
         else:
-            inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-            field = field_of(layer, [by_tensor[id(tensor)] for tensor in inputs], model.input_shape[1:3])
+            before = [by_tensor[id(tensor)] for tensor in tree.flatten(layer.input)]
+            field = field_of(layer, before, model.input_shape[1:3])
         by_tensor[id(layer.output)] = by_name[layer.name] = field
     return by_name
 

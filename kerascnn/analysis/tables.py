@@ -2,35 +2,30 @@
 
 import math
 
-LAYER_COLUMNS = (
-    *("<layer", "<kind", ">output", ">activations", ">parameters", ">multiply-adds"),
-    *(">field", ">stride", ">centre", "<size along one side"),
-)
-NETWORK_COLUMNS = ("<network", ">input", ">parameters", ">multiply-adds", ">activations", ">field", ">dense share")
-
 
 def layer_table(rows):
     """A table of LayerRows."""
-    return aligned(LAYER_COLUMNS, [layer_cells(row) for row in rows])
+    columns = ["<layer", "<kind", ">output", ">activations", ">parameters", ">multiply-adds"]
+    columns += [">field", ">stride", ">centre", "<size along one side"]
+    cells = []
+    for row in rows:
+        counts = (f"{value:,}" for value in (row.activations, row.parameters, row.multiply_adds))
+        places = map(pair_text, (row.field_size, row.field_stride, row.field_centre))
+        cells.append((row.layer, row.kind, sides_text(row.shape), *counts, *places, row.arithmetic))
+    return aligned(columns, cells)
 
 
 def network_table(totals):
     """A table of the totals of several networks, with a row for each."""
-    memory = f">memory ({setting(totals[0]['memory'])})"
-    return aligned((*NETWORK_COLUMNS, memory), [network_cells(total) for total in totals])
-
-
-def layer_cells(row):
-    counts = (f"{value:,}" for value in (row.activations, row.parameters, row.multiply_adds))
-    places = (row.field_size, row.field_stride, row.field_centre)
-    return row.layer, row.kind, sides_text(row.shape), *counts, *map(pair_text, places), row.arithmetic
-
-
-def network_cells(total):
-    counts = (f"{total[key]:,}" for key in ("parameters", "multiply_adds", "activations"))
-    field = pair_text(total["receptive_field"])
-    share = f"{100 * total['dense_share_of_parameters']:.1f} %"
-    return total["network"], sides_text(total["input"]), *counts, field, share, size_text(total["memory"]["total"])
+    columns = ["<network", ">input", ">parameters", ">multiply-adds", ">activations", ">field", ">dense share"]
+    columns.append(f">memory ({setting(totals[0]['memory'])})")
+    cells = []
+    for total in totals:
+        counts = (f"{total[key]:,}" for key in ("parameters", "multiply_adds", "activations"))
+        field, share = pair_text(total["receptive_field"]), f"{100 * total['dense_share_of_parameters']:.1f} %"
+        memory = size_text(total["memory"]["total"])
+        cells.append((total["network"], sides_text(total["input"]), *counts, field, share, memory))
+    return aligned(columns, cells)
 
 
 def aligned(columns, rows):

@@ -6,7 +6,7 @@ from scipy.special import softmax
 from kerascnn.classification.metrics import classification_metrics
 from kerascnn.classification.plots import plot_confusion_matrix, plot_mistakes
 from kerascnn.datasets.batches import evaluation_batches
-from kerascnn.files import write_aside, write_json
+from kerascnn.files import write_json
 from kerascnn.saved_model.folding import folded, in_float32
 
 
@@ -22,13 +22,7 @@ def evaluate_classifier(model, preprocess, examples, class_names, folder, metada
     logits = np.concatenate([network(images, training=False).numpy() for images, *_ in batches])
     probabilities = softmax(logits.astype(np.float64), axis=-1)
     metrics = {**classification_metrics(probabilities, examples.labels, class_names), **metadata}
-    predicted = probabilities.argmax(-1)
     write_json(folder / "metrics.json", metrics)
-    write_aside(
-        folder / "confusion.png", lambda path: plot_confusion_matrix(examples.labels, predicted, class_names, path)
-    )
-    write_aside(
-        folder / "mistakes.png",
-        lambda path: plot_mistakes(examples.images, examples.labels, probabilities, class_names, path),
-    )
+    plot_confusion_matrix(examples.labels, probabilities.argmax(-1), class_names, folder / "confusion.png")
+    plot_mistakes(examples.images, examples.labels, probabilities, class_names, folder / "mistakes.png")
     return metrics

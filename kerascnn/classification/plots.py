@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerascnn.plotting import figure
+from kerascnn.plotting import figure, save_figure
 
 
 def plot_confusion_matrix(labels, predicted, class_names, path):
@@ -23,7 +23,7 @@ def plot_confusion_matrix(labels, predicted, class_names, path):
     axes.set_xticks(ticks, class_names, rotation=90 if max(map(len, class_names)) > 3 else 0)
     axes.set_yticks(ticks, class_names)
     axes.set(xlabel="predicted", ylabel="label", title=f"{errors.sum()} errors of {counts.sum():,}")
-    plot.savefig(path, format="png")
+    save_figure(plot, path)
 
 
 def plot_mistakes(images, labels, probabilities, class_names, path, most=100):
@@ -47,4 +47,4 @@ def plot_mistakes(images, labels, probabilities, class_names, path, most=100):
             axes.set_title(
                 f"{class_names[labels[i]]} → {class_names[predicted[i]]}  {probabilities[i].max():.2f}", fontsize=8
             )
-    plot.savefig(path, format="png")
+    save_figure(plot, path)

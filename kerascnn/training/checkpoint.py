@@ -150,7 +150,7 @@ class Run(keras.callbacks.Callback):
         """Write `model`, one that knows no optimizer, and, last, recipe.json with `conclusions` in it."""
         write_aside(self.folder / "history.csv", self.write_history)
         write_aside(self.folder / "model.keras", model.save)
-        write_aside(self.folder / "learning_curve.png", lambda aside: plot_learning_curve(self.history, aside))
+        plot_learning_curve(self.history, self.folder / "learning_curve.png")
         losses = [row["val_loss"] for row in self.history]
         best = losses.index(min(losses))
         record = {
