@@ -11,13 +11,10 @@ logger = logging.getLogger(__name__)
 
 # On the hub, as timm publishes them; timm's older SENets are not there.
 HUB = {
-    name: f"timm/{theirs}"
-    for name, theirs in {
-        **{f"resnet{n}": f"resnet{n}.tv_in1k" for n in (18, 34)},
-        **{f"resnet{n}_v1_5": f"resnet{n}.tv_in1k" for n in (50, 101, 152)},
-        **{f"vgg{n}{bn}": f"vgg{n}{bn}.tv_in1k" for n in (11, 13, 16, 19) for bn in ("", "_bn")},
-        "inception_v4": "inception_v4.tf_in1k",
-    }.items()
+    **{f"resnet{n}": f"timm/resnet{n}.tv_in1k" for n in (18, 34)},
+    **{f"resnet{n}_v1_5": f"timm/resnet{n}.tv_in1k" for n in (50, 101, 152)},
+    **{f"vgg{n}{bn}": f"timm/vgg{n}{bn}.tv_in1k" for n in (11, 13, 16, 19) for bn in ("", "_bn")},
+    "inception_v4": "timm/inception_v4.tf_in1k",
 }
 
 
