@@ -3,8 +3,6 @@
 A message reads `<what, with the value>; <what to do next>`: lower case, one line, in the words of the Python call.
 """
 
-import sys
-
 
 class UsageError(ValueError):
     """A call that makes no sense: an unknown name, a value that does not fit.
@@ -32,13 +30,3 @@ class InputRejected(InputError):
 
 class TrainingStopped(Exception):
     """Training cannot go on: loss not finite, out of memory, disk full."""
-
-
-def check_range(argument, value, low, high):
-    """Raise UsageError unless `value`, that of an argument, is from `low` to `high`; nan is not, nor is infinity.
-
-    high: sys.float_info.max where there is no limit.
-    """
-    if not low <= value <= high:
-        words = f"from {low:g} to {high:g}" if high < sys.float_info.max else f"of at least {low:g}"
-        raise UsageError(f"{argument} is {value:g}; give a number {words}", argument)

@@ -3,11 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from kerascnn.errors import UsageError, check_range
 from kerascnn.model_names import check_name
-from kerascnn.training.recipe import Recipe
+from kerascnn.training.recipe import Recipe, check_fields
 
-RANGES = {"shift": (0, 28), "rotation": (0, 180), "shear": (0, 1), "elastic": (0, 1000)}
+RANGES = {"shift": (0, 28), "rotation": (0, 180), "zoom": (0, 0.99), "shear": (0, 1), "elastic": (0, 1000)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +28,9 @@ class DigitRecipe:
     training: Recipe = Recipe(epochs=80, optimizer="adamw", learning_rate=4e-3, weight_decay=2e-2, ema=0.99)
 
     def __post_init__(self):
-        """Raise UsageError for an unknown network and for a number that no augmentation can use."""
+        """Raise UsageError for an unknown network and for a value that no augmentation can use."""
+        check_fields(self, RANGES)
         check_name(self.model)
-        for name, (low, high) in RANGES.items():
-            check_range(name, getattr(self, name), low, high)
-        if not 0 <= self.zoom < 1:
-            raise UsageError(f"zoom is {self.zoom:g}; give a fraction from 0 to below 1", argument="zoom")
 
 
 # Each is chosen by its name: `python -m apps.digits train --recipe NAME --seed SEED`. Test errors are those on MNIST,

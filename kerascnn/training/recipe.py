@@ -5,17 +5,19 @@ A task's recipe holds a Recipe as its field `training`, beside its model, data a
 """
 
 import sys
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from types import UnionType
+from typing import Literal, get_args, get_origin
 
-from kerascnn.errors import UsageError, check_range
+from kerascnn.errors import UsageError
 
-LARGEST = sys.float_info.max
+UNLIMITED = sys.float_info.max
+WORDS = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}
 # the smallest and the largest value of each number; nan is outside, and infinity
 RANGES = {
-    **dict.fromkeys(("epochs", "batch_size", "decay_every", "accumulate"), (1, LARGEST)),
-    **dict.fromkeys(("momentum", "label_smoothing", "decay_factor", "ema"), (0.0, 1.0)),
-    **dict.fromkeys(("learning_rate", "warmup_epochs", "weight_decay", "clip_norm"), (0.0, LARGEST)),
+    **dict.fromkeys(("epochs", "batch_size", "decay_every", "accumulate"), (1, UNLIMITED)),
+    **dict.fromkeys(("momentum", "label_smoothing", "decay_factor", "ema"), (0, 1)),
+    **dict.fromkeys(("learning_rate", "warmup_epochs", "weight_decay", "clip_norm"), (0, UNLIMITED)),
     **dict.fromkeys(("early_stopping", "seed"), (0, 2**32 - 1)),
 }
 
@@ -62,10 +64,38 @@ class Recipe:
     "Seed of weights, order, augmentation and dropout."
 
     def __post_init__(self):
-        """Raise UsageError for a number that no training can use."""
-        for name, (low, high) in RANGES.items():
-            check_range(name, getattr(self, name), low, high)
+        """Raise UsageError for a value that no training can use."""
+        check_fields(self, RANGES)
         if self.schedule == "plateau" and self.decay_factor == 1:
             raise UsageError(
                 "decay_factor is 1; give a smaller number, or choose the schedule constant", argument="decay_factor"
             )
+
+
+def check_fields(recipe, ranges):
+    """Raise UsageError unless every field of a dataclass holds one of its choices, or a value of its type and range.
+
+    ranges: {name of a number's field: (smallest, largest)}. A whole number is a float, too; True and False are no
+    numbers.
+    """
+    for field in fields(recipe):
+        kind, value = field.type, getattr(recipe, field.name)
+        if isinstance(kind, UnionType):  # int | None
+            if value is None:
+                continue
+            kind = get_args(kind)[0]
+        if get_origin(kind) is Literal:
+            fits, remedy = value in get_args(kind), f"choose one of {', '.join(get_args(kind))}"
+        else:
+            kind = get_origin(kind) or kind  # tuple of tuple[str, ...]
+            fits = isinstance(value, int | float if kind is float else kind) and (kind is bool) == isinstance(
+                value, bool
+            )
+            remedy = f"give {WORDS.get(kind, f'a {kind.__name__}')}"
+            if field.name in ranges:
+                low, high = ranges[field.name]
+                fits = fits and low <= value <= high
+                remedy += f" from {low} to {high}" if high != UNLIMITED else f" of at least {low}"
+        if not fits:
+            shown = f"{value:g}" if kind is float and isinstance(value, float) else value
+            raise UsageError(f"{field.name} is {shown}; {remedy}", argument=field.name)

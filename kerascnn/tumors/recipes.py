@@ -1,10 +1,10 @@
 """How tumor networks are trained: the recipe, and the tuned ones by name. Nothing heavy is imported here."""
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
-from kerascnn.errors import UsageError, check_range
-from kerascnn.training.recipe import Recipe
+from kerascnn.errors import UsageError
+from kerascnn.training.recipe import Recipe, check_fields
 
 FOLDS = 5  # of patients, each of which is the test split once
 VALIDATION_PARTS = 7  # of a fold's other patients, each of which validates one network of an ensemble
@@ -19,9 +19,10 @@ RANGES = {
     "image_size": (32, 2048),
     "foreground_oversampling": (1, 100),
     "rotation": (0, 180),
+    "zoom": (0, 0.99),
     "elastic": (0, 10_000),
     "gamma": (0, 10),
-    **dict.fromkeys(("shift", "zoom", "shear", "brightness", "contrast", "flair_only", "carvemix"), (0, 1)),
+    **dict.fromkeys(("shift", "shear", "brightness", "contrast", "flair_only", "carvemix"), (0, 1)),
 }
 
 
@@ -46,7 +47,7 @@ class TumorRecipe:
     image_size: int = 128
     "Pixels of the window around the head that the network sees, a multiple of 16."
     loss: Literal["dice", "dice_cross_entropy", "jaccard", "tversky", "focal", "border"] = "dice_cross_entropy"
-    "What is minimised; border is the 2015 U-Net's."
+    "What is minimized; border is the 2015 U-Net's."
     foreground_oversampling: int = 2
     "How often an epoch shows a slice with tumor; other slices are shown once."
     horizontal_flip: bool = True
@@ -83,27 +84,17 @@ class TumorRecipe:
     "How the network is trained."
 
     def __post_init__(self):
-        for name in ("model", "data", "loss"):
-            choices = get_args(self.__annotations__[name])
-            if getattr(self, name) not in choices:
-                raise self.error(name, f"choose one of {', '.join(choices)}")
-        for name, (low, high) in RANGES.items():
-            if getattr(self, name) is not None:
-                check_range(name, getattr(self, name), low, high)
+        check_fields(self, RANGES)
         multiple = 2 ** max(4, self.depth or 0)
         if self.image_size % multiple:
             raise self.error("image_size", f"give a multiple of {multiple}")
-        if self.zoom == 1:
-            raise self.error("zoom", "give a fraction below 1")
         if not self.modalities:
             raise self.error("modalities", "name at least one")
         if self.data != "nifti" and self.modalities != type(self).modalities:
             raise self.error("modalities", "it is for data nifti, leave it out")
         if self.training.label_smoothing:
-            words = (
-                f"label_smoothing is {self.training.label_smoothing}; it is for classes, not for masks; leave it out"
-            )
-            raise UsageError(words, argument="label_smoothing")
+            words = f"is {self.training.label_smoothing}; it is for classes, not for masks; leave it out"
+            raise UsageError(f"label_smoothing {words}", argument="label_smoothing")
         for name, models in VARIED.items():
             if getattr(self, name) is not None and self.model not in models:
                 raise self.error(name, f"{self.model} has none; leave it out, or choose {' or '.join(models)}")

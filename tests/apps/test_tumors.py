@@ -210,7 +210,7 @@ def test_an_evaluation_names_what_its_data_lack(folder, tmp_path, command):
             "--width is 8; unet_dong has none; leave it out, or choose unet",
         ),
         (["train", "--image-size", "100"], 2, "--image-size is 100; give a multiple of 16"),
-        (["train", "--fold", "5"], 2, "--fold is 5; give a number from 0 to 4"),
+        (["train", "--fold", "5"], 2, "--fold is 5; give a whole number from 0 to 4"),
         (["train", "--label-smoothing", "0.1"], 2, "--label-smoothing is 0.1; it is for classes, not for masks"),
         (
             ["train", "--model", "unet", "--depth", "5", "--image-size", "112"],
@@ -218,7 +218,7 @@ def test_an_evaluation_names_what_its_data_lack(folder, tmp_path, command):
             "--image-size is 112; give a multiple of 32",
         ),
         (["train", "--elastic", "nan"], 2, "--elastic is nan; give a number from 0 to 10000"),
-        (["train", "--ensemble", "8"], 2, "--ensemble is 8; give a number from 1 to 7"),
+        (["train", "--ensemble", "8"], 2, "--ensemble is 8; give a whole number from 1 to 7"),
         (["train", "--modalities", "flair"], 2, "--modalities is ('flair',); it is for data nifti, leave it out"),
         (["train", "--out", "{saved}/tumors"], 2, "{saved}/tumors holds a finished run; choose another"),
         (["train", "--recipe", "unet"], 2, "invalid value"),

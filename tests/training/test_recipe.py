@@ -9,20 +9,32 @@ from kerascnn.training.recipe import RANGES, Recipe
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("batch_size", 0, "batch_size is 0; give a number of at least 1"),
-        ("accumulate", -5, "accumulate is -5; give a number of at least 1"),
+        ("batch_size", 0, "batch_size is 0; give a whole number of at least 1"),
+        ("accumulate", -5, "accumulate is -5; give a whole number of at least 1"),
         ("learning_rate", -1.0, "learning_rate is -1; give a number of at least 0"),
         ("learning_rate", float("nan"), "learning_rate is nan; give a number of at least 0"),
         ("warmup_epochs", float("inf"), "warmup_epochs is inf; give a number of at least 0"),
         ("ema", 1.5, "ema is 1.5; give a number from 0 to 1"),
-        ("seed", -1, "seed is -1; give a number from 0 to 4.29497e+09"),
+        ("seed", -1, "seed is -1; give a whole number from 0 to 4294967295"),
+        ("schedule", "cosin", "schedule is cosin; choose one of constant, cosine, step, plateau"),
+        ("optimizer", "foo", "optimizer is foo; choose one of sgd, adam, adamw, adagrad, rmsprop"),
+        ("precision", None, "precision is None; choose one of float32, mixed_bfloat16, mixed_float16, auto"),
+        ("epochs", 2.5, "epochs is 2.5; give a whole number of at least 1"),
+        ("batch_size", True, "batch_size is True; give a whole number of at least 1"),
+        ("ema", False, "ema is False; give a number from 0 to 1"),
+        ("momentum", "a", "momentum is a; give a number from 0 to 1"),
+        ("deterministic", 1, "deterministic is 1; give True or False"),
     ],
 )
-def test_a_number_that_no_training_can_use_is_an_error(field, value, words):
+def test_a_value_that_no_training_can_use_is_an_error(field, value, words):
     with pytest.raises(UsageError) as caught:
         replace(Recipe(), **{field: value})
     assert str(caught.value) == words
     assert caught.value.argument == field
+
+
+def test_a_whole_number_is_a_float_too():
+    assert Recipe(learning_rate=1, ema=0) == Recipe(learning_rate=1.0)
 
 
 def test_a_plateau_that_decays_by_nothing_is_an_error():

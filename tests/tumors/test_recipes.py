@@ -17,19 +17,24 @@ NUMBERS = [name for name, value in vars(TumorRecipe()).items() if type(value) in
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"width": 0}, "width is 0; give a number from 1 to 1024"),
-        ({"depth": 1_000_000, "model": "unet"}, "depth is 1e+06; give a number from 1 to 8"),
-        ({"ensemble": 8}, "ensemble is 8; give a number from 1 to 7"),
-        ({"fold": 5}, "fold is 5; give a number from 0 to 4"),
-        ({"image_size": 16}, "image_size is 16; give a number from 32 to 2048"),
+        ({"width": 0}, "width is 0; give a whole number from 1 to 1024"),
+        ({"depth": 1_000_000, "model": "unet"}, "depth is 1000000; give a whole number from 1 to 8"),
+        ({"ensemble": 8}, "ensemble is 8; give a whole number from 1 to 7"),
+        ({"fold": 5}, "fold is 5; give a whole number from 0 to 4"),
+        ({"fold": 1.5}, "fold is 1.5; give a whole number from 0 to 4"),
+        ({"image_size": 16}, "image_size is 16; give a whole number from 32 to 2048"),
+        ({"image_size": 160.0}, "image_size is 160.0; give a whole number from 32 to 2048"),
         ({"image_size": 100}, "image_size is 100; give a multiple of 16"),
         ({"image_size": 112, "model": "unet", "depth": 5}, "image_size is 112; give a multiple of 32"),
-        ({"foreground_oversampling": 1_000_000}, "foreground_oversampling is 1e+06; give a number from 1 to 100"),
+        ({"foreground_oversampling": 101}, "foreground_oversampling is 101; give a whole number from 1 to 100"),
         ({"contrast": 1e6}, "contrast is 1e+06; give a number from 0 to 1"),
         ({"gamma": -1.0}, "gamma is -1; give a number from 0 to 10"),
         ({"carvemix": 1.5}, "carvemix is 1.5; give a number from 0 to 1"),
-        ({"zoom": 1.0}, "zoom is 1.0; give a fraction below 1"),
+        ({"zoom": 1.0}, "zoom is 1; give a number from 0 to 0.99"),
         ({"modalities": ()}, "modalities is (); name at least one"),
+        ({"modalities": "flair"}, "modalities is flair; give a tuple"),
+        ({"horizontal_flip": 1}, "horizontal_flip is 1; give True or False"),
+        ({"training": None}, "training is None; give a Recipe"),
         ({"modalities": ("flair",)}, "modalities is ('flair',); it is for data nifti, leave it out"),
         ({"model": "resnet50"}, "model is resnet50; choose one of unet, unet_buda, unet_dong, unet_2015"),
         ({"loss": "mse"}, "loss is mse; choose one of dice, dice_cross_entropy, jaccard, tversky, focal, border"),
@@ -58,7 +63,7 @@ def test_a_recipe_that_does_not_fit_is_named(fields, message):
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e9])
 @pytest.mark.parametrize("name", NUMBERS)
 def test_every_number_has_a_range(name, value):
-    with pytest.raises(UsageError, match=rf"^{name} is (nan|inf|1e\+09); give a number from "):
+    with pytest.raises(UsageError, match=rf"^{name} is (nan|inf|1e\+09|1000000000\.0); give a (whole )?number from "):
         TumorRecipe(**{name: value})
 
 
