@@ -7,7 +7,7 @@ A builder returns an uncompiled Functional model that bears the builder's name; 
 CONTRIBUTING.md. Two models of one builder within a third need names of their own: `model.name = "b"` gives one.
 """
 
-from kerascnn.model_names import NETWORKS, check_name
+from kerascnn.model_names import check_name
 from kerascnn.models.alexnet import alexnet, alexnet_2014, alexnet_one_tower
 from kerascnn.models.convnetjs import convnetjs
 from kerascnn.models.five_layer_cnn import five_layer_cnn
@@ -49,7 +49,18 @@ from kerascnn.models.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_b
 from kerascnn.models.vgg_digits import vgg_digits
 from kerascnn.models.zfnet import zfnet
 
-MODELS = {name: globals()[name] for name in NETWORKS}  # the builders imported above
+BUILDERS = (
+    *(mlp, simple_cnn, five_layer_cnn, lenet5, lenet5_1998, lenet_homework, vgg_digits, convnetjs),
+    *(alexnet, alexnet_one_tower, alexnet_2014, zfnet),
+    *(vgg11, vgg13, vgg16c, vgg16, vgg19, vgg11_bn, vgg13_bn, vgg16_bn, vgg19_bn),
+    *(googlenet, googlenet_aux, googlenet_bn, inception_v4),
+    *(resnet18, resnet34, resnet50, resnet101, resnet152, resnet50_v1_5, resnet101_v1_5, resnet152_v1_5),
+    *(plain18, plain34, resnet20, resnet32, resnet44, resnet56, resnet110),
+    *(resnet20_b, resnet32_b, resnet44_b, resnet56_b, resnet110_b, plain20, plain56, se_resnet20),
+    *(se_resnet18, se_resnet34, se_resnet50, se_resnet101, se_resnet152, senet154),
+    *(unet, unet_2015, unet_dong, unet_buda),
+)
+MODELS = {build.__name__: build for build in BUILDERS}
 
 
 def builder(name):
