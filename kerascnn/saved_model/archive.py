@@ -2,15 +2,14 @@
 
 import contextlib
 import datetime
-import importlib.metadata
 import tempfile
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from kerascnn.errors import InputError
-from kerascnn.files import write_json
+from kerascnn.files import write_json, writing_to
+from kerascnn.provenance import provenance
 
 
 def write_version(endpoints, inputs, verify, folder, card):
@@ -31,7 +30,16 @@ def write_version(endpoints, inputs, verify, folder, card):
         extra.mkdir()
         specs = {name: spec for name, (_, spec) in endpoints.items()}
         write_warmup(extra / "tf_serving_warmup_requests", folder.name, specs, inputs)
-        write_json(extra / "card.json", card | own_metadata(specs, differences))
+        own = {
+            "inputs": {
+                name: {"name": spec.name, "dtype": spec.dtype.name, "shape": spec.shape.as_list()}
+                for name, spec in specs.items()
+            },
+            "parity": differences,
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "versions": provenance()["versions"],
+        }
+        write_json(extra / "card.json", card | own)
         return published(version, folder)
 
 
@@ -41,11 +49,9 @@ def work_folder(folder):
 
     Its name is no integer, so a server that polls `folder` does not look into it.
     """
-    try:
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         work = tempfile.TemporaryDirectory(prefix=".export-", dir=folder)
-    except OSError as error:
-        raise InputError(f"cannot write to {folder} ({error.strerror}); choose another folder") from error
     try:
         with work as path:
             yield Path(path)
@@ -66,19 +72,6 @@ def write_warmup(path, model_name, specs, inputs):
             request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(inputs[name][:1], spec.dtype))
             log = prediction_log_pb2.PredictLog(request=request)
             writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
-
-
-def own_metadata(specs, differences):
-    """What the card of every SavedModel says besides the caller's part."""
-    return {
-        "inputs": {
-            name: {"name": spec.name, "dtype": spec.dtype.name, "shape": spec.shape.as_list()}
-            for name, spec in specs.items()
-        },
-        "parity": differences,
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")},
-    }
 
 
 def published(version, folder):

@@ -1,6 +1,6 @@
-"""Networks made ready for inference: float32, several averaged in one, batch normalisation folded into convolutions.
+"""Networks made ready for inference: float32, several averaged in one, batch normalization folded into convolutions.
 
-At inference, batch normalisation is one scale and one offset per channel, which a convolution can do by itself:
+At inference, batch normalization is one scale and one offset per channel, which a convolution can do by itself:
 conv(x, K) * s + o = conv(x, K * s) + o with s = gamma / sqrt(variance + epsilon) and o = beta + (bias - mean) * s
 (Jacob et al., 2018, arXiv:1712.05877, section 3.2). TensorFlow folds only weights that are constants, which those of a
 SavedModel are not.
@@ -15,7 +15,7 @@ CONVOLUTIONS = (keras.layers.Conv2D, GroupedConv2D)
 
 
 def folded(model):
-    """A model of the same outputs, up to rounding, without the batch normalisations that follow a convolution directly.
+    """A model of the same outputs, up to rounding, without the batch normalizations that follow a convolution directly.
 
     model: a Functional model whose weights are final; it is left as it is. Layers keep their names. An ensemble becomes
     one of folded networks; any other model is returned itself when there is nothing to fold.
@@ -44,7 +44,7 @@ def folded(model):
 
 
 def convolution_before(layer):
-    """[the convolution whose output goes into `layer`, a batch normalisation, and nowhere else], or []."""
+    """[the convolution whose output goes into `layer`, a batch normalization, and nowhere else], or []."""
     if not isinstance(layer, keras.layers.BatchNormalization):
         return []
     before = layer.input._keras_history.operation
@@ -54,7 +54,7 @@ def convolution_before(layer):
 
 
 def absorbed(weights, norm):
-    """[kernel, bias] of a convolution that does the work of the batch normalisation after it, too."""
+    """[kernel, bias] of a convolution that does the work of the batch normalization after it, too."""
     kernel, bias = weights if len(weights) == 2 else (weights[0], 0.0)
     mean, variance = (value.numpy().astype(np.float64) for value in (norm.moving_mean, norm.moving_variance))
     scale = 1 / np.sqrt(variance + norm.epsilon)

@@ -2,8 +2,9 @@
 
 Each is a module run with `python -m` in a folder that holds `inputs.npz`, an array by signature, and writes its
 answers, by signature too, to the .npz file that its first argument names. A reference knows Keras and our code: it
-loads `model.keras` and gives the answers that the others are compared with. The consumers import TensorFlow alone;
-their second argument is the SavedModel, and `outputs.json` says which output of each signature is compared.
+loads `model.keras` and gives the answers that the others are compared with. A consumer imports TensorFlow alone; its
+other arguments are the SavedModel and how to read it, and `outputs.json` says which output of each signature is
+compared.
 """
 
 import importlib
@@ -17,10 +18,7 @@ import numpy as np
 from kerascnn.files import write_json
 from kerascnn.tensorflow_setup import load_tensorflow
 
-CONSUMERS = {
-    "saved_model": "kerascnn.saved_model.load_with_signatures",
-    "session": "kerascnn.saved_model.load_in_session",
-}
+CONSUMER = "kerascnn.saved_model.consumer"
 
 
 def verify_answers(reference, network, version, work, inputs, outputs):
@@ -36,7 +34,7 @@ def verify_answers(reference, network, version, work, inputs, outputs):
     config = network.to_json()
     modules = {value.__module__ for name, value in keras.saving.get_custom_objects().items() if name in config}
     programs = {"keras": (reference, modules)}
-    programs |= {name: (module, [os.path.abspath(version)]) for name, module in CONSUMERS.items()}
+    programs |= {kind: (CONSUMER, (os.path.abspath(version), kind)) for kind in ("saved_model", "session")}
     environment = {
         **os.environ,
         "KERAS_BACKEND": "tensorflow",
@@ -59,7 +57,7 @@ def verify_answers(reference, network, version, work, inputs, outputs):
     for name, process in running.items():
         if process.returncode:
             raise RuntimeError(f"{name} cannot answer the exported model:\n{complaints[name][-2000:]}")
-    answers = {name: load_arrays(work / f"{name}.npz") for name in programs}
+    answers = {name: read_arrays(work / f"{name}.npz") for name in programs}
     expected = answers.pop("keras")
     differences = {
         # np.max lets nan through, as max does not
@@ -81,10 +79,10 @@ def write_reference(answer):
     load_tensorflow()
     for module in modules:
         importlib.import_module(module)
-    np.savez(file, **answer(keras.saving.load_model("model.keras"), load_arrays("inputs.npz")))
+    np.savez(file, **answer(keras.saving.load_model("model.keras"), read_arrays("inputs.npz")))
 
 
-def load_arrays(path):
+def read_arrays(path):
     """The arrays in an .npz file, by name."""
     with np.load(path) as arrays:
         return dict(arrays)

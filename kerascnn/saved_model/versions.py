@@ -16,7 +16,7 @@ def latest_version(folder):
     """The highest version folder. Raises InputError when there is none."""
     found = versions(folder)
     if not found:
-        raise InputError(f"no SavedModel under {folder}; run `export` first or name another folder")
+        raise InputError(f"no SavedModel under {folder}; export a model into it first, or name another folder")
     return found[-1]
 
 

@@ -9,7 +9,7 @@ from kerascnn.saved_model.folding import averaged, folded, in_float32
 
 
 def shaken(model):
-    """The model with statistics and scales of batch normalisation that are not those of a fresh one."""
+    """The model with statistics and scales of batch normalization that are not those of a fresh one."""
     draw = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
@@ -35,7 +35,7 @@ def test_a_folded_scale_and_offset_are_those_of_hand_arithmetic():
 @pytest.mark.parametrize(
     ("name", "shape"), [("resnet18", (64, 64, 3)), ("unet_buda", (32, 32, 3)), ("vgg_digits", None)]
 )
-def test_a_folded_network_gives_the_same_logits_without_batch_normalisation(name, shape):
+def test_a_folded_network_gives_the_same_logits_without_batch_normalization(name, shape):
     model = shaken(builder(name)(*([shape] if shape else [])))
     images = np.random.default_rng(1).random((2, *model.input_shape[1:]), dtype=np.float32)
     before, weights = model(images, training=False).numpy(), model.get_weights()
@@ -47,7 +47,7 @@ def test_a_folded_network_gives_the_same_logits_without_batch_normalisation(name
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), weights, strict=True))
 
 
-def test_a_grouped_convolution_absorbs_its_normalisation_too():
+def test_a_grouped_convolution_absorbs_its_normalization_too():
     image = keras.Input((8, 8, 4), name="image")
     x = GroupedConv2D(6, 3, 2, use_bias=False, name="conv")(image)
     model = shaken(keras.Model(image, layers.BatchNormalization(scale=False, name="norm")(x)))
@@ -56,7 +56,7 @@ def test_a_grouped_convolution_absorbs_its_normalisation_too():
     np.testing.assert_allclose(folded(model)(images), model(images, training=False), atol=1e-5)
 
 
-def test_a_normalisation_stays_where_no_convolution_can_take_it():
+def test_a_normalization_stays_where_no_convolution_can_take_it():
     image = keras.Input((8, 8, 2), name="image")
     shared = layers.Conv2D(2, 1, name="shared")(image)
     active = layers.Conv2D(2, 1, activation="relu", name="active")(image)

@@ -35,7 +35,7 @@ def test_versions_are_integers_with_a_model_inside_in_numeric_order(folder):
 
 def test_a_folder_without_versions_says_what_to_do(tmp_path):
     for folder in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(InputError, match=r"no SavedModel under .*; run `export` first"):
+        with pytest.raises(InputError, match=r"no SavedModel under .*; export a model into it first, or name another"):
             latest_version(folder)
 
 
