@@ -28,7 +28,9 @@ def predict(server, model, inputs, signature="predict_bytes", timeout=60):
     """
     address = f"{checked(server)}/v1/models/{urllib.parse.quote(model, safe='')}:predict"
     answers = {}
-    for rows in groups([json.dumps(item) for item in json_items(inputs)]):
+    encoded = len(inputs) and isinstance(inputs[0], bytes)
+    items = [{"b64": base64.b64encode(item).decode()} for item in inputs] if encoded else np.asarray(inputs).tolist()
+    for rows in groups([json.dumps(item) for item in items]):
         body = f'{{"signature_name": {json.dumps(signature)}, "inputs": [{",".join(rows)}]}}'
         outputs = outputs_of(address, body, timeout)
         for name, column in (outputs if isinstance(outputs, dict) else {signature: outputs}).items():
@@ -47,13 +49,6 @@ def checked(server):
     if not usable or parts.query or parts.fragment:
         raise InputError(f"{server!r} is no address of a server; write it as http://127.0.0.1:8501")
     return server.rstrip("/")
-
-
-def json_items(inputs):
-    """Each input as a JSON value."""
-    if len(inputs) and isinstance(inputs[0], bytes):
-        return [{"b64": base64.b64encode(content).decode()} for content in inputs]
-    return np.asarray(inputs).tolist()
 
 
 def groups(rows):
@@ -84,7 +79,7 @@ def outputs_of(address, body, timeout):
                 f"{address} hung up on {len(body) / 2**20:.1f} MiB; send less or raise its max_request_mib"
             ) from None
         reason = f"no answer within {timeout} s" if isinstance(reason, TimeoutError) else reason
-        raise InputError(f"cannot reach {address} ({reason}); start `make serve` or correct the address") from None
+        raise InputError(f"cannot reach {address} ({reason}); start the server, or correct the address") from None
     except (ValueError, TypeError, KeyError, OSError):
         raise InputError(f"{address} is no TensorFlow Serving REST server; correct the address") from None
 

@@ -173,12 +173,10 @@ def values(name, array):
     if array.dtype.kind in "fiub":
         return array.tolist()
     if array.dtype.kind == "O":
-        return mapped(array, binary if name.endswith("_bytes") else lambda cell: cell.decode(errors="replace"))
+        if name.endswith("_bytes"):
+            return mapped(array, lambda cell: {"b64": base64.b64encode(cell).decode()})
+        return mapped(array, lambda cell: cell.decode(errors="replace"))
     raise RequestError(f"output {name!r} is {array.dtype.name}, which is not converted to JSON values")
-
-
-def binary(cell):
-    return {"b64": base64.b64encode(cell).decode()}
 
 
 def mapped(array, convert):

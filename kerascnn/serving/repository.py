@@ -20,8 +20,8 @@ STATUSES = {1: 499, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 
 class Version:
     """One version folder. `signatures` is None until it is loaded, `error` says why it cannot be."""
 
-    def __init__(self, path, stamp):
-        self.path, self.stamp, self.number = path, stamp, int(path.name)
+    def __init__(self, path):
+        self.path, self.stamp, self.number = path, last_change(path), int(path.name)
         self.signatures = self.error = None
         self._lock = threading.Lock()
 
@@ -39,19 +39,6 @@ class Version:
                     logger.exception(self.error)
         return self.signatures is not None
 
-    def signature(self, name):
-        """The signature called `name`. Raises RequestError when there is none."""
-        if name not in self.signatures:
-            raise RequestError(f'Serving signature name: "{name[:100]}" not found in signature def')
-        return self.signatures[name]
-
-    def definitions(self):
-        """The protocol message tensorflow.SignatureDef of every signature, by name."""
-        from tensorflow.core.protobuf import saved_model_pb2
-
-        message = saved_model_pb2.SavedModel.FromString((self.path / "saved_model.pb").read_bytes())
-        return message.meta_graphs[0].signature_def
-
 
 class Repository:
     """The versions of every model in a folder. Children without a numbered SavedModel are passed over."""
@@ -60,7 +47,7 @@ class Repository:
         """Raises InputError when the folder holds no model."""
         self.folder, self.models = folder, {}
         if not self._found():
-            raise InputError(f"no exported model in {folder}; run an app's `export` or name another folder")
+            raise InputError(f"no exported model in {folder}; export a model into it first, or name another folder")
 
     def refresh(self):
         """Take up versions that are new or changed on disk and drop those that are gone.
@@ -98,13 +85,12 @@ class Repository:
         """{model name: its versions on disk, not loaded, highest first}."""
         found = {}
         for child in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
-            versions = [(path, stamp(path)) for path in saved_model.versions(child)]
-            if versions:
-                found[child.name] = [Version(*version) for version in reversed(versions)]
+            if paths := saved_model.versions(child):
+                found[child.name] = [Version(path) for path in reversed(paths)]
         return found
 
 
-def stamp(folder):
+def last_change(folder):
     """When anything in a folder last changed; 0 while files come and go."""
     try:
         return max((path.stat().st_mtime_ns for path in folder.rglob("*")), default=0)

@@ -7,7 +7,7 @@ import logging
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.convertors import Convertor, register_url_convertor
+from starlette.convertors import IntegerConvertor, StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -20,38 +20,26 @@ from kerascnn.serving.repository import call
 logger = logging.getLogger(__name__)
 
 
-class ModelName(Convertor[str]):
+class ModelName(StringConvertor):
     """A model's name in a path; the colon begins the method."""
 
     regex = "[^/:]+"
 
-    def convert(self, value):
-        return value
 
-    def to_string(self, value):
-        return value
-
-
-class VersionNumber(Convertor[int]):
+class VersionNumber(IntegerConvertor):
     """A version in a path; 18 digits always fit TensorFlow Serving's int64."""
 
     regex = "[0-9]{1,18}"
-
-    def convert(self, value):
-        return int(value)
-
-    def to_string(self, value):
-        return str(value)
 
 
 register_url_convertor("model", ModelName())
 register_url_convertor("number", VersionNumber())
 
 
-def application(repository, max_bytes, poll_seconds=1):
+def application(repository, max_bytes):
     """The ASGI application over a Repository; larger bodies than max_bytes are answered 413.
 
-    Every poll_seconds the repository looks for new versions on disk.
+    Every second the repository looks for new versions on disk.
     """
 
     async def status(request):
@@ -65,7 +53,7 @@ def application(repository, max_bytes, poll_seconds=1):
 
     async def poll():
         while True:
-            await asyncio.sleep(poll_seconds)
+            await asyncio.sleep(1)
             try:
                 for name, version in await run_in_threadpool(repository.refresh):
                     logger.info("serving %s/%s", name, version.number)
@@ -85,7 +73,7 @@ def application(repository, max_bytes, poll_seconds=1):
             Route(f"{path}/metadata", metadata),
             Route(f"{path}:predict", predict, methods=["POST"]),
         ]
-    handlers = {HTTPException: malformed, RequestError: rejected, ClientDisconnect: gone, Exception: failed}
+    handlers = dict.fromkeys((HTTPException, RequestError, ClientDisconnect, Exception), rejected)
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
     # A path with a slash too many is answered as unknown, not sent elsewhere.
     app.router.redirect_slashes = False
@@ -130,11 +118,13 @@ def status_json(repository, name, number=None):
 def metadata_json(repository, name, number=None):
     """TensorFlow Serving's GetModelMetadataResponse with the signatures. Raises RequestError."""
     from google.protobuf.json_format import MessageToDict
+    from tensorflow.core.protobuf import saved_model_pb2
 
     version = repository.version(name, number)
+    message = saved_model_pb2.SavedModel.FromString((version.path / "saved_model.pb").read_bytes())
     definitions = {
         key: MessageToDict(value, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
-        for key, value in version.definitions().items()
+        for key, value in message.meta_graphs[0].signature_def.items()
     }
     answer = {
         "model_spec": {"name": name, "signature_name": "", "version": str(version.number)},
@@ -147,29 +137,28 @@ def predict_json(repository, content, name, number=None):
     """The answer to a predict request with the bytes `content`. Raises RequestError."""
     version = repository.version(name, number)
     request = json_tensors.parse_request(content)
-    signature = version.signature(json_tensors.signature_name(request))
+    asked = json_tensors.signature_name(request)
+    if asked not in version.signatures:
+        raise RequestError(f'Serving signature name: "{asked[:100]}" not found in signature def')
+    signature = version.signatures[asked]
     arrays, row = json_tensors.input_arrays(request, signature.structured_input_signature[1])
     return json_tensors.answer_json(call(signature, arrays), row)
 
 
-def error_response(message, status):
+async def rejected(request, error):
+    """The answer to a request that raised `error`.
+
+    What no route takes TensorFlow Serving calls malformed below /v1/, and knows nothing of elsewhere. Of a bug the
+    client learns only that; uvicorn writes the traceback to stderr.
+    """
+    match error:
+        case HTTPException():
+            message = f"Malformed request: {request.method} {request.url.path[:200]}"
+            status = 400 if request.url.path.startswith("/v1/") else 404
+        case RequestError():
+            message, status = str(error), error.status
+        case ClientDisconnect():
+            message, status = "the client closed the connection", 499
+        case _:
+            message, status = "internal error; see the server's stderr", 500
     return Response(json.dumps({"error": message}), status, media_type="application/json")
-
-
-async def malformed(request, _):
-    """What no route takes: TensorFlow Serving calls it malformed below /v1/ and knows nothing elsewhere."""
-    known = request.url.path.startswith("/v1/")
-    return error_response(f"Malformed request: {request.method} {request.url.path[:200]}", 400 if known else 404)
-
-
-async def rejected(_, error):
-    return error_response(str(error), error.status)
-
-
-async def gone(_, error):
-    return error_response("the client closed the connection", 499)
-
-
-async def failed(_, error):
-    """A bug: the client learns only that; uvicorn writes the traceback to stderr."""
-    return error_response("internal error; see the server's stderr", 500)

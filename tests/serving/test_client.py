@@ -82,7 +82,9 @@ def test_nobody_there_is_one_line():
     with socket.socket() as port:
         port.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{port.getsockname()[1]}"
-    with pytest.raises(InputError, match=rf"cannot reach {address}/v1/models/digits:predict .*; start `make serve`"):
+    with pytest.raises(
+        InputError, match=rf"cannot reach {address}/v1/models/digits:predict .*; start the server, or correct"
+    ):
         predict(address, "digits", [b""])
 
 

@@ -217,7 +217,9 @@ def test_no_model_at_all_is_one_line(tmp_path):
     with start("--models", tmp_path, "--port", 0) as server:
         message = server.communicate(timeout=60)[1]
     assert server.returncode == 3
-    assert message == (f"error: no exported model in {tmp_path}; run an app's `export` or name another folder\n")
+    assert message == (
+        f"error: no exported model in {tmp_path}; export a model into it first, or name another folder\n"
+    )
 
 
 def test_a_port_in_use_is_one_line(models):
