@@ -81,3 +81,10 @@ def load(name, data_dir=None):
     if name not in DATASETS:
         raise UsageError(f"unknown data set {name!r}; choose one of {', '.join(DATASETS)}")
     return importlib.import_module(f"kerascnn.datasets.{DATASETS[name]}").load(name, data_dir)
+
+
+def cut(examples, count):
+    """(examples without, examples with) `count` of them drawn with a fixed seed; both keep their order."""
+    drawn = np.zeros(len(examples), bool)
+    drawn[np.random.default_rng(0).permutation(len(examples))[:count]] = True
+    return examples.take(~drawn), examples.take(drawn)

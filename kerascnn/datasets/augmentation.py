@@ -12,18 +12,18 @@ import numpy as np
 import tensorflow as tf
 
 
-def distortion(shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0, sigma=4.0):
+def distortion(shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0):
     """augment(images, labels, seed, *weights) -> (images, labels, *weights), or None when nothing is to be distorted.
 
     Each image draws its own values, uniformly from -limit to +limit: shift in pixels along both axes, rotation in
-    degrees, zoom and shear as fractions (zoom 0.1: 0.9 to 1.1 times as large). elastic is Simard's alpha in pixels.
-    Outside the image is 0. images float32 (B, H, W, C) in [0, 1] with known H, W, C; seed int (2,).
+    degrees, zoom and shear as fractions (zoom 0.1: 0.9 to 1.1 times as large). elastic is Simard's alpha in pixels,
+    with a sigma of 4. Outside the image is 0. images float32 (B, H, W, C) in [0, 1] with known H, W, C; seed int (2,).
     """
     if not any((shift, rotation, zoom, shear, elastic)):
         return None
 
     def augment(images, labels, seed, *weights):
-        y, x = grid(images, seed, (shift, rotation, zoom, shear), elastic, sigma)
+        y, x = grid(images, seed, (shift, rotation, zoom, shear), elastic, sigma=4.0)
         return sample(images, y, x), labels, *weights
 
     return augment
@@ -38,7 +38,7 @@ def paired_distortion(
     Limits as in `distortion`. horizontal_flip: half of the images are flipped. brightness and contrast: to each channel
     of each image a value of up to `brightness` is added, after it is raised to a power between 1 / (1 + gamma) and
     1 + gamma and multiplied by up to 1 ± contrast. middle_channel: the share of images in which all channels are the
-    middle one. carvemix: the share of images that get the foreground of another one of the batch, see `carve_and_mix`.
+    middle one. carvemix: the share of images that get the foreground of another one of the batch, see `carvemixed`.
     masks float32 (B, H, W, 1) stay 0 or 1; weights, if any, float32 (B, H, W, 1), are sampled like an image.
     """
 
@@ -53,7 +53,7 @@ def paired_distortion(
         moved = sample(tf.concat([images, masks, *weights], -1), y, x)
         pixels, masks, *weights = tf.split(moved, [channels] + [1] * (1 + len(weights)), -1)
         if carvemix:
-            pixels, masks, *weights = carve_and_mix(pixels, masks, carvemix, seeds[4], *weights)
+            pixels, masks, *weights = carvemixed(pixels, masks, carvemix, seeds[4], *weights)
         if middle_channel:
             alike = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seeds[3]) < middle_channel
             middle = pixels[..., channels // 2 : channels // 2 + 1]
@@ -66,7 +66,7 @@ def paired_distortion(
     return augment
 
 
-def carve_and_mix(images, masks, share, seed, *weights):
+def carvemixed(images, masks, share, seed, *weights):
     """(images, masks, *weights): `share` of the images have the tumor of the next of the batch, with what is around it.
 
     CarveMix (Zhang et al., "CarveMix: A Simple Data Augmentation Method for Brain Lesion Segmentation", 2021,

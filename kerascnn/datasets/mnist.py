@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.datasets import Dataset, Examples
-from kerascnn.datasets.splits import cut
+from kerascnn.datasets import Dataset, Examples, cut
 from kerascnn.datasets.tfds_builders import arrays, folder, prepared_builder
 from kerascnn.errors import DataAbsent, InputError
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from kerascnn.datasets.augmentation import (
     affine_grid,
     blur_matrix,
-    carve_and_mix,
+    carvemixed,
     distortion,
     elastic_field,
     paired_distortion,
@@ -160,7 +160,7 @@ def test_carvemix_puts_a_tumor_into_the_image_before_it_and_not_beside_the_head(
     masks[1, 16:32, 16:32] = 1
     for number in range(20):
         seed = tf.constant([0, number])
-        mixed, labels, weights = (t.numpy() for t in carve_and_mix(images, masks, 1.0, seed, 7 * masks))
+        mixed, labels, weights = (t.numpy() for t in carvemixed(images, masks, 1.0, seed, 7 * masks))
         tumor = labels[0, ..., 0] > 0
         # well inside the tumor is the other image, far from it and beside the head the image itself
         np.testing.assert_allclose(mixed[0, 20:28, 18:21], 0.8, atol=1e-6)
@@ -184,7 +184,7 @@ def test_carvemix_takes_tumors_of_any_size(radius):
     masks = np.zeros((2, 128, 128, 1), np.float32)
     masks[1, disc] = 1
     for number in range(50):
-        mixed, labels = (t.numpy() for t in carve_and_mix(images, masks, 1.0, tf.constant([0, number])))
+        mixed, labels = (t.numpy() for t in carvemixed(images, masks, 1.0, tf.constant([0, number])))
         # nothing of the tumor comes without its label
         assert labels[0, 64, 64, 0] == 1
         assert (mixed[0][labels[0] == 0] < 0.75 + 1e-6).all()
@@ -192,5 +192,5 @@ def test_carvemix_takes_tumors_of_any_size(radius):
 
 def test_carvemix_changes_its_share_of_the_images():
     images = tf.stack([tf.fill((16, 16, 1), 0.3 + number / 400) for number in range(200)])
-    mixed = carve_and_mix(images, tf.ones((200, 16, 16, 1)), 0.25, tf.constant([0, 0]))[0].numpy()
+    mixed = carvemixed(images, tf.ones((200, 16, 16, 1)), 0.25, tf.constant([0, 0]))[0].numpy()
     assert 30 < (np.abs(mixed - images.numpy()).max((1, 2, 3)) > 0).sum() < 70

@@ -3,8 +3,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from kerascnn import datasets
-from kerascnn.datasets import Examples
-from kerascnn.datasets.splits import cut
+from kerascnn.datasets import Examples, cut
 from kerascnn.digits import data as digits_data
 from kerascnn.errors import UsageError
 
@@ -31,7 +30,7 @@ def test_scikit_learn_digits_are_all_there_in_three_splits():
     assert data.train.images.dtype == np.uint8
 
 
-def test_scikit_learn_digits_are_normalised_as_mnist_is():
+def test_scikit_learn_digits_are_normalized_as_mnist_is():
     images = digits_data.load("sklearn_digits").test.images[..., 0].astype(float)
     weights = images.sum((1, 2))
     rows = (images.sum(2) * np.arange(28)).sum(1) / weights
