@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerascnn.decoding import preprocess_bytes
+from kerascnn.errors import UsageError
 from kerascnn.saved_model.archive import write_version
 from kerascnn.saved_model.folding import folded, in_float32
 from kerascnn.saved_model.verification import verify_answers
@@ -38,14 +39,17 @@ def export_classifier(model, preprocess, class_names, folder, card, warmup_image
     top_scores (B, K) in falling order. Where valid is False all numbers are 0, class_id is -1 and names are empty.
 
     The version holds `assets.extra/card.json` and `assets.extra/tf_serving_warmup_requests` besides. Computation is in
-    float32 whatever the precision of training was, and batch normalisation is folded away. A failed export leaves
+    float32 whatever the precision of training was, and batch normalization is folded away. A failed export leaves
     nothing; no version is ever overwritten.
 
-    Raises ValueError when the class names do not fit the logits, InputError when `folder` cannot be written to, and
+    Raises UsageError when the class names do not fit the logits, InputError when `folder` cannot be written to, and
     RuntimeError when a consumer cannot read what was written or its probabilities differ by more than 1e-5.
     """
     if len(class_names) != model.output_shape[-1]:
-        raise ValueError(f"{len(class_names)} class names do not fit {model.output_shape[-1]} logits; name each once")
+        raise UsageError(
+            f"class_names has {len(class_names)} names for {model.output_shape[-1]} logits; name each once",
+            argument="class_names",
+        )
     network, folder = in_float32(model), Path(folder).resolve()
     with tf.device("CPU"):
         preprocessed = preprocess(tf.constant(warmup_images)).numpy()

@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 
-@keras.saving.register_keras_serializable(package="kerascnn")
 class SparseCrossEntropy(keras.losses.Loss):
     """Cross-entropy of logits (B, classes) against int labels (B,), with label smoothing.
 
@@ -12,8 +11,8 @@ class SparseCrossEntropy(keras.losses.Loss):
     2015, arXiv:1512.00567, section 7). Keras has label smoothing for one-hot targets only.
     """
 
-    def __init__(self, label_smoothing=0.0, name="cross_entropy", **kwargs):
-        super().__init__(name=name, **kwargs)
+    def __init__(self, label_smoothing=0.0):
+        super().__init__(name="cross_entropy")
         self.label_smoothing = label_smoothing
 
     def call(self, labels, logits):
@@ -24,6 +23,3 @@ class SparseCrossEntropy(keras.losses.Loss):
             uniform = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
             loss = (1 - self.label_smoothing) * loss + self.label_smoothing * uniform
         return loss
-
-    def get_config(self):
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}

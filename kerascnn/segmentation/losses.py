@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kerascnn.errors import UsageError
+
 
 def foreground_logit(logits):
     """Logits (B, H, W, 1 or 2) -> float32 (B, H, W, 1), whose sigmoid is the probability of the foreground.
@@ -13,40 +15,30 @@ def foreground_logit(logits):
     return logits if logits.shape[-1] == 1 else logits[..., 1:] - logits[..., :1]
 
 
-@keras.saving.register_keras_serializable(package="kerascnn")
 class Tversky(keras.losses.Loss):
     """One minus the Tversky index of probabilities p and masks t, on logits (B, H, W, 1 or 2).
 
         index = (TP + smooth) / (TP + false_positive FP + false_negative FN + smooth)
 
-    with TP = sum p t, FP = sum p (1 - t), FN = sum (1 - p) t over all pixels of the batch together, or of each image
-    when per_image. Weights 0.5 and 0.5 make it soft Dice, (2 TP + 2 smooth) / (sum p + sum t + 2 smooth); 1 and 1
-    Jaccard (Salehi, Erdogmus & Gholipour, 2017, arXiv:1706.05721, equation 3). `smooth` > 0 keeps empty masks finite:
-    where there is no tumor, the loss of an empty prediction is 0.
+    with TP = sum p t, FP = sum p (1 - t), FN = sum (1 - p) t over all pixels of the batch together.
+    Weights 0.5 and 0.5 make it soft Dice, (2 TP + 2 smooth) / (sum p + sum t + 2 smooth); 1 and 1 Jaccard (Salehi,
+    Erdogmus & Gholipour, 2017, arXiv:1706.05721, equation 3). `smooth` > 0 keeps empty masks finite: where there is no
+    tumor, the loss of an empty prediction is 0.
     """
 
-    def __init__(
-        self, false_positive=0.5, false_negative=0.5, smooth=0.5, per_image=False, name="tversky", **kwargs
-    ):  # fmt: skip
-        super().__init__(name=name, **kwargs)
+    def __init__(self, false_positive=0.5, false_negative=0.5, smooth=0.5):
+        super().__init__(name="tversky")
         if smooth <= 0:
-            raise ValueError(f"smooth is {smooth}; give a number above 0, or empty masks have no loss")
-        self.false_positive, self.false_negative = false_positive, false_negative
-        self.smooth, self.per_image = smooth, per_image
+            raise UsageError(f"smooth is {smooth}; give a number above 0, or empty masks have no loss", "smooth")
+        self.false_positive, self.false_negative, self.smooth = false_positive, false_negative, smooth
 
     def call(self, masks, logits):
         p, t = ops.sigmoid(foreground_logit(logits)), ops.cast(masks, "float32")
-        axes = (1, 2, 3) if self.per_image else None
-        hit, false, missed = (ops.sum(part, axes) for part in (p * t, p * (1 - t), (1 - p) * t))
+        hit, false, missed = ops.sum(p * t), ops.sum(p * (1 - t)), ops.sum((1 - p) * t)
         whole = hit + self.false_positive * false + self.false_negative * missed
         return 1 - (hit + self.smooth) / (whole + self.smooth)
 
-    def get_config(self):
-        own = {name: getattr(self, name) for name in ("false_positive", "false_negative", "smooth", "per_image")}
-        return {**super().get_config(), **own}
 
-
-@keras.saving.register_keras_serializable(package="kerascnn")
 class DiceCrossEntropy(Tversky):
     """Soft Dice plus the mean cross-entropy of the pixels (Isensee et al., 2021, nnU-Net, arXiv:1904.08128)."""
 
@@ -55,26 +47,18 @@ class DiceCrossEntropy(Tversky):
         return super().call(masks, logits) + ops.mean(cross_entropy)
 
 
-@keras.saving.register_keras_serializable(package="kerascnn")
 class ForegroundLoss(keras.losses.Loss):
     """The binary loss `loss` of masks (B, H, W, 1) and logits (B, H, W, 1 or 2), of which it gets the foreground's.
 
     `loss` takes logits; sample weights (B, H, W, 1) weigh its pixels.
     """
 
-    def __init__(self, loss, name=None, **kwargs):
-        super().__init__(name=name or loss.name, **kwargs)
+    def __init__(self, loss):
+        super().__init__(name=loss.name)
         self.loss = loss
 
     def __call__(self, masks, logits, sample_weight=None):
         return self.loss(masks, foreground_logit(logits), sample_weight)
-
-    def get_config(self):
-        return {"name": self.name, "loss": keras.losses.serialize(self.loss)}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(keras.losses.deserialize(config.pop("loss")), **config)
 
 
 def focal():

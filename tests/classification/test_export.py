@@ -15,6 +15,7 @@ from PIL import Image
 
 from kerascnn.classification.export import classification, export_classifier
 from kerascnn.digits.preprocessing import preprocess_digits
+from kerascnn.errors import UsageError
 from kerascnn.models import builder
 from kerascnn.saved_model.folding import in_float32
 
@@ -222,7 +223,7 @@ def test_warm_up_asks_every_signature_once_and_is_answered(version, signatures):
 
 
 def test_class_names_must_fit_the_logits(model, tmp_path):
-    with pytest.raises(ValueError, match=r"^9 class names do not fit 10 logits; name each once$"):
+    with pytest.raises(UsageError, match=r"^class_names has 9 names for 10 logits; name each once$"):
         export_classifier(model, preprocess_digits, NAMES[:9], tmp_path, CARD, drawings(1))
 
 
