@@ -125,7 +125,11 @@ def test_training_into_a_finished_folder_is_an_error(folder, command):
         (["export", "--out", "/nowhere"], 3, "error: no trained model at /nowhere/model.keras; train one first"),
         (["predict", "/nowhere.png"], 3, "error: cannot read /nowhere.png (No such file or directory); check the path"),
         (["read", "/nowhere.png"], 3, "error: cannot read /nowhere.png (No such file or directory); check the path"),
-        (["predict", __file__, "--out", "/nowhere"], 3, "error: no SavedModel under /nowhere; run `export` first"),
+        (
+            ["predict", __file__, "--out", "/nowhere"],
+            3,
+            "error: no SavedModel under /nowhere; export a model into it first",
+        ),
     ],
 )
 def test_bad_input_is_one_line_with_the_way_on(arguments, code, words, command):
