@@ -4,7 +4,7 @@
 
 Every contender runs in a process of its own on the same two cores, and the rounds are interleaved, so that a busy
 machine slows all alike. A figure is the median of the rounds, a round's the median of 5 calls after 2 that are not
-timed. Inference: 1 image through the graph that a SavedModel holds (batch normalisation folded into the convolutions),
+timed. Inference: 1 image through the graph that a SavedModel holds (batch normalization folded into the convolutions),
 against eager PyTorch in inference mode. Training: one step of SGD with momentum on a batch of 8, forward, backward and
 update, float32, compiled by XLA where training does that: on a GPU. Images are random, 224 x 224 (299 for
 Inception-v4, 256 for the U-Net). stdout: one JSON object; stderr: the rounds.

@@ -2,7 +2,7 @@
 
     python benchmarks/parity.py [NAME…]
 
-The reference is created in its own process with random weights and random statistics of batch normalisation; its arrays
+The reference is created in its own process with random weights and random statistics of batch normalization; its arrays
 are loaded into our builder by kerascnn.pretrained; both see the same two images in [0, 1]. Where there is no package,
 the reference is a statement of the paper's table in statements.py, one for all depths of a family. A row of the table,
 tab-separated, tells the network, the reference, the trainable parameters of both, the largest difference of logits

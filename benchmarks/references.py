@@ -5,7 +5,7 @@
 Runs in the environment of the reference: .venv-bench for torchvision, timm and `statement:`, which is statements.py;
 .venv for keras.applications. OUT.npz holds `x` (2, H, W, C) in [0, 1], of the size for which the reference is made,
 `y/<output>` the logits, `w/<name>` every weight as the reference names it, `parameters` and `milliseconds`, the median
-of 5 forward passes of one image. Batch normalisation gets random statistics, too.
+of 5 forward passes of one image. Batch normalization gets random statistics, too.
 """
 
 import argparse

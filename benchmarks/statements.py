@@ -48,7 +48,7 @@ def alexnet(groups=2):
 
 
 def zfnet():
-    """Zeiler & Fergus 2013, figure 3: 110, 55, 26, 13, 13, 13, 6 pixels; the constants of AlexNet's normalisation."""
+    """Zeiler & Fergus 2013, figure 3: 110, 55, 26, 13, 13, 13, 6 pixels; the constants of AlexNet's normalization."""
     norm = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)
     return Chain(
         **conv("conv1", 3, 96, 7, stride=2, padding=1),
@@ -106,7 +106,7 @@ class Inception(nn.Module):
 
 
 class GoogLeNet(Chain):
-    """Szegedy et al. 2014, table 1; heads (section 5) on 4a and 4d. Constants of normalisation as in BVLC's Caffe."""
+    """Szegedy et al. 2014, table 1; heads (section 5) on 4a and 4d. Constants of normalization as in BVLC's Caffe."""
 
     def __init__(self, heads):
         def pool():
@@ -426,7 +426,7 @@ def five_layer_cnn():
 
 
 def vgg_digits():
-    """3×3 convolutions with batch normalisation: twice 16 wide without padding, twice 64, twice 128."""
+    """3×3 convolutions with batch normalization: twice 16 wide without padding, twice 64, twice 128."""
     layers, inputs = {}, 1
     for block, (filters, padding) in enumerate(((16, 0), (64, 1), (128, 1)), 1):
         for i in (1, 2):

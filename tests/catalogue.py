@@ -28,7 +28,7 @@ CATALOGUE = (
         (28, 28, 1),
         10,
         282_074,
-        "9*(16 + 16*16 + 16*64 + 64*64 + 64*128 + 128*128) kernels, 4*(16 + 64 + 128) normalisation, 1153*10 dense",
+        "9*(16 + 16*16 + 16*64 + 64*64 + 64*128 + 128*128) kernels, 4*(16 + 64 + 128) normalization, 1153*10 dense",
     ),
     Row("convnetjs", (32, 32, 3), 10, 22_466, "1,216 + 8,020 + 10,020 + 3,210 from its layers' shapes"),
     Row("alexnet", (227, 227, 3), 1000, 60_965_224, "Krizhevsky 2012, as computed from the shapes; BVLC's Caffe model"),

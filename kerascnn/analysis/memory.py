@@ -1,13 +1,13 @@
 """How much memory training a network takes: an estimate from its layers, for TensorFlow without XLA.
 
-Kept during a whole step: parameters, their gradients and the optimiser's slots, in float32. Kept from the forward pass
+Kept during a whole step: parameters, their gradients and the optimizer's slots, in float32. Kept from the forward pass
 to the layer's turn in the backward pass, in the type of the activations: what the gradient of a layer is computed from.
-That is the input of layers with weights and of batch normalisation, the output of activations, both of maximum pooling,
-a bit (here a byte) per number of dropout, both factors of a product, and four tensors of response normalisation. A
+That is the input of layers with weights and of batch normalization, the output of activations, both of maximum pooling,
+a bit (here a byte) per number of dropout, both factors of a product, and four tensors of response normalization. A
 tensor that two layers need is there once. The backward pass frees them from the last layer to the first, while it holds
 the gradients of the activations it is about; the estimate is the highest point of that.
 
-Two more parts were measured and not derived: what the optimiser's formula holds besides its slots, and what TensorFlow
+Two more parts were measured and not derived: what the optimizer's formula holds besides its slots, and what TensorFlow
 keeps of a traced network. benchmarks/memory_estimate.py compares the whole with the peak of real training steps on a
 CPU, with which the two were fitted. Half precision on a CPU takes a quarter more than estimated (ResNet-18, one run).
 On a GPU nothing was measured, and cuDNN's workspaces are not in it; nor are the copies of grouped convolutions.

@@ -1,7 +1,7 @@
 """What a network consists of, before it is trained: shapes, sizes, parameters, multiply-adds, receptive fields.
 
 Multiply-adds are those of convolutions and dense layers for one image: one per kernel weight and output position (input
-position for a transposed convolution). Biases, normalisation, activations and pooling count nothing.
+position for a transposed convolution). Biases, normalization, activations and pooling count nothing.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Normalisation that Keras lacks, in keras.ops so that it runs on every backend."""
+"""Normalization that Keras lacks, in keras.ops so that it runs on every backend."""
 
 import keras
 from keras import ops
@@ -8,13 +8,13 @@ from kerascnn.errors import UsageError
 
 @keras.saving.register_keras_serializable(package="kerascnn")
 class BatchRenormalization(keras.layers.Layer):
-    """Batch normalisation that trains with the statistics it will be used with, for small or uneven batches.
+    """Batch normalization that trains with the statistics it will be used with, for small or uneven batches.
 
     Ioffe, "Batch Renormalization: Towards Reducing Minibatch Dependence in Batch-Normalized Models", 2017,
     arXiv:1702.03275, algorithm 1: y = gamma * ((x - mean) / sigma * r + d) + beta, where r and d lead from the batch's
     mean and standard deviation to the moving ones. r stays within 1/r_max … r_max and d within -d_max … d_max, and no
     gradient flows through them. The bounds follow section 4's schedule, in training steps: until `begin` r = 1 and
-    d = 0, which is batch normalisation; then they open linearly until `r_end` and `d_end`.
+    d = 0, which is batch normalization; then they open linearly until `r_end` and `d_end`.
 
     The moving average is of the standard deviation, as in the paper, not of the variance.
     (B, …, C) float -> the same shape, normalised over all axes but the last.

@@ -7,12 +7,12 @@ Idea    A network like LeNet, but with 60 million weights, ReLU in place of tanh
 Input   (B, H, W, C) float32 in [0, 1], at least 67 × 67 (`alexnet_2014` 63 × 63).
 Output  (B, num_classes) float32 logits.
 
-For a 227 × 227 image (`alexnet_2014`: 224 × 224 and 2 pixels of padding, narrower, without response normalisation):
+For a 227 × 227 image (`alexnet_2014`: 224 × 224 and 2 pixels of padding, narrower, without response normalization):
 
     conv1       55 × 55 × 96     11×11 convolution, stride 4; 64 channels in 2014
-    pool1       27 × 27 × 96     response normalisation, 3×3 maximum, stride 2
+    pool1       27 × 27 × 96     response normalization, 3×3 maximum, stride 2
     conv2       27 × 27 × 256    5×5 convolution in two groups; 192 channels in 2014
-    pool2       13 × 13 × 256    response normalisation, 3×3 maximum, stride 2
+    pool2       13 × 13 × 256    response normalization, 3×3 maximum, stride 2
     conv3       13 × 13 × 384    3×3 convolution
     conv4       13 × 13 × 384    3×3 convolution in two groups; 256 channels in 2014
     conv5       13 × 13 × 256    3×3 convolution in two groups

@@ -11,8 +11,8 @@ Output  (B, num_classes) float32 logits; `googlenet_aux` {"logits", "aux1_logits
 For a 224 × 224 image; all maximum pooling is 3×3 with stride 2 and rounds up:
 
     conv1            112 × 112 × 64     7×7 convolution, stride 2
-    pool1             56 × 56 × 64      maximum, response normalisation
-    conv2             56 × 56 × 192     1×1 to 64, 3×3 to 192, response normalisation
+    pool1             56 × 56 × 64      maximum, response normalization
+    conv2             56 × 56 × 192     1×1 to 64, 3×3 to 192, response normalization
     pool2             28 × 28 × 192     maximum
     inception3a, b    28 × 28 × 480
     pool3             14 × 14 × 480     maximum
@@ -23,8 +23,8 @@ For a 224 × 224 image; all maximum pooling is 3×3 with stride 2 and rounds up:
     logits            num_classes       dropout 0.4, linear
 
 Differs from the paper
-    * Response normalisation has the constants of the authors' Caffe model: k = 1, alpha = 1e-4 / 5.
-    * `googlenet_bn` is what torchvision's weights fit: batch normalisation everywhere and no response normalisation,
+    * Response normalization has the constants of the authors' Caffe model: k = 1, alpha = 1e-4 / 5.
+    * `googlenet_bn` is what torchvision's weights fit: batch normalization everywhere and no response normalization,
       3×3 convolutions where the paper has 5×5 (a slip that was kept), 2×2 maximum in pool4, dropout 0.2.
 """
 
@@ -51,7 +51,7 @@ MODULES = {
 
 
 def conv(x, filters, size, name, strides=1, batch_norm=False):
-    """Convolution with symmetric zero padding, batch normalisation if asked for, ReLU: → (H/s, W/s, filters)."""
+    """Convolution with symmetric zero padding, batch normalization if asked for, ReLU: → (H/s, W/s, filters)."""
     x, padding = zero_padded(x, size, strides, name)
     start = {"padding": padding, "kernel_initializer": "he_normal"}
     x = layers.Conv2D(filters, size, strides, use_bias=not batch_norm, **start, name=name)(x)
@@ -139,7 +139,7 @@ def googlenet_aux(input_shape=(224, 224, 3), num_classes=1000):
 
 
 def googlenet_bn(input_shape=(224, 224, 3), num_classes=1000):
-    """GoogLeNet with batch normalisation as in torchvision, 6,624,904 trainable parameters."""
+    """GoogLeNet with batch normalization as in torchvision, 6,624,904 trainable parameters."""
     check_size(input_shape, 15, "googlenet_bn", unknown=True)
     image = keras.Input(input_shape, name="image")
     logits = head(trunk(image, batch_norm=True)["inception5b"], num_classes, 0.2)

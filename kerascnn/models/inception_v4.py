@@ -16,7 +16,7 @@ For a 299 × 299 image:
     logits         num_classes       dropout 0.2, linear
 
 Differs from the paper
-    * Batch normalisation has scales as well as offsets, as in the weights that are used today.
+    * Batch normalization has scales as well as offsets, as in the weights that are used today.
 """
 
 import keras
@@ -26,7 +26,7 @@ from kerascnn.models.input_shape import check_size
 
 
 def conv(x, filters, size, name, strides=1, padding="same"):
-    """Convolution without bias, batch normalisation, ReLU; size is a number or (height, width)."""
+    """Convolution without bias, batch normalization, ReLU; size is a number or (height, width)."""
     x = layers.Conv2D(filters, size, strides, padding, use_bias=False, kernel_initializer="he_normal", name=name)(x)
     x = layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)

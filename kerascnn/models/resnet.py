@@ -31,7 +31,7 @@ from kerascnn.models.input_shape import check_size
 
 
 def conv_bn(x, filters, size, strides=1, *, name):
-    """Convolution with symmetric zero padding, then batch normalisation: (H, W, C) → (H/s, W/s, filters)."""
+    """Convolution with symmetric zero padding, then batch normalization: (H, W, C) → (H/s, W/s, filters)."""
     x, padding = zero_padded(x, size, strides, name)
     initial = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
     start = {"padding": padding, "use_bias": False, "kernel_initializer": initial}

@@ -24,7 +24,7 @@ With w = 64, depth 4 and a 256 × 256 image (unet_2015 begins with 572 × 572 an
 
 Differs from the paper
     * `unet` keeps the size by zero padding.
-    * `unet_dong` widens with 3×3 up-convolutions, as its paper. `unet_buda` has half the width and batch normalisation
+    * `unet_dong` widens with 3×3 up-convolutions, as its paper. `unet_buda` has half the width and batch normalization
       in place of biases, as its authors' code. Both put the widened feature maps before those of the same size.
     * Dropout of `unet_2015` "at the end of the contracting path" is 0.5 after encoder4 and bottom; the paper gives no
       rate, its authors' Caffe network does.

@@ -19,7 +19,7 @@ VGG-16, (2, 2, 4, 4, 4) in VGG-19:
 
 Differs from the paper
     * Weights begin as in He et al., 2015 (arXiv:1502.01852); the paper began deep networks with trained shallow ones.
-    * `_bn` has batch normalisation after every convolution (Ioffe & Szegedy, 2015), as in widespread weights.
+    * `_bn` has batch normalization after every convolution (Ioffe & Szegedy, 2015), as in widespread weights.
 """
 
 import keras
@@ -83,20 +83,20 @@ def vgg19(input_shape=(224, 224, 3), num_classes=1000):
 
 
 def vgg11_bn(input_shape=(224, 224, 3), num_classes=1000):
-    """VGG-11 with batch normalisation, 132,868,840 trainable parameters."""
+    """VGG-11 with batch normalization, 132,868,840 trainable parameters."""
     return vgg(A, input_shape, num_classes, "vgg11_bn", batch_norm=True)
 
 
 def vgg13_bn(input_shape=(224, 224, 3), num_classes=1000):
-    """VGG-13 with batch normalisation, 133,053,736 trainable parameters."""
+    """VGG-13 with batch normalization, 133,053,736 trainable parameters."""
     return vgg(B, input_shape, num_classes, "vgg13_bn", batch_norm=True)
 
 
 def vgg16_bn(input_shape=(224, 224, 3), num_classes=1000):
-    """VGG-16 with batch normalisation, 138,365,992 trainable parameters."""
+    """VGG-16 with batch normalization, 138,365,992 trainable parameters."""
     return vgg(D, input_shape, num_classes, "vgg16_bn", batch_norm=True)
 
 
 def vgg19_bn(input_shape=(224, 224, 3), num_classes=1000):
-    """VGG-19 with batch normalisation, 143,678,248 trainable parameters."""
+    """VGG-19 with batch normalization, 143,678,248 trainable parameters."""
     return vgg(E, input_shape, num_classes, "vgg19_bn", batch_norm=True)

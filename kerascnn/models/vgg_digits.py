@@ -1,7 +1,7 @@
 """VGG for digits: the small batch-normalised network with the best MNIST error of this project.
 
 Paper   None of its own. Blocks of 3×3 convolutions between poolings after Simonyan & Zisserman, 2014,
-        arXiv:1409.1556, section 2; batch normalisation after Ioffe & Szegedy, 2015, arXiv:1502.03167, section 3.2;
+        arXiv:1409.1556, section 2; batch normalization after Ioffe & Szegedy, 2015, arXiv:1502.03167, section 3.2;
         dropout before the classifier after Srivastava et al., 2014, JMLR 15.
 Idea    Few channels while the image is large, many once it is small: nearly all work is spent where shapes,
         not pixels, are told apart.
@@ -17,7 +17,7 @@ Input   (B, 28, 28, 1) float32 in [0, 1], ink bright.  Output (B, num_classes) f
     logits       num_classes    dropout 0.4, linear
 
 Differs from the paper
-    * There is none to differ from. Every convolution is followed by batch normalisation and ReLU and has no bias.
+    * There is none to differ from. Every convolution is followed by batch normalization and ReLU and has no bias.
 """
 
 import keras

@@ -8,9 +8,9 @@ Input   (B, H, W, C) float32 in [0, 1], at least 63 × 63.  Output (B, num_class
 For a 224 × 224 image:
 
     conv1       110 × 110 × 96    7×7 convolution, stride 2, one pixel of padding
-    pool1        55 × 55 × 96     3×3 maximum, stride 2, rounded up; response normalisation
+    pool1        55 × 55 × 96     3×3 maximum, stride 2, rounded up; response normalization
     conv2        26 × 26 × 256    5×5 convolution, stride 2
-    pool2        13 × 13 × 256    3×3 maximum, stride 2, rounded up; response normalisation
+    pool2        13 × 13 × 256    3×3 maximum, stride 2, rounded up; response normalization
     conv3        13 × 13 × 384    3×3 convolution
     conv4        13 × 13 × 384    3×3 convolution
     conv5        13 × 13 × 256    3×3 convolution
@@ -20,7 +20,7 @@ For a 224 × 224 image:
     logits       num_classes      linear
 
 Differs from the paper
-    * Its "contrast normalisation" is not given in numbers; here it is AlexNet's response normalisation.
+    * Its "contrast normalization" is not given in numbers; here it is AlexNet's response normalization.
     * The cap on filter norms during training (section 3) is left to the trainer.
 """
 

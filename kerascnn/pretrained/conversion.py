@@ -5,7 +5,7 @@ The networks keep their input in [0, 1]: the mean and standard deviation that th
 
 What is changed on the way: PyTorch's kernels (out, in, H, W) turn to (H, W, in, out), its dense kernels (out, in) to
 (in, out), with the rows behind a Flatten from channels first to channels last; a first kernel for BGR is turned to RGB;
-a bias that we leave out before batch normalisation is subtracted from the moving mean; another epsilon is added to the
+a bias that we leave out before batch normalization is subtracted from the moving mean; another epsilon is added to the
 moving variance.
 """
 

@@ -17,7 +17,7 @@ def renormalised(x, moving, step, momentum=0.9, epsilon=1e-3, r_max=3.0, d_max=5
     return (x - mean) / sigma * r + d, new
 
 
-def test_batch_renormalisation_follows_algorithm_1_and_its_schedules():
+def test_batch_renormalization_follows_algorithm_1_and_its_schedules():
     draw = np.random.default_rng(0)
     layer = BatchRenormalization(momentum=0.9, begin=2, r_end=10, d_end=6)
     moving = [np.zeros(3), np.ones(3)]
@@ -29,7 +29,7 @@ def test_batch_renormalisation_follows_algorithm_1_and_its_schedules():
     np.testing.assert_allclose(layer(x.astype(np.float32)).numpy(), (x - moving[0]) / moving[1], rtol=1e-4, atol=1e-4)
 
 
-def test_batch_renormalisation_begins_as_batch_normalisation_with_its_gradient():
+def test_batch_renormalization_begins_as_batch_normalization_with_its_gradient():
     x = tf.constant(np.random.default_rng(0).normal(3, 2, size=(4, 5, 6, 3)), tf.float32)
     weight = tf.constant(np.random.default_rng(1).normal(size=(4, 5, 6, 3)), tf.float32)
     results = []
@@ -43,7 +43,7 @@ def test_batch_renormalisation_begins_as_batch_normalisation_with_its_gradient()
         np.testing.assert_allclose(ours, keras_own, atol=1e-4)
 
 
-def test_batch_renormalisation_keeps_its_averages_in_float32_under_half_precision():
+def test_batch_renormalization_keeps_its_averages_in_float32_under_half_precision():
     layer = BatchRenormalization(momentum=0.999, dtype="mixed_bfloat16")
     x = np.random.default_rng(0).normal([5.0, -1.0], 1, size=(4, 8, 8, 2)).astype(np.float32)
     half = tf.cast(x, tf.bfloat16)
@@ -59,7 +59,7 @@ def test_a_schedule_that_ends_before_it_begins_raises():
         BatchRenormalization(begin=10, r_end=5)
 
 
-def test_response_normalisation_is_tensorflows():
+def test_response_normalization_is_tensorflows():
     x = np.random.default_rng(0).normal(0, 20, (2, 3, 4, 11)).astype(np.float32)
     ours = LocalResponseNormalization()(x)
     theirs = tf.nn.local_response_normalization(x, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75)

@@ -289,7 +289,7 @@ def test_one_batch_of_16_can_be_overfit(row):
     model = compiled(small(row), keras.optimizers.Adam(1e-4 if row.name == "plain18" else 1e-3))
     x, y = images(model, 16), labels(model, 16)
     for _ in range(400):
-        # The second condition waits for the moving averages of batch normalisation.
+        # The second condition waits for the moving averages of batch normalization.
         if model.train_on_batch(x, y) < 0.05 and model.test_on_batch(x, y) < 0.1:
             break
     logits = model(x).numpy()

@@ -92,7 +92,7 @@ def test_normalize_is_what_the_weights_expect(resnet18):
 
 
 def buda_block(prefix, short, channels, filters):
-    """Arrays of two convolutions and normalisations as the class UNet of brain-segmentation-pytorch names them."""
+    """Arrays of two convolutions and normalizations as the class UNet of brain-segmentation-pytorch names them."""
     for i, inputs in ((1, channels), (2, filters)):
         yield f"{prefix}.{short}conv{i}.weight", (filters, inputs, 3, 3)
         for part in ("weight", "bias", "running_mean", "running_var"):
