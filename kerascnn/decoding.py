@@ -31,14 +31,24 @@ def decode_image(image_bytes):
         default=lambda: tf.zeros([2], tf.float64),
     )
     allowed = (tf.reduce_min(sides) > 0) & (tf.reduce_prod(sides) <= MOST_PIXELS)
-    check = tf.debugging.Assert(allowed, ["no PNG, JPEG or BMP of at most 25 million pixels; its sides are", sides])
-    with tf.control_dependencies([check] if check is not None else []):
-        image_bytes = tf.identity(image_bytes)
+    image_bytes = checked(
+        image_bytes, allowed, "no PNG, JPEG or BMP of at most 25 million pixels; its sides are", sides
+    )
     image = tf.case(
         [(png, lambda: decode_png(image_bytes, header)), (jpeg, lambda: tf.io.decode_jpeg(image_bytes, channels=3))],
         default=lambda: decode_bmp(image_bytes),
     )
     return tf.ensure_shape(image, [None, None, 3])
+
+
+def checked(values, allowed, words, shown):
+    """The tensor or tensors `values`, eagerly as in a graph only where `allowed`, a bool scalar, is True.
+
+    Else raises tf.errors.InvalidArgumentError with the words and the tensor `shown`.
+    """
+    check = tf.debugging.Assert(allowed, [words, shown], summarize=5)
+    with tf.control_dependencies([check] if check is not None else []):
+        return tf.nest.map_structure(tf.identity, values)
 
 
 def two_integers(header, position, little_endian):

@@ -8,7 +8,7 @@ The normalisation of handwritten digits is that of MNIST: LeCun, Bottou, Bengio 
 
 import tensorflow as tf
 
-from kerascnn.decoding import over_background
+from kerascnn.decoding import checked, over_background
 
 # Larger images are first reduced to this many pixels on the longer side, 28 for each pixel of a preprocessed box.
 WORKING_SIZE = 560
@@ -48,9 +48,7 @@ def grey_intensities(images):
     images = tf.ensure_shape(images, [None, None, None, None])
     shape = tf.shape(images)
     known = tf.reduce_any(shape[3] == [1, 3, 4]) & (shape[1] > 0) & (shape[2] > 0)
-    check = tf.debugging.Assert(known, ["an image needs pixels of 1, 3 or 4 channels; this one has the shape", shape])
-    with tf.control_dependencies([check] if check is not None else []):
-        images = tf.identity(images)
+    images = checked(images, known, "an image needs pixels of 1, 3 or 4 channels; this one has the shape", shape)
 
     def luma(colour):
         return tf.round(tf.tensordot(shrunk(colour), [0.299, 0.587, 0.114], 1))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from kerascnn.decoding import decode_or_blank
+from kerascnn.decoding import checked, decode_or_blank
 from kerascnn.images import MOST_VOXELS
 from kerascnn.saved_model.archive import write_version
 from kerascnn.saved_model.folding import folded, in_float32
@@ -77,11 +77,9 @@ def signatures(network, preprocessing, settings):
         shape = tf.shape(volumes)
         allowed = tf.reduce_all(shape[1:] > 0) & fits(shape[1], shape[2:4], size)
         words = "a volume needs pixels, and at most 2^26 voxels, slices times longer side squared; these have the shape"
-        check = tf.debugging.Assert(allowed, [words, shape], summarize=5)
-        with tf.control_dependencies([check] if check is not None else []):
-            # A batch of nothing is passed on as one volume: nothing has no size to answer in.
-            none = tf.cast(shape[0] == 0, tf.int32)
-            volumes = tf.pad(volumes, [[0, none]] + [[0, 0]] * 4)
+        # A batch of nothing is passed on as one volume: nothing has no size to answer in.
+        none = tf.cast(shape[0] == 0, tf.int32)
+        volumes = tf.pad(checked(volumes, allowed, words, shape), [[0, none]] + [[0, 0]] * 4)
         probabilities, mask = tf.map_fn(
             lambda volume: segment(network, preprocessing, volume, settings),
             volumes,
@@ -159,9 +157,7 @@ def predict_bytes(network, preprocessing, settings, image_bytes):
     )
     together = tf.cast(count, tf.int64) * tf.reduce_prod(tf.cast(tf.reduce_max(size, 0), tf.int64))
     words = "an answer has at most 2^26 pixels, images times the largest height and width; send fewer; these are"
-    check = tf.debugging.Assert(together <= MOST_VOXELS, [words, together])
-    with tf.control_dependencies([check] if check is not None else []):
-        probabilities, masks = tf.identity(probabilities), tf.identity(masks)
+    probabilities, masks = checked((probabilities, masks), together <= MOST_VOXELS, words, together)
     return {
         "probability": probabilities.to_tensor()[:count, ..., tf.newaxis],
         "mask": masks.to_tensor()[:count, ..., tf.newaxis],
