@@ -16,13 +16,14 @@ if __name__ == "__main__":
 
 from cyclopts import Parameter
 
-from kerascnn.cli import classification
+from kerascnn.cli import classification, pages
 from kerascnn.cli.app import create_app, parse_requirements, run
 from kerascnn.cli.flags import Out, Require, Resume, Server, chosen, flags_of
 from kerascnn.cli.folders import run_to_train, trained_run
 from kerascnn.cli.messages import note, row
 from kerascnn.digits.recipes import RECIPES, DigitRecipe
 from kerascnn.files import read_json
+from kerascnn.saved_model.versions import latest_version
 from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.training.run_folder import check_unfinished
 
@@ -97,7 +98,7 @@ def read(
     results: Annotated[Path, Parameter(help="Where the annotated pages go.")] = Path("runs/read"),
 ):
     """Read lines of digits from scanned or photographed pages: one JSON object and one annotated image a page."""
-    classification.read(files, "digits", out, server, results)
+    pages.read(files, "digits", out, server, results)
 
 
 @app.command
@@ -109,29 +110,28 @@ def demo(*, data_dir: DataDir = None, out: Out = Path("runs/digits")):
         train(recipe="demo", data_dir=data_dir, out=out, resume=(out / "checkpoint.npz").exists())
     evaluate(data_dir=data_dir, out=out)
     export(out=out)
-    written, page = compose_sample(out, data_dir)
+    from kerascnn.digits import data
+
+    record, metrics = read_json(out / "recipe.json"), read_json(out / "metrics.json")
+    written, page = pages.compose_sample(data.load(record["data"]["name"], data_dir).test, out)
     reader = [sys.executable, __file__, "read", page, "--out", out, "--results", out / "read"]
     answer = subprocess.run(reader, stdout=subprocess.PIPE, check=False)
     if answer.returncode:
         sys.exit(answer.returncode)
     read_back = json.loads(answer.stdout)
-    classification.print_summary(out)
-    for name, value in {"written": written, "read": read_back["lines"]}.items():
-        row(name, "  ".join(value))
-    row("annotated", read_back["image"])
-
-
-def compose_sample(out, data_dir):
-    """(the lines written on it, the path) of a page composed of test digits; one digit alone is kept beside it."""
-    from kerascnn.digits import data
-    from kerascnn.digits.composed_pages import compose_page
-    from kerascnn.images import save_image
-
-    test = data.load(read_json(out / "recipe.json")["data"]["name"], data_dir).test
-    page, lines = compose_page(test.images, test.labels, seed=0)
-    save_image(out / "sheet.png", page)
-    save_image(out / "digit.png", test.images[0])
-    return ["".join(str(digit) for digit, _ in line) for line in lines], out / "sheet.png"
+    table = {
+        "data": record["data"]["description"],
+        "test error": f"{100 * metrics['error']:.2f} % of {metrics['examples']:,}",
+        "training time": f"{record['training_seconds']:.0f} s, {record['epochs_run']} epochs",
+        "training rate": f"{record['images_per_second']:,} images/s",
+        "model": out / "model.keras",
+        "SavedModel": latest_version(out),
+        "written": "  ".join(written),
+        "read": "  ".join(read_back["lines"]),
+        "annotated": read_back["image"],
+    }
+    for name, value in table.items():
+        row(name, value)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ if __name__ == "__main__":
 
 from cyclopts import Parameter
 
-from kerascnn.cli import segmentation
+from kerascnn.cli import tumors
 from kerascnn.cli.app import create_app, parse_requirements, run
 from kerascnn.cli.flags import Out, Require, Resume, Server, chosen, flags_of
 from kerascnn.cli.folders import run_to_train, trained_run
@@ -57,15 +57,15 @@ def train(
     average.
     """
     asked = chosen(RECIPES[recipe], flags)
-    asked = segmentation.smoke(asked) if smoke else asked
-    segmentation.train(asked, data_dir, run_to_train("tumors", out, resume), resume)
+    asked = tumors.smoke(asked) if smoke else asked
+    tumors.train(asked, data_dir, run_to_train("tumors", out, resume), resume)
 
 
 @app.command
 def evaluate(*, data_dir: DataDir = None, out: Out = None, empty: Empty = "one", require: Require = ()):
     """Score the trained network on the test patients; its folder gets metrics.json and images of them."""
     requirements = parse_requirements(require)
-    segmentation.evaluate(data_dir, trained_run("tumors", out), empty, requirements)
+    tumors.evaluate(data_dir, trained_run("tumors", out), empty, requirements)
 
 
 @app.command
@@ -78,19 +78,19 @@ def crossvalidate(
     empty: Empty = "one",
 ):
     """Train and score all five folds; run it again to go on where it was stopped."""
-    segmentation.crossvalidate(chosen(RECIPES[recipe], flags), data_dir, out, empty)
+    tumors.crossvalidate(chosen(RECIPES[recipe], flags), data_dir, out, empty)
 
 
 @app.command
 def export(*, out: Out = None):
     """Write the trained network as the next version of a SavedModel in its folder."""
-    segmentation.export(trained_run("tumors", out))
+    tumors.export(trained_run("tumors", out))
 
 
 @app.command
-def predict(files: Scans, *, out: Out = None, server: Server = None, results: Results = Path("runs/tumors")):
+def predict(files: Scans, *, out: Out = None, server: Server = None, results: Results = Path("runs/tumors/results")):
     """Segment tumors: one JSON object a scan with their size, and where its mask, overlay and report lie."""
-    segmentation.predict(files, out, server, results)
+    tumors.predict(files, out, server, results)
 
 
 if __name__ == "__main__":

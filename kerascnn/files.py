@@ -87,3 +87,8 @@ def read_json(path):
         return json.loads(Path(path).read_text())
     except ValueError as error:
         raise InputError(f"{path} is damaged ({error}); restore it or train again") from None
+
+
+def read_json_if_any(path):
+    """The value in a JSON file, None where there is no such file. Raises InputError as read_json does."""
+    return read_json(path) if Path(path).is_file() else None

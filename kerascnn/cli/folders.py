@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 from kerascnn.cli.messages import note
+from kerascnn.errors import InputError
 
-SHIPPED = Path(__file__).resolve().parents[2] / "saved_models"
+SHIPPED = Path(__file__).resolve().parents[2] / "saved_models"  # of a checkout; an installed wheel has none
 
 
 def numbered_runs(app):
@@ -26,10 +27,15 @@ def run_to_train(app, out, resume):
 
 
 def trained_run(app, out):
-    """The folder of a trained model: `out`, or the newest finished one of the app's runs, or the shipped one."""
+    """The folder of a trained model: `out`, or the newest finished one of the app's runs, or the shipped one.
+
+    Raises InputError where there is none of these.
+    """
     if out:
         return out
     finished = [run for run in numbered_runs(app).values() if (run / "recipe.json").is_file()]
     folder = finished[-1] if finished else SHIPPED / app
+    if not folder.is_dir():
+        raise InputError(f"no trained run in runs/{app} and no shipped model; train one, or name a folder with --out")
     note(f"model folder: {folder}")
     return folder

@@ -5,13 +5,14 @@ Saha & Mazurowski, 2019, arXiv:1906.03720, section 2.4).
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow as tf
 
 from kerascnn.saved_model.folding import folded, in_float32
 from kerascnn.segmentation.inference import MaskSettings, postprocess, volume_probabilities
-from kerascnn.segmentation.metrics import mean_interval, overlap_metrics, summary, surface_metrics
+from kerascnn.segmentation.metrics import dice_figures, overlap_metrics, summary, surface_metrics
 from kerascnn.segmentation.overlays import PREDICTION, TRUTH, overlay_sheet, slice_sheet
 
 THRESHOLDS = tuple(round(0.2 + 0.05 * i, 2) for i in range(13))
@@ -24,20 +25,12 @@ class Segmenter:
     def __init__(self, model, preprocessing):
         network = folded(in_float32(model))
         volume = tf.TensorSpec([None, None, None, network.input_shape[-1]], tf.uint8)
-
-        @tf.function(input_signature=[volume, tf.TensorSpec([], tf.bool)])
-        def compiled(volume, flip_tta):
-            return tf.cond(
-                flip_tta,
-                lambda: volume_probabilities(network, preprocessing, volume, True),
-                lambda: volume_probabilities(network, preprocessing, volume, False),
-            )
-
-        self.compiled = compiled
+        ways = {flip: functools.partial(volume_probabilities, network, preprocessing, flip_tta=flip) for flip in (0, 1)}
+        self.compiled = {flip: tf.function(way, input_signature=[volume]) for flip, way in ways.items()}
 
     def probabilities(self, images, flip_tta):
         """float32 (S, H, W, 1) in [0, 1]."""
-        return self.compiled(images, flip_tta).numpy()
+        return self.compiled[flip_tta](images).numpy()
 
     def mask(self, images, settings):
         """uint8 (S, H, W, 1) of 0 and 1."""
@@ -107,10 +100,7 @@ def evaluate_patients(segmenter, settings, patients, empty="one"):
         {name: summary([row[name] for row in table]) for name in slice_rows[0]} for table in (rows, slice_rows)
     )
     metrics = {
-        "patient_dice": by_patient["dice"]["mean"],
-        "patient_dice_95": mean_interval([row["dice"] for row in rows]),
-        "patient_dice_median": by_patient["dice"]["median"],
-        "single_image_patient_dice": summary(singles)["mean"],
+        **dice_figures([row["dice"] for row in rows], singles),
         "slice_dice": by_slice["dice"]["mean"],
         "patients": len(patients),
         "empty_masks": empty,

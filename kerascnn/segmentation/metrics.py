@@ -93,6 +93,16 @@ def mean_interval(values):
     return [float(found.low), float(found.high)] if np.isfinite([found.low, found.high]).all() else None
 
 
+def dice_figures(dice, singles):
+    """What is said first of patients' Dice coefficients, as a dict; `singles`: theirs with each slice on its own."""
+    return {
+        "patient_dice": summary(dice)["mean"],
+        "patient_dice_95": mean_interval(dice),
+        "patient_dice_median": summary(dice)["median"],
+        "single_image_patient_dice": summary(singles)["mean"],
+    }
+
+
 def defined(values):
     """The values that are neither None nor nan, float64."""
     floats = np.array([np.nan if value is None else value for value in values], float)

@@ -63,8 +63,8 @@ def overlay_sheet(cases, path):
     contact_sheet(panels, path, 4)
 
 
-def slice_sheet(images, layers, labels, path, columns=8):
-    """Draw slices uint8 (S, H, W, C) in rows, each under its label, a text of digits, to a PNG file.
+def slice_sheet(images, layers, labels, path):
+    """Draw slices uint8 (S, H, W, C) in rows of eight, each under its label, a text of digits, to a PNG file.
 
     layers: [(masks (S, H, W, 1), colour)], whose contours are drawn.
     A volume has hundreds of slices, and a figure of Matplotlib's takes time with the square of its panels.
@@ -80,16 +80,7 @@ def slice_sheet(images, layers, labels, path, columns=8):
         tile[above : above + height, 2 : 2 + width] = np.round(255 * drawn.clip(0, 1))
         font = cv2.FONT_HERSHEY_SIMPLEX, 0.45 * scale, (0, 0, 0), scale, cv2.LINE_AA
         tiles.append(cv2.putText(tile, label, (4, above - 6 * scale), *font))
-    columns = min(columns, len(tiles))
+    columns = min(8, len(tiles))
     tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % columns)
     rows = [np.hstack(tiles[first : first + columns]) for first in range(0, len(tiles), columns)]
     save_image(path, np.vstack(rows)[..., ::-1])
-
-
-def pair_sheet(images, masks, path):
-    """Draw preprocessed slices float (N, H, W, C) in [0, 1] and their masks' (N, H, W, 1) contours to a PNG file."""
-    panels = [
-        ("", with_contours((image * 255).astype(np.uint8), [(mask.astype(np.uint8), TRUTH)]))
-        for image, mask in zip(images, masks, strict=True)
-    ]
-    contact_sheet(panels, path, 6)

@@ -136,7 +136,7 @@ class Run(keras.callbacks.Callback):
             meta = json.loads(str(arrays["meta"]))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{self.checkpoint} is damaged ({error}); train again into another folder") from None
-        check_same_run(meta["metadata"], self.metadata)
+        check_same_run(self.folder, meta["metadata"], self.metadata)
         self.history, self.ended = meta["history"], meta["ended"]
         for name, variables in (("model", self.model.variables), ("optimizer", self.model.optimizer.variables)):
             assign(variables, [arrays[f"{name}/{i}"] for i in range(len(variables))])

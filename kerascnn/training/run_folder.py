@@ -1,11 +1,13 @@
 """What a run folder holds: whose run it is, whether it is finished, and its trained model."""
 
-import dataclasses
 import json
+import logging
 import zipfile
 
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import read_json
+
+logger = logging.getLogger(__name__)
 
 
 def load_trained(folder, app):
@@ -51,16 +53,16 @@ def check_unfinished(folder):
         raise UsageError(f"{folder} holds a finished run; choose another folder")
 
 
-def check_same_run(recorded, given):
-    """Raise UsageError unless a run is to be resumed with the metadata `recorded` when it began."""
-    if was := differences(recorded, given):
-        raise UsageError(f"the run to resume had {', '.join(was)}; give the same recipe or choose another folder")
-
-
-def check_same_recipe(record, folder, recipe):
-    """Raise UsageError unless the finished run recorded in `folder` is one of the recipe `recipe`."""
-    if was := differences(record["recipe"], json.loads(json.dumps(dataclasses.asdict(recipe)))):
+def check_same_run(folder, recorded, given):
+    """Raise UsageError unless the run in `folder`, of which this is `recorded`, had what is `given` now, two dicts."""
+    if was := differences(recorded, json.loads(json.dumps(given))):
         raise UsageError(f"{folder} was trained with {', '.join(was)}; give the same recipe or choose another folder")
+
+
+def warn_of_other_data(record, data):
+    """Log a warning unless a run was trained on `data`, a Dataset or PatientDataset. record: its recipe.json."""
+    if data.checksum() != record["data"]["sha256"]:
+        logger.warning("the data are not those that the model was trained on")
 
 
 def differences(recorded, given):

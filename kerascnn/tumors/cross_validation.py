@@ -4,12 +4,12 @@ import logging
 
 import numpy as np
 
-from kerascnn.files import read_json, write_aside, write_json, writing_to
-from kerascnn.plotting import figure
-from kerascnn.segmentation.metrics import mean_interval, summary
+from kerascnn.files import read_json, read_json_if_any, write_json, writing_to
+from kerascnn.plotting import figure, save_figure
+from kerascnn.segmentation.metrics import dice_figures, summary
 from kerascnn.training.run_folder import load_trained
 from kerascnn.tumors.evaluation import evaluate
-from kerascnn.tumors.training import APP, check_same_run, folds_of, train
+from kerascnn.tumors.training import APP, finished_run, folds_of, train
 
 logger = logging.getLogger(__name__)
 
@@ -22,33 +22,27 @@ def crossvalidate(recipe, data, folder, empty="one", callbacks=()):
     """
     folds = folds_of(recipe, folder)
     for place, own in folds.items():
-        if (place / "recipe.json").is_file():
-            check_same_run(place, own, data)
-        else:
+        if not finished_run(place, own, data):
             logger.info("fold %d", own.fold)
             train(own, data, place, callbacks, resume=place.is_dir())
-        scored = read_json(place / "metrics.json") if (place / "metrics.json").is_file() else {}
+        scored = read_json_if_any(place / "metrics.json") or {}
         if scored.get("empty_masks") != empty:
             evaluate(*load_trained(place, APP), data, place, empty)
     records, metrics = ([read_json(place / name) for place in folds] for name in ("recipe.json", "metrics.json"))
     figures = together(records, metrics)
     with writing_to(folder):
         write_json(folder / "crossvalidation.json", figures)
-        write_aside(folder / "crossvalidation.png", lambda path: dice_distribution(figures["table"], path))
+        dice_distribution(figures["table"], folder / "crossvalidation.png")
     return figures
 
 
 def together(records, metrics):
     """What crossvalidation.json says of the folds' recipe.json and metrics.json, JSON types."""
     table = [{"fold": fold, **row} for fold, scored in enumerate(metrics) for row in scored["table"]]
-    by_patient = {name: summary([row[name] for row in table]) for name in metrics[0]["by_patient"]}
     known = [row for row in table if row["dice"] is not None]
     singles = [scored["single_image_patient_dice"] for scored in metrics for _ in range(scored["patients"])]
     return {
-        "patient_dice": by_patient["dice"]["mean"],
-        "patient_dice_95": mean_interval([row["dice"] for row in table]),
-        "patient_dice_median": by_patient["dice"]["median"],
-        "single_image_patient_dice": summary(singles)["mean"],
+        **dice_figures([row["dice"] for row in table], singles),
         "patients": len(table),
         "by_fold": [scored["patient_dice"] for scored in metrics],
         "worst": [row["patient"] for row in sorted(known, key=lambda row: row["dice"])[:5]],
@@ -57,7 +51,7 @@ def together(records, metrics):
         "training_seconds": round(sum(record["training_seconds"] for record in records), 1),
         **{name: metrics[0][name] for name in ("empty_masks", "distances_in")},
         **{name: records[0][name] for name in ("recipe", "data", "hardware", "date", "versions")},
-        "by_patient": by_patient,
+        "by_patient": {name: summary([row[name] for row in table]) for name in metrics[0]["by_patient"]},
         "table": table,
     }
 
@@ -77,4 +71,4 @@ def dice_distribution(table, path):
     counts.axhline(median, color="black", linestyle="--", label=f"median {median:.3f}")
     counts.set(xlabel="patients", ylim=(0, 1))
     counts.legend(fontsize=8)
-    sheet.savefig(path, format="png")
+    save_figure(sheet, path)

@@ -1,10 +1,12 @@
 """The patients that tumor networks are trained on, by name."""
 
 import logging
+from typing import get_args
 
 from kerascnn.errors import UsageError
+from kerascnn.tumors.recipes import TumorRecipe
 
-SOURCES = ("brain_mri", "nifti", "phantoms")
+SOURCES = get_args(TumorRecipe.__annotations__["data"])
 
 logger = logging.getLogger(__name__)
 

@@ -1,14 +1,11 @@
 """A trained tumor network on the test patients of its own split."""
 
-import logging
-
 from kerascnn.errors import InputError
 from kerascnn.files import write_json, writing_to
 from kerascnn.segmentation.evaluation import Segmenter, draw_patients, evaluate_patients
 from kerascnn.segmentation.inference import MaskSettings
+from kerascnn.training.run_folder import warn_of_other_data
 from kerascnn.tumors.preprocessing import PREPROCESSING
-
-logger = logging.getLogger(__name__)
 
 
 def evaluate(model, record, data, folder, empty="one"):
@@ -31,6 +28,5 @@ def tested_patients(record, data):
     by_name = {patient.name: patient for patient in data.patients}
     if absent := [name for name in record["split"]["test"] if name not in by_name]:
         raise InputError(f"no data of the test patients {', '.join(absent)}; choose another data_dir")
-    if data.checksum() != record["data"]["sha256"]:
-        logger.warning("the data are not those that the model was trained on")
+    warn_of_other_data(record, data)
     return [by_name[name] for name in record["split"]["test"]]

@@ -88,28 +88,25 @@ def to_uint8(data):
     return np.round(np.clip((data - low) * (255 / span), 0, 255)).astype(np.uint8)
 
 
-def check_signal(data, path):
-    """Raise InputError for a volume of one intensity, in which there is nothing to see."""
-    if data.min() == data.max():
-        raise InputError(f"{path} has the intensity {data.min():g} everywhere; give the original volume")
-
-
 def spacing_of(image):
     """Millimetres from slice to slice, row to row and column to column of as_slices' slices of an image."""
     x, y, z = (float(step) for step in nibabel.as_closest_canonical(image).header.get_zooms()[:3])
     return z, y, x
 
 
-def read_modalities(folder, modalities):
-    """(slices uint8 (S, H, W, C), spacing, the first image as stored) of the modalities of a patient's folder."""
-    files = [file_of(folder, modality) for modality in modalities]
+def read_volumes(source, files):
+    """(slices uint8 (S, H, W, C), spacing, the first image as stored) of the volumes of one patient, `source`.
+
+    Raises InputError where one cannot be read, is of one intensity, or lies on another grid than the others.
+    """
     read = [read_volume(file) for file in files]
     shapes = {data.shape for _, data in read}
     if len(shapes) > 1:
-        raise InputError(f"{folder} has volumes of the sizes {sorted(shapes)}; give modalities of one grid")
-    check_grid(folder, [image for image, _ in read])
+        raise InputError(f"{source} has volumes of the sizes {sorted(shapes)}; give modalities of one grid")
+    check_grid(source, [image for image, _ in read])
     for file, (_, data) in zip(files, read, strict=True):
-        check_signal(data, file)
+        if data.min() == data.max():
+            raise InputError(f"{file} has the intensity {data.min():g} everywhere; give the original volume")
     return np.stack([as_slices(to_uint8(data)) for _, data in read], -1), spacing_of(read[0][0]), read[0][0]
 
 
@@ -127,7 +124,7 @@ def file_of(folder, modality):
 
 def read_patient(folder, modalities):
     """The Patient in a folder. Raises InputError naming the first file that is missing, damaged or does not fit."""
-    images, spacing, image = read_modalities(folder, modalities)
+    images, spacing, image = read_volumes(folder, [file_of(folder, modality) for modality in modalities])
     label_file = file_of(folder, LABEL)
     label_image, data = read_volume(label_file)
     labels = as_slices(data)

@@ -9,8 +9,8 @@ from kerascnn.tumors.nifti import write_mask
 from kerascnn.tumors.report import tumor_size, write_report
 
 
-def write_prediction(scan, source, answers, folder, model):
-    """Write mask, overlay and report of the Scan at `source` into `folder`: a dict of their places and tumor size.
+def write_prediction(scan, answers, folder, model):
+    """Write mask, overlay and report of a Scan into `folder`: a dict of their places and tumor size.
 
     answers: what the signature predict_volume says of the scan. model: a line about what made the mask.
     """
@@ -33,7 +33,7 @@ def write_prediction(scan, source, answers, folder, model):
             for file, each in zip(scan.files, mask, strict=True):
                 save_image(place / f"{file}_mask.png", each * 255)
         slice_sheet(scan.images, [(mask, PREDICTION)], scan.labels(), overlay)
-        write_aside(report, lambda path: write_report(path, scan, source, probabilities, mask, overlay, model))
+        write_aside(report, lambda path: write_report(path, scan, probabilities, mask, overlay, model))
     return {
         "slices": len(mask),
         "slices_with_tumor": int(mask.any((1, 2, 3)).sum()),

@@ -5,6 +5,8 @@ import html
 import math
 from pathlib import Path
 
+from kerascnn.tumors.scans import scan_name
+
 NOTICE = "Research software, not a medical device: not for diagnosis or treatment."
 
 PAGE = """<!doctype html>
@@ -32,11 +34,11 @@ def tumor_size(voxels, spacing):
     return {"tumor_voxels": voxels, "millilitres": millilitres}
 
 
-def write_report(path, scan, source, probabilities, mask, overlay, model):
+def write_report(path, scan, probabilities, mask, overlay, model):
     """Write the page to an HTML file.
 
-    scan: the Scan that was segmented. source: where it lies. probabilities and mask: (S, H, W, 1). overlay: a PNG file
-    with all slices. model: a line about what made the masks.
+    scan: the Scan that was segmented. probabilities and mask: (S, H, W, 1). overlay: a PNG file with all slices. model:
+    a line about what made the masks.
     """
     voxels = mask.sum((1, 2, 3))
     area = None if scan.spacing is None else scan.spacing[1] * scan.spacing[2]
@@ -49,9 +51,9 @@ def write_report(path, scan, source, probabilities, mask, overlay, model):
     )
     Path(path).write_text(
         PAGE.format(
-            name=html.escape(scan.name),
+            name=html.escape(scan_name(scan.path)),
             notice=NOTICE,
-            source=html.escape(str(source)),
+            source=html.escape(str(scan.path)),
             slices="1 slice" if len(mask) == 1 else f"{len(mask)} slices",
             view="" if scan.nifti is None else "The patient's left is on the left.",
             found=int((voxels > 0).sum()),

@@ -12,6 +12,7 @@ from PIL import Image
 from kerascnn.errors import InputError
 from kerascnn.files import reading_from
 from kerascnn.images import FORMATS, MOST_PIXELS, load_image, over_background
+from kerascnn.tumors.nifti import file_of, read_volumes
 
 SLICE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
@@ -22,11 +23,11 @@ EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 class Scan:
     """Slices uint8 (S, H, W, C) of one patient, with the millimetres of a step along S, H and W where known.
 
-    nifti: the nibabel image whose grid they lie on, else None. files: the names, without suffix, of the slices' files
-    where they have some.
+    path: where they lie. nifti: the nibabel image whose grid they lie on, else None. files: the names, without suffix,
+    of the slices' files where they have some.
     """
 
-    name: str
+    path: Path
     images: np.ndarray
     spacing: tuple[float, float, float] | None = None
     nifti: object = None
@@ -51,22 +52,18 @@ def read_scan(path, channels, modalities):
     with reading_from(path):
         folder = path.is_dir()
         volumes = folder and any(is_nifti(child) for child in path.iterdir())
-    name = scan_name(path)
     if volumes:
-        from kerascnn.tumors.nifti import read_modalities
-
-        images, spacing, nifti = read_modalities(path, modalities)
-        return checked(Scan(name, images, spacing, nifti), path, channels)
-    if folder:
-        return checked(read_slices(path, name), path, channels)
-    if is_nifti(path):
-        from kerascnn.tumors.nifti import as_slices, check_signal, read_volume, spacing_of, to_uint8
-
-        nifti, data = read_volume(path)
-        check_signal(data, path)
-        images = np.repeat(as_slices(to_uint8(data))[..., np.newaxis], channels, -1)
-        return Scan(name, images, spacing_of(nifti), nifti)
-    return checked(Scan(name, read_image(path)[np.newaxis]), path, channels)
+        scan = Scan(path, *read_volumes(path, [file_of(path, modality) for modality in modalities]))
+    elif folder:
+        scan = read_slices(path)
+    elif is_nifti(path):
+        images, spacing, nifti = read_volumes(path, [path])
+        scan = Scan(path, np.repeat(images, channels, -1), spacing, nifti)
+    else:
+        scan = Scan(path, read_image(path)[np.newaxis])
+    if scan.images.shape[-1] != channels:
+        raise InputError(f"{path} has {scan.images.shape[-1]} channels, the model takes {channels}; give NIfTI volumes")
+    return scan
 
 
 def scan_name(path):
@@ -80,7 +77,7 @@ def is_nifti(path):
     return path.name.lower().endswith(NIFTI_SUFFIXES)
 
 
-def read_slices(folder, name):
+def read_slices(folder):
     """The Scan of a folder of slices. Raises InputError where there are none, or some of other sizes or of one name."""
     files = [
         child
@@ -101,7 +98,7 @@ def read_slices(folder, name):
         if image.shape != images[0].shape:
             sizes = f"{image.shape[1]} x {image.shape[0]}, {files[0].name} {images[0].shape[1]} x {images[0].shape[0]}"
             raise InputError(f"{file} is {sizes}; give slices of one size")
-    return Scan(name, np.stack(images), files=tuple(file.stem for file in files))
+    return Scan(folder, np.stack(images), files=tuple(file.stem for file in files))
 
 
 def numbers_in(path):
@@ -131,10 +128,3 @@ def read_image(path):
             f"cannot decode {path}; give a PNG, JPEG, BMP or TIFF file of at most 25 million pixels, or a NIfTI volume"
         ) from None
     return load_image(path)[..., ::-1]
-
-
-def checked(scan, path, channels):
-    """The scan itself. Raises InputError when it has another number of channels."""
-    if scan.images.shape[-1] != channels:
-        raise InputError(f"{path} has {scan.images.shape[-1]} channels, the model takes {channels}; give NIfTI volumes")
-    return scan

@@ -6,7 +6,7 @@ import tensorflow as tf
 from kerascnn.datasets import Examples
 from kerascnn.datasets.augmentation import paired_distortion
 from kerascnn.errors import InputError
-from kerascnn.segmentation.overlays import pair_sheet
+from kerascnn.segmentation.overlays import TRUTH, slice_sheet
 from kerascnn.segmentation.weight_maps import border_weights
 from kerascnn.tumors.preprocessing import preprocess_masks, preprocess_volume
 
@@ -45,10 +45,11 @@ def augmentation(recipe):
     )
 
 
-def draw_augmentation(examples, augment, path, count=12):
-    """Draw augmented slices, with tumor where there are any, and the contours of their masks to a PNG file."""
+def draw_augmentation(examples, augment, path):
+    """Draw 16 augmented slices, with tumor where there are any, and the contours of their masks to a PNG file."""
     tumor = np.flatnonzero(examples.labels.any((1, 2, 3)))
     places = tumor if len(tumor) else np.arange(len(examples))
-    shown = examples.take(places[:: max(1, len(places) // count)][:count])
+    shown = examples.take(places[:: max(1, len(places) // 16)][:16])
     images, masks = augment(tf.constant(shown.images), tf.constant(shown.labels, tf.float32), tf.constant([0, 0]))
-    pair_sheet(images.numpy(), masks.numpy(), path)
+    images, labels = (images.numpy() * 255).astype(np.uint8), [str(number) for number in range(1, len(shown) + 1)]
+    slice_sheet(images, [(masks.numpy(), TRUTH)], labels, path)

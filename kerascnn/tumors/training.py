@@ -9,8 +9,8 @@ import dataclasses
 import logging
 
 from kerascnn.errors import UsageError
-from kerascnn.files import one_writer, read_json, write_aside, write_json
-from kerascnn.training.run_folder import check_same_recipe, check_unfinished
+from kerascnn.files import one_writer, read_json_if_any, write_aside, write_json
+from kerascnn.training.run_folder import check_same_run, check_unfinished
 from kerascnn.tumors.patients import split
 from kerascnn.tumors.recipes import FOLDS, VARIED
 
@@ -44,12 +44,15 @@ def check_new_run(folder, ensemble):
         raise UsageError(f"{words}; give its number or choose another folder", argument="ensemble")
 
 
-def check_same_run(folder, recipe, data, parts=None):
-    """Raise UsageError unless the finished run in `folder` is one of this recipe, these data and this Split."""
-    record = read_json(folder / "recipe.json")
-    check_same_recipe(record, folder, recipe)
-    if record["data"] != data.metadata() or (parts and record["split"] != parts.metadata()):
+def finished_run(folder, recipe, data=None, parts=None):
+    """Whether `folder` holds a finished run. Raises UsageError where it is of another recipe, other data or Split."""
+    record = read_json_if_any(folder / "recipe.json")
+    if record is None:
+        return False
+    check_same_run(folder, record["recipe"], dataclasses.asdict(recipe))
+    if (data and record["data"] != data.metadata()) or (parts and record["split"] != parts.metadata()):
         raise UsageError(f"{folder} was trained on other data; give the same or choose another folder")
+    return True
 
 
 def folds_of(recipe, folder):
@@ -61,8 +64,7 @@ def folds_of(recipe, folder):
         raise UsageError(f"fold is {recipe.fold}; leave it out, all folds are trained", argument="fold")
     folds = {folder / f"fold{fold}": dataclasses.replace(recipe, fold=fold) for fold in range(FOLDS)}
     for place, own in folds.items():
-        if (place / "recipe.json").is_file():
-            check_same_recipe(read_json(place / "recipe.json"), place, own)
+        finished_run(place, own)
     return folds
 
 
@@ -93,12 +95,7 @@ def train_network(recipe, data, parts, folder, callbacks=(), resume=False):
         loss=SEGMENTATION_LOSSES[recipe.loss](),
         metrics=[PooledDice],
         augment=augment,
-        metadata={
-            "recipe": dataclasses.asdict(recipe),
-            "app": APP,
-            "data": data.metadata(),
-            "split": parts.metadata(),
-        },
+        metadata={"recipe": dataclasses.asdict(recipe), "app": APP, "data": data.metadata(), "split": parts.metadata()},
         conclude=conclude,
         callbacks=callbacks,
         resume=resume,
@@ -134,9 +131,7 @@ def train_ensemble(recipe, data, folder, callbacks, resume):
             logger.info("network %d of %d", number + 1, recipe.ensemble)
             training = dataclasses.replace(recipe.training, seed=recipe.training.seed + number)
             own = dataclasses.replace(recipe, ensemble=1, training=training)
-            if (place / "recipe.json").is_file():
-                check_same_run(place, own, data, parts)
-            else:
+            if not finished_run(place, own, data, parts):
                 train_network(own, data, parts, place, callbacks, (place / "checkpoint.npz").exists())
         models, records = zip(*(load_trained(place, APP) for place in folders), strict=True)
         record = ensemble_record(recipe, models, records, splits)
@@ -169,7 +164,7 @@ def ensemble_record(recipe, models, records, splits):
         "complete": True,
         "networks": [{name: each[name] for name in kept} for each in records],
         "training_seconds": round(sum(each["training_seconds"] for each in records), 1),
-        "peak_memory_mib": max(each["peak_memory_mib"] for each in records),
+        "peak_memory_mib": max(each["peak_memory_mib"] or 0 for each in records) or None,
         "settings": dataclasses.asdict(settings),
         "settings_tried": tried,
         **origin(),

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from kerascnn.cli import folders
 from kerascnn.cli.folders import run_to_train, trained_run
+from kerascnn.errors import InputError
 
 SHIPPED = Path(__file__).parents[2] / "saved_models"
 
@@ -55,3 +57,12 @@ def test_the_newest_finished_run_is_taken_else_the_shipped_model(runs, capsys):
     assert trained_run("digits", None) == runs / "run10"
     assert capsys.readouterr().err == f"model folder: {runs}/run10\n"
     assert trained_run("tumors", None) == SHIPPED / "tumors"
+
+
+def test_where_no_model_is_shipped_a_folder_is_asked_for(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, "SHIPPED", tmp_path / "saved_models")  # as of an installed wheel
+    words = "^no trained run in runs/digits and no shipped model; train one, or name a folder with --out$"
+    with pytest.raises(InputError, match=words):
+        trained_run("digits", None)
+    finished(runs / "run1")
+    assert trained_run("digits", None) == runs / "run1"

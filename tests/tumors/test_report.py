@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,14 +7,14 @@ import pytest
 from kerascnn.tumors.report import tumor_size, write_report
 from kerascnn.tumors.scans import Scan
 
-SCAN = Scan("p<1>", np.zeros((2, 4, 4, 3), np.uint8), spacing=(4.0, 1.5, 2.0), nifti=object())
+SCAN = Scan(Path("scans/p<1>"), np.zeros((2, 4, 4, 3), np.uint8), spacing=(4.0, 1.5, 2.0), nifti=object())
 
 
 def report(scan, folder):
     mask = np.zeros((2, 4, 4, 1), np.uint8)
     mask[1, :2, :2] = 1
     (folder / "overlay.png").write_bytes(b"pixels")
-    write_report(folder / "report.html", scan, "scans/p", 0.25 + mask / 2, mask, folder / "overlay.png", "tumors, 1")
+    write_report(folder / "report.html", scan, 0.25 + mask / 2, mask, folder / "overlay.png", "tumors, 1")
     return (folder / "report.html").read_text()
 
 
@@ -25,6 +26,7 @@ def test_a_volume_is_told_in_millilitres_and_its_slices_in_square_millimetres(tm
     assert "<tr><td>1</td><td>0</td><td>0</td><td>0.25</td></tr>" in page
     assert "<tr><td>2</td><td>4</td><td>12</td><td>0.75</td></tr>" in page
     assert "<h1>p&lt;1&gt;</h1>" in page
+    assert "<p>scans/p&lt;1&gt;</p>" in page
 
 
 def test_images_have_pixels_only(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from kerascnn.errors import InputError
-from kerascnn.tumors.scans import read_scan
+from kerascnn.tumors.scans import read_scan, scan_name
 from tests.tumors.test_nifti import place
 
 MODALITIES = ("t1", "flair", "t1ce")
@@ -20,7 +20,7 @@ def slices(folder, intensities, suffix=".tif"):
 
 def test_slices_are_read_in_the_order_of_their_numbers_without_masks(tmp_path):
     scan = read_scan(slices(tmp_path / "patient", range(12)), 3, MODALITIES)
-    assert (scan.name, scan.images.shape, scan.spacing) == ("patient", (12, 8, 10, 3), None)
+    assert (scan_name(scan.path), scan.images.shape, scan.spacing) == ("patient", (12, 8, 10, 3), None)
     assert scan.images[:, 0, 0, 0].tolist() == list(range(12))
 
 
@@ -55,7 +55,7 @@ def test_a_patients_volumes_are_its_channels(tmp_path):
 
 def test_one_volume_stands_for_all_channels(tmp_path):
     scan = read_scan(place(tmp_path) / "patient_1_flair.nii.gz", 3, MODALITIES)
-    assert scan.name == "patient_1_flair"
+    assert scan_name(scan.path) == "patient_1_flair"
     np.testing.assert_array_equal(scan.images[..., 0], scan.images[..., 2])
 
 

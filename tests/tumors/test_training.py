@@ -8,7 +8,7 @@ from kerascnn.training.recipe import Recipe
 from kerascnn.tumors.patients import PatientDataset, split
 from kerascnn.tumors.phantoms import drawn_patient
 from kerascnn.tumors.recipes import TumorRecipe
-from kerascnn.tumors.training import check_new_run, check_same_run
+from kerascnn.tumors.training import check_new_run, finished_run
 
 
 def drawn(count):
@@ -29,14 +29,15 @@ def leave(folder, recipe, data, parts):
 def test_a_finished_network_is_taken_over_only_if_recipe_data_and_split_are_the_same(tmp_path, data):
     recipe, parts = TumorRecipe(training=Recipe(seed=3)), split(data.patients, 0, 1)
     leave(tmp_path, recipe, data, parts)
-    check_same_run(tmp_path, recipe, data, parts)
-    check_same_run(tmp_path, recipe, data)
+    assert finished_run(tmp_path, recipe, data, parts)
+    assert finished_run(tmp_path, recipe, data)
+    assert not finished_run(tmp_path / "absent", recipe, data)
     with pytest.raises(UsageError, match=r"trained with seed 3 \(now 4\)"):
-        check_same_run(tmp_path, TumorRecipe(training=Recipe(seed=4)), data, parts)
+        finished_run(tmp_path, TumorRecipe(training=Recipe(seed=4)), data, parts)
     with pytest.raises(UsageError, match="trained on other data; give the same or choose another folder"):
-        check_same_run(tmp_path, recipe, drawn(11), parts)
+        finished_run(tmp_path, recipe, drawn(11), parts)
     with pytest.raises(UsageError, match="trained on other data"):
-        check_same_run(tmp_path, recipe, data, split(data.patients, 0, 2))
+        finished_run(tmp_path, recipe, data, split(data.patients, 0, 2))
 
 
 def test_a_recipe_from_before_a_field_existed_is_another_one(tmp_path, data):
@@ -46,7 +47,7 @@ def test_a_recipe_from_before_a_field_existed_is_another_one(tmp_path, data):
     del record["recipe"]["carvemix"]
     (tmp_path / "recipe.json").write_text(json.dumps(record))
     with pytest.raises(UsageError, match=r"trained with carvemix None \(now 0.5\)"):
-        check_same_run(tmp_path, recipe, data, parts)
+        finished_run(tmp_path, recipe, data, parts)
 
 
 @pytest.mark.parametrize(

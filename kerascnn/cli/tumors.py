@@ -10,11 +10,10 @@ import functools
 import numpy as np
 
 from kerascnn.cli.app import require
-from kerascnn.cli.classification import answerer, loaded, places_of, recorded
 from kerascnn.cli.folders import trained_run
 from kerascnn.cli.messages import note, result
+from kerascnn.cli.prediction import answerer, loaded, places_of, recorded
 from kerascnn.errors import InputError, InputRejected
-from kerascnn.files import read_json
 from kerascnn.saved_model.versions import latest_version
 from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.tumors import data as sources
@@ -74,21 +73,10 @@ def crossvalidate(recipe, data_dir, out, empty):
 def export(out):
     """Write the model in `out` as its next SavedModel version and print where that lies."""
     load_tensorflow()
-    from kerascnn.segmentation.export import export_segmenter
-    from kerascnn.segmentation.inference import MaskSettings
     from kerascnn.training.run_folder import load_trained
-    from kerascnn.tumors.card import segmenter_card
-    from kerascnn.tumors.phantoms import drawn_patient
-    from kerascnn.tumors.preprocessing import PREPROCESSING
+    from kerascnn.tumors.export import export
 
-    model, record = load_trained(out, APP)
-    metrics = read_json(out / "metrics.json") if (out / "metrics.json").is_file() else None
-    card = segmenter_card(model, record, metrics)
-    volume = drawn_patient(0).images
-    channels = model.input_shape[-1]
-    volume = np.concatenate([volume] * -(-channels // 3), -1)[..., :channels]
-    version = export_segmenter(model, PREPROCESSING, MaskSettings(**record["settings"]), out, card, volume)
-    result({"saved_model": str(version)})
+    result({"saved_model": str(export(*load_trained(out, APP), out))})
 
 
 def predict(paths, out, server, results):
@@ -103,7 +91,7 @@ def predict(paths, out, server, results):
 
     out = out if server else trained_run(APP, out)
     record = out and recorded(out, APP)
-    channels, modalities = 3, TumorRecipe().modalities
+    channels, modalities = 3, TumorRecipe.modalities
     if record:
         channels, modalities = len(record["data"]["channels"]), record["recipe"]["modalities"]
     places = places_of([(path, scan_name(path)) for path in paths], results)
@@ -120,7 +108,7 @@ def predict(paths, out, server, results):
         except InputRejected as error:
             errors.append(f"cannot segment {path}: {error}")
             continue
-        result({"file": str(path), **write_prediction(scan, path, answers, place, model)})
+        result({"file": str(path), **write_prediction(scan, answers, place, model)})
     if len(errors) < len(paths):
         note(f"note: {NOTICE}")
     if errors:

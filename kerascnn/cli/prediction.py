@@ -1,0 +1,80 @@
+"""What the commands that predict share: inputs read one after another, places for results, and who answers."""
+
+import functools
+import itertools
+import os
+from pathlib import Path
+
+from kerascnn.cli.folders import trained_run
+from kerascnn.errors import InputError, UsageError
+from kerascnn.files import read_json_if_any
+from kerascnn.saved_model.versions import latest_version, local_model
+from kerascnn.tensorflow_setup import load_tensorflow
+from kerascnn.training.run_folder import check_app
+
+
+def loaded(items, load, errors):
+    """Each (item, load(item)), one at a time; the messages about those that cannot be read go to the list `errors`."""
+    for item in items:
+        try:
+            value = load(item)
+        except InputError as error:
+            errors.append(str(error))
+        else:
+            yield item, value
+
+
+def places_of(named, folder, suffix=""):
+    """Where in `folder` to write what is made of each (path, name): its name, numbered where two are alike, and suffix.
+
+    Raises UsageError when a place is, or is a folder above, a path that is read.
+    """
+    places = []
+    read = [(path, Path(os.path.realpath(path))) for path, _ in named]  # resolve() fails where links lead in circles
+    for _, name in named:
+        numbered = (f"{name}-{number}" if number > 1 else name for number in itertools.count(1))
+        places.append(next(place for each in numbered if (place := folder / f"{each}{suffix}") not in places))
+        place = os.path.realpath(places[-1])
+        for path, resolved in read:
+            if resolved.is_relative_to(place):
+                raise UsageError(
+                    f"{path} is read and would be written over, at {places[-1]}; choose another folder with --results"
+                )
+    return places
+
+
+def answerer(app, out, server, outputs):
+    """answer(inputs, signature name) -> dict of arrays, by the SavedModel in `out` or by the server at an address.
+
+    out: None for the app's newest run or shipped model. Raises InputError where `out` holds a model of another app, and
+    so does the answer where it lacks one of the names `outputs`.
+    """
+    if server:
+        from kerascnn.serving.client import predict
+
+        who, remedy, call = server, "serve our export", functools.partial(predict, server, app)
+    else:
+        out = trained_run(app, out)
+        recorded(out, app)
+        load_tensorflow()
+        who, remedy = latest_version(out), "name another folder with --out"
+        call = local_model(who)
+
+    def answer(inputs, signature):
+        values = call(inputs, signature)
+        if missing := outputs - set(values):
+            raise InputError(f"{who} answers for {app} without {', '.join(sorted(missing))}; {remedy}")
+        return values
+
+    return answer
+
+
+def recorded(out, app):
+    """recipe.json of the model in `out`, None where a SavedModel lies there alone.
+
+    Raises InputError where it is one of another app.
+    """
+    record = read_json_if_any(out / "recipe.json")
+    if record is not None:
+        check_app(record, out, app)
+    return record
