@@ -48,9 +48,10 @@ def writing_to(place):
     try:
         yield
     except OSError as error:
-        raise InputError(
-            f"cannot write to {place} ({error.strerror}: {error.filename}); choose another folder"
-        ) from None
+        reason = error.strerror or error  # some libraries give words alone
+        if error.filename and str(error.filename) != str(place):
+            reason = f"{reason}: {error.filename}"
+        raise InputError(f"cannot write to {place} ({reason}); choose another folder") from None
 
 
 @contextlib.contextmanager

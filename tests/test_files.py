@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kerascnn.errors import InputError, UsageError
-from kerascnn.files import one_writer, read_json, write_aside, write_json
+from kerascnn.files import one_writer, read_json, write_aside, write_json, writing_to
 
 ROOT = Path(__file__).parents[1]
 
@@ -56,6 +57,21 @@ def test_damaged_json_is_named(tmp_path):
         read_json(tmp_path / "recipe.json")
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (OSError(errno.EACCES, "Permission denied", "/place"), "Permission denied"),
+        (OSError(errno.EISDIR, "Is a directory", "/place/1.png"), "Is a directory: /place/1.png"),
+        (OSError("unable to write"), "unable to write"),
+    ],
+)
+def test_a_place_that_cannot_be_written_to_is_named_with_the_reason(error, reason):
+    with pytest.raises(InputError) as caught, writing_to("/place"):
+        raise error
+    assert str(caught.value) == f"cannot write to /place ({reason}); choose another folder"
+
+
 def test_what_a_killed_process_left_is_taken_away_and_what_another_writes_is_not(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -83,29 +99,14 @@ def test_a_folder_is_kept_to_one_process_until_that_ends(tmp_path):
 
 
 def test_every_module_is_imported_where_there_is_no_unix():
-    absent = ("fcntl", "resource", "pwd", "grp", "termios")
     names = [
         str(path.relative_to(ROOT).with_suffix("")).replace(os.sep, ".").removesuffix(".__init__")
         for package in ("kerascnn", "apps")
         for path in sorted((ROOT / package).rglob("*.py"))
         if path.name != "__main__.py"
     ]
-    code = f"""if True:
-        import builtins, importlib
-
-        real = builtins.__import__
-
-        def without_unix(name, globals=None, *rest, **options):
-            # what Python and other packages import is their own business
-            if name in {absent} and (globals or {{}}).get("__name__", "").split(".")[0] in ("kerascnn", "apps"):
-                raise ModuleNotFoundError(name)
-            return real(name, globals, *rest, **options)
-
-        builtins.__import__ = without_unix
-        for name in {names}:
-            importlib.import_module(name)
-        """
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    command = [sys.executable, "-m", "tests.without_unix_modules", *names]
+    subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
 
 
 def test_the_peak_of_memory_is_unknown_where_the_system_does_not_tell(monkeypatch):
