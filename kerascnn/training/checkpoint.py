@@ -25,9 +25,10 @@ logger = logging.getLogger(__name__)
 class Run(keras.callbacks.Callback):
     """The run's state over its epochs: history, best weights, checkpoint.
 
-    Callbacks that carry state (plateau, early stopping) are Keras's own. Their state follows from the history, so a
-    resumed run replays the recorded epochs through them. Moving averages of weights are put into the model for each
-    validation and taken out again exactly (Keras's SwapEMAWeights adds and subtracts, which changes last bits).
+    The callbacks that carry state (plateau, early stopping), `stateful`, are Keras's own and run before it. Their
+    state follows from the history, so a resumed run replays the recorded epochs through them. Moving averages of
+    weights are put into the model for each validation and taken out again exactly (Keras's SwapEMAWeights adds and
+    subtracts, which changes last bits).
     Callbacks that stand after it find in an epoch's logs what its row of the history says.
     """
 
@@ -45,26 +46,13 @@ class Run(keras.callbacks.Callback):
         with contextlib.suppress(OSError):  # where Linux does not allow it, the peak is that of the process
             Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of memory, of runs before this one
 
-    def companions(self):
-        """The Keras callbacks to run before this one."""
-        logs = [keras.callbacks.TensorBoard(self.folder / "logs")] if self.recipe.tensorboard else []
-        return self.stateful + logs
-
-    @property
-    def epochs_done(self):
-        return len(self.history)
-
     def kept(self):
         """The weights a reader would get now, as arrays: moving averages where the recipe asks for them."""
         averages = {}
         if self.recipe.ema:
             optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
-            averages = {
-                id(v): average
-                for v, average in zip(
-                    optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True
-                )
-            }
+            pairs = zip(optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True)
+            averages = {id(v): average for v, average in pairs}
         return [averages.get(id(v), v).numpy().copy() for v in self.model.variables]
 
     def on_train_begin(self, logs=None):
@@ -81,7 +69,7 @@ class Run(keras.callbacks.Callback):
         step = int(self.guard.first_bad_step)
         # a train_step of the model's own may take another loss than the compiled one
         if step or not math.isfinite(logs.get("loss", 0.0)):
-            where = f"at step {step}" if step else f"by step {self.epochs_done * self.steps + batch + 1}"
+            where = f"at step {step}" if step else f"by step {len(self.history) * self.steps + batch + 1}"
             raise self.not_finite(f"loss is not finite {where}")
 
     def on_test_begin(self, logs=None):
@@ -105,7 +93,7 @@ class Run(keras.callbacks.Callback):
         if self.best is None or row["val_loss"] < min(past["val_loss"] for past in self.history):
             self.best = self.kept()
         self.history.append(row)
-        self.ended = self.model.stop_training or self.epochs_done == self.recipe.epochs
+        self.ended = self.model.stop_training or len(self.history) == self.recipe.epochs
         self.save()
         logs.clear()
         logs.update(row)
@@ -141,10 +129,7 @@ class Run(keras.callbacks.Callback):
         for name, variables in (("model", self.model.variables), ("optimizer", self.model.optimizer.variables)):
             assign(variables, [arrays[f"{name}/{i}"] for i in range(len(variables))])
         self.best = [arrays[f"best/{i}"] for i in range(len(self.model.variables))]
-        logger.info("resuming after epoch %d", self.epochs_done)
-
-    def put_best(self, model):
-        assign(model.variables, self.best)
+        logger.info("resuming after epoch %d", len(self.history))
 
     def finish(self, model, conclusions):
         """Write `model`, one that knows no optimizer, and, last, recipe.json with `conclusions` in it."""
@@ -156,7 +141,7 @@ class Run(keras.callbacks.Callback):
         record = {
             **self.metadata,
             "complete": True,
-            "epochs_run": self.epochs_done,
+            "epochs_run": len(self.history),
             "best_epoch": best + 1,
             "validation": {name: value for name, value in self.history[best].items() if name.startswith("val_")},
             "training_seconds": round(sum(row["seconds"] for row in self.history), 1),

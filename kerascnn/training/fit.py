@@ -7,18 +7,18 @@ What a folder holds: `checkpoint.npz` while the run lasts, `history.csv` from th
 import contextlib
 import dataclasses
 import errno
-import json
 import logging
 import math
 import shutil
 
 import keras
+import tensorflow as tf
 
 from kerascnn.datasets.batches import evaluation_batches, training_batches
 from kerascnn.errors import InputError, TrainingStopped, UsageError
-from kerascnn.files import one_writer, write_aside
+from kerascnn.files import one_writer, write_aside, writing_to
 from kerascnn.training import batch_statistics
-from kerascnn.training.checkpoint import Run
+from kerascnn.training.checkpoint import Run, assign
 from kerascnn.training.guard import FiniteLoss
 from kerascnn.training.optimizers import create_optimizer
 from kerascnn.training.run_folder import check_unfinished
@@ -26,6 +26,7 @@ from kerascnn.training.run_folder import check_unfinished
 logger = logging.getLogger(__name__)
 
 FREE_SPACE = "free some space and resume the run"
+OUT_OF_MEMORY = ("OOM", "Out of memory", "Failed to allocate request")  # an operation's words, and XLA's on a GPU
 AUXILIARY_WEIGHT = 0.3  # of the loss of a head on the way; Szegedy et al., 2014, arXiv:1409.4842, section 5
 
 
@@ -49,7 +50,7 @@ def fit(
     recipe, or another process trains into it; InputError when it cannot be written or is too full; TrainingStopped when
     the loss or weights are not finite or memory or disk run out. All of these leave the last checkpoint as it was.
     """
-    metadata = json.loads(json.dumps({"recipe": dataclasses.asdict(recipe), **(metadata or {})}))
+    metadata = {"recipe": dataclasses.asdict(recipe), **(metadata or {})}
     checkpoint = folder / "checkpoint.npz"
     check_folder(folder, checkpoint.exists(), resume)
     set_up(recipe)
@@ -62,6 +63,7 @@ def fit(
     check_space(model, folder)
     run = Run(folder, checkpoint, recipe, metadata, steps, guard)
     run.set_model(model)
+    logs = [keras.callbacks.TensorBoard(folder / "logs")] if recipe.tensorboard else []
     with one_writer(folder), stopped_by_limits(recipe):
         # another process may have ended its run here since the folder was looked at
         check_unfinished(folder)
@@ -71,20 +73,20 @@ def fit(
             logger.warning("%s holds no unfinished run to resume; starting one", folder)
         if not run.ended:
             batches = training_batches(
-                train, recipe.batch_size, steps, recipe.seed, run.epochs_done, recipe.epochs, augment
+                train, recipe.batch_size, steps, recipe.seed, len(run.history), recipe.epochs, augment
             )
             model.fit(
                 for_each_head(batches, heads),
                 epochs=recipe.epochs,
-                initial_epoch=run.epochs_done,
+                initial_epoch=len(run.history),
                 steps_per_epoch=steps,
                 validation_data=for_each_head(evaluation_batches(validation), heads),
                 shuffle=False,
                 verbose=0,
-                callbacks=[*run.companions(), run, *callbacks],
+                callbacks=[*run.stateful, *logs, run, *callbacks],
             )
         trained = build()
-        run.put_best(trained)
+        assign(trained.variables, run.best)
         batch_statistics.measure(trained, train, recipe.seed)
         run.finish(trained, conclude(trained) if conclude else {})
     return trained
@@ -101,7 +103,7 @@ def compile_model(model, heads, recipe, loss, metrics, steps, at_once):
         loss_weights={head: 1.0 if head == "logits" else AUXILIARY_WEIGHT for head in heads} or None,
         metrics={"logits": measured} if heads else measured,
         steps_per_execution=at_once,
-        jit_compile=on_accelerator(),
+        jit_compile=on_accelerator() and not recipe.deterministic,  # XLA has not all operations deterministic
     )
     model.optimizer.build(model.trainable_variables)
     return guard
@@ -120,16 +122,11 @@ def for_each_head(batches, heads):
 
 
 def set_up(recipe):
-    """Seeds, determinism, precision and GPU memory, before any variable exists."""
+    """Seeds, determinism and precision, before any variable exists."""
     keras.utils.set_random_seed(recipe.seed)
     keras.config.set_dtype_policy(half_precision() if recipe.precision == "auto" else recipe.precision)
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        for gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)
-        if recipe.deterministic:
-            tf.config.experimental.enable_op_determinism()
+    if recipe.deterministic:
+        tf.config.experimental.enable_op_determinism()
 
 
 def on_accelerator():
@@ -141,10 +138,6 @@ def half_precision():
     """The policy that precision="auto" stands for: half precision where the GPU has units for it, else float32."""
     if not on_accelerator():
         return "float32"
-    if keras.backend.backend() != "tensorflow":
-        return "mixed_bfloat16"
-    import tensorflow as tf
-
     details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
     capability = min((detail.get("compute_capability", (0, 0)) for detail in details), default=(8, 0))
     if capability >= (8, 0):
@@ -178,12 +171,10 @@ def check_folder(folder, unfinished, resume):
     check_unfinished(folder)
     if unfinished and not resume:
         raise UsageError(f"{folder} holds an unfinished run; resume it, or choose another folder")
-    try:
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_aside(folder / "write.test", lambda aside: aside.write_text("1"))
         (folder / "write.test").unlink()
-    except OSError as error:
-        raise InputError(f"cannot write to {folder} ({error.strerror}); choose another folder") from None
 
 
 def check_space(model, folder):
@@ -207,12 +198,10 @@ def stopped_by_limits(recipe):
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise TrainingStopped(f"disk full ({error.filename}); {FREE_SPACE}") from None
-    except Exception as error:
-        if type(error).__name__ not in ("ResourceExhaustedError", "XlaRuntimeError"):
-            raise
+    except tf.errors.ResourceExhaustedError as error:
         if "No space left" in str(error):
             raise TrainingStopped(f"disk full; {FREE_SPACE}") from None
-        if "OOM" not in str(error):
+        if not any(words in str(error) for words in OUT_OF_MEMORY):
             raise
         smaller = max(1, recipe.batch_size // 2)
         raise TrainingStopped(

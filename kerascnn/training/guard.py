@@ -21,6 +21,6 @@ class FiniteLoss(keras.losses.Loss):
         value = self.loss(y_true, y_pred, sample_weight)
         # `iterations` counts updates where gradients are accumulated, `_iterations` batches
         step = ops.cast(self.optimizer._iterations, "int64") + 1
-        found = ops.logical_or(ops.all(ops.isfinite(value)), self.first_bad_step > 0)
-        self.first_bad_step.assign(ops.where(found, self.first_bad_step, step))
+        first_bad = ops.logical_not(ops.logical_or(ops.all(ops.isfinite(value)), self.first_bad_step > 0))
+        self.first_bad_step.assign(ops.where(first_bad, step, self.first_bad_step))
         return value

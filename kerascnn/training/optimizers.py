@@ -48,21 +48,12 @@ def learning_rate(recipe, steps_per_epoch):
     return WarmUp(after, round(recipe.warmup_epochs * steps_per_epoch)) if recipe.warmup_epochs else after
 
 
-@keras.saving.register_keras_serializable(package="kerascnn")
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     """The schedule `after`, times a ramp from 0 to 1 over the first `steps` batches (Keras has it for cosine only)."""
 
     def __init__(self, after, steps):
         super().__init__()
-        self.after = after
-        self.steps = steps
+        self.after, self.steps = after, steps
 
     def __call__(self, step):
         return self.after(step) * ops.minimum(1.0, (ops.cast(step, "float32") + 1) / max(1, self.steps))
-
-    def get_config(self):
-        return {"after": keras.saving.serialize_keras_object(self.after), "steps": self.steps}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(keras.saving.deserialize_keras_object(config["after"]), config["steps"])

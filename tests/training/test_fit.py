@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kerascnn.classification.losses import SparseCrossEntropy
 from kerascnn.cli.progress import Progress
@@ -21,7 +22,7 @@ from kerascnn.datasets.synthetic import drawn
 from kerascnn.errors import InputError, TrainingStopped, UsageError
 from kerascnn.files import one_writer
 from kerascnn.models import builder
-from kerascnn.training.fit import epoch_steps, fit
+from kerascnn.training.fit import epoch_steps, fit, stopped_by_limits
 from kerascnn.training.recipe import Recipe
 from kerascnn.training.run_folder import load_trained, main_head
 
@@ -161,7 +162,7 @@ def unfinished(folder, monkeypatch, recipe=RECIPE, **options):
 def test_resuming_with_another_recipe_is_an_error_and_names_what_differs(tmp_path, monkeypatch):
     unfinished(tmp_path, monkeypatch)
     with pytest.raises(
-        UsageError, match=r"had learning_rate 0.003 \(now 0.1\); give the same recipe or choose another"
+        UsageError, match=r"was trained with learning_rate 0.003 \(now 0.1\); give the same recipe or choose another"
     ):
         train(tmp_path, replace(RECIPE, learning_rate=0.1), resume=True)
 
@@ -247,6 +248,19 @@ def test_memory_that_runs_out_names_the_batch_size_to_try(tmp_path):
 
     with pytest.raises(TrainingStopped, match="batch_size of 32; try batch_size 16 and accumulate 2"):
         train(tmp_path, build=build)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "OOM when allocating tensor with shape[32,100000]",
+        "Out of memory while trying to allocate 8589934592 bytes.",
+        "Failed to allocate request for 8.00GiB (8589934592B) on device ordinal 0",
+    ],
+)
+def test_every_wording_of_memory_that_runs_out_is_known(words):
+    with pytest.raises(TrainingStopped, match="batch_size of 32; try batch_size 16"), stopped_by_limits(RECIPE):
+        raise tf.errors.ResourceExhaustedError(None, None, words)
 
 
 def test_more_than_all_examples_in_a_batch_is_an_error():

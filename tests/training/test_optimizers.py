@@ -99,9 +99,3 @@ def test_an_average_forgets_as_much_an_update_whether_gradients_are_accumulated_
         averages.append(float(optimizer._model_variables_moving_average[0].numpy()[0]))
     # the average began at the weight's own 1; one update of momentum 0.5 after the weight became 0 halves it
     np.testing.assert_allclose(averages, [0.5, 0.5], rtol=1e-5)
-
-
-def test_a_warm_up_is_saved_with_its_schedule():
-    schedule = learning_rate(replace(RECIPE, warmup_epochs=2), 10)
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
-    assert float(again(7)) == float(schedule(7))
