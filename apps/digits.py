@@ -48,7 +48,7 @@ def train(
 ):
     """Train a network; the run folder gets model.keras, history.csv, learning_curve.png and recipe.json."""
     asked = chosen(RECIPES[recipe], flags)
-    out = run_to_train("digits", out, resume)
+    out = run_to_train("digits", out, resume, smoke)
     check_unfinished(out)
     asked = classification.smoke(asked) if smoke else asked
     load_tensorflow()

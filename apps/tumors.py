@@ -58,7 +58,7 @@ def train(
     """
     asked = chosen(RECIPES[recipe], flags)
     asked = tumors.smoke(asked) if smoke else asked
-    tumors.train(asked, data_dir, run_to_train("tumors", out, resume), resume)
+    tumors.train(asked, data_dir, run_to_train("tumors", out, resume, smoke), resume)
 
 
 @app.command

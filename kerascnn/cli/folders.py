@@ -9,19 +9,23 @@ from kerascnn.errors import InputError
 SHIPPED = Path(__file__).resolve().parents[2] / "saved_models"  # of a checkout; an installed wheel has none
 
 
-def numbered_runs(app):
+def numbered_runs(app, kind="run"):
     """{number: folder} of the runs of an app, in the order of their numbers."""
-    runs = Path("runs", app).glob("run*")
-    numbers = {int(run.name[3:]): run for run in runs if re.fullmatch(r"run[1-9]\d*", run.name)}
+    runs = Path("runs", app).glob(f"{kind}*")
+    numbers = {int(run.name.removeprefix(kind)): run for run in runs if re.fullmatch(rf"{kind}[1-9]\d*", run.name)}
     return dict(sorted(numbers.items()))
 
 
-def run_to_train(app, out, resume):
-    """The folder to train into: `out`, or the next of the app's runs, or, to resume, the newest of them."""
+def run_to_train(app, out, resume, smoke):
+    """The folder to train into: `out`, or the next of the app's runs, or, to resume, the newest of them.
+
+    smoke: its runs are called smoke1, smoke2, …, so that no other command takes one for the newest model.
+    """
     if out:
         return out
-    newest = max(numbered_runs(app), default=0)
-    folder = Path("runs", app, f"run{newest if newest and resume else newest + 1}")
+    kind = "smoke" if smoke else "run"
+    newest = max(numbered_runs(app, kind), default=0)
+    folder = Path("runs", app, f"{kind}{newest if newest and resume else newest + 1}")
     note(f"run folder: {folder}")
     return folder
 

@@ -25,27 +25,39 @@ def finished(folder):
 
 
 def test_a_folder_that_is_named_is_taken_without_a_word(tmp_path, capsys):
-    assert run_to_train("digits", tmp_path, False) == run_to_train("digits", tmp_path, True) == tmp_path
+    assert (
+        run_to_train("digits", tmp_path, False, smoke=False)
+        == run_to_train("digits", tmp_path, True, smoke=False)
+        == tmp_path
+    )
     assert trained_run("digits", tmp_path) == tmp_path
     assert capsys.readouterr().err == ""
 
 
 def test_every_training_gets_the_next_folder_and_says_so(runs, capsys):
     for number in (1, 2):
-        assert run_to_train("digits", None, False) == runs / f"run{number}"
+        assert run_to_train("digits", None, False, smoke=False) == runs / f"run{number}"
         assert capsys.readouterr().err == f"run folder: {runs}/run{number}\n"
         finished(runs / f"run{number}")
     finished(runs / "run10")
     finished(runs / "run99_of_mine")
-    assert run_to_train("digits", None, False) == runs / "run11"
-    assert run_to_train("tumors", None, False) == Path("runs/tumors/run1")
+    assert run_to_train("digits", None, False, smoke=False) == runs / "run11"
+    assert run_to_train("tumors", None, False, smoke=False) == Path("runs/tumors/run1")
+
+
+def test_a_smoke_test_is_never_taken_for_a_model(runs):
+    assert run_to_train("digits", None, False, smoke=True) == runs / "smoke1"
+    finished(runs / "smoke1")
+    assert run_to_train("digits", None, False, smoke=True) == runs / "smoke2"
+    assert run_to_train("digits", None, False, smoke=False) == runs / "run1"
+    assert trained_run("digits", None) == SHIPPED / "digits"
 
 
 def test_the_newest_run_is_resumed(runs):
-    assert run_to_train("digits", None, True) == runs / "run1"
+    assert run_to_train("digits", None, True, smoke=False) == runs / "run1"
     finished(runs / "run1")
     (runs / "run2").mkdir()
-    assert run_to_train("digits", None, True) == runs / "run2"
+    assert run_to_train("digits", None, True, smoke=False) == runs / "run2"
 
 
 def test_the_newest_finished_run_is_taken_else_the_shipped_model(runs, capsys):
