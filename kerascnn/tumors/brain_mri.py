@@ -102,12 +102,6 @@ def binary(mask, path):
     return mask // 255
 
 
-def institution(patient):
-    """The part of TCGA_<institution>_<id>_<date> that says where the images were taken, "" of other names."""
-    parts = patient.split("_")
-    return parts[1] if len(parts) > 1 else ""
-
-
 def load(data_dir=None):
     """All patients whose folders are there: slices of 256×256, channels pre-contrast, FLAIR, post-contrast.
 
@@ -136,7 +130,7 @@ def load(data_dir=None):
             name=patient,
             images=found["image"][names == patient],
             masks=found["mask"][names == patient],
-            institution=institution(patient),
+            institution=patient.partition("_")[2].partition("_")[0],  # of TCGA_<institution>_<id>_<date>
         )
         for patient in dict.fromkeys(names)
     )
