@@ -55,7 +55,11 @@ def test_training_is_the_same_under_any_settings(usual, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"backend": "torch", "image_data_format": "channels_first"}, {"backend": "jax", "floatx": "float16"}]
+    "settings",
+    [
+        {"backend": "torch", "image_data_format": "channels_first"},
+        pytest.param({"backend": "jax", "floatx": "float16"}, marks=pytest.mark.slow),
+    ],
 )
 def test_evaluation_is_the_same_under_any_settings(settings, usual, tmp_path):
     assert metrics(tmp_path, settings, EVALUATE.format(usual[0])) == usual[1]

@@ -32,7 +32,7 @@ def under(folder, names, **settings):
 @pytest.mark.parametrize(
     ("settings", "names", "error"),
     [
-        ({}, ("mlp", "lenet5", "resnet20"), None),
+        pytest.param({}, ("mlp", "lenet5", "resnet20"), None, marks=pytest.mark.slow),
         (
             {"image_data_format": "channels_first"},
             NETWORKS,

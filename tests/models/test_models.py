@@ -33,9 +33,9 @@ SMALLEST = {
 }
 
 
-def rows_run(rows):
-    """The smallest of each family are run, unless they have millions of weights; the others under `slow`."""
-    quick = [row.name in SMALLEST and row.parameters < 2_000_000 for row in rows]
+def rows_run(rows, slow=()):
+    """The smallest of each family are run, unless they have millions of weights; those and others under `slow`."""
+    quick = [row.name in SMALLEST - {*slow} and row.parameters < 2_000_000 for row in rows]
     marked = [
         pytest.param(row, id=row.name, marks=() if fast else pytest.mark.slow)
         for row, fast in zip(rows, quick, strict=True)
@@ -46,7 +46,7 @@ def rows_run(rows):
 every_row_run = rows_run(CATALOGUE)
 # AlexNet and ZFNet begin with weights of 0.01 and drop half, Inception-v4 takes minutes: too many steps for a test
 LEARNING = SMALLEST - {"alexnet", "zfnet", "inception_v4"}
-every_family_run = rows_run([row for row in CATALOGUE if row.name in LEARNING])
+every_family_run = rows_run([row for row in CATALOGUE if row.name in LEARNING], slow=["resnet20"])
 
 
 blueprint = functools.cache(symbolic_model)
