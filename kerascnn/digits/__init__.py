@@ -1,0 +1,1 @@
+"""Handwritten digits: recipes, data, preprocessing, and pages that are found, read and composed."""

@@ -1,0 +1,1 @@
+"""SavedModels: writing versions, folding, verification by other programs, finding and calling them."""

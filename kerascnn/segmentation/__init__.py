@@ -1,0 +1,1 @@
+"""Masks of slices: losses, metrics, weight maps, inference, postprocessing, evaluation and export."""

@@ -1,0 +1,1 @@
+"""Exported models behind TensorFlow Serving's REST API: repository, application, server and client."""

@@ -1,0 +1,1 @@
+"""One training run: recipe, optimizer, fit, checkpoint, and what its folder holds."""
