@@ -1,1 +1,1 @@
-"""What the apps share: flags, messages, exit codes and commands. Nothing else in the library knows of a command line."""
+"""What the apps share: flags, messages, exit codes and commands; no other room of the library knows of these."""
