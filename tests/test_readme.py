@@ -84,11 +84,6 @@ ROWS = [
     ("`vgg_digits`, test error on MNIST, mean ± sd over seeds", "vgg_digits", seeds),
     ("`vgg_digits`, weaker distortions, test error on MNIST, mean ± sd over seeds", "vgg_digits_weaker", seeds),
     (
-        "building a network with its weights, the slowest of all: median, longest",
-        "build_times",
-        lambda r: f"{r['slowest']} {r['slowest_seconds']:.2f} s, {r['longest_seconds']:.2f} s",
-    ),
-    (
         "`lenet5`, seconds of training and test accuracy reached",
         "time_to_99",
         lambda r: (
