@@ -102,7 +102,7 @@ def read(
 
 
 @app.command
-def demo(*, data_dir: DataDir = None, out: Out = Path("runs/digits")):
+def demo(*, data_dir: DataDir = None, out: Annotated[Path, Parameter(help="The run folder.")] = Path("runs/digits")):
     """The whole way in one command: train LeNet-5, evaluate, export, and read a page through the SavedModel."""
     if (out / "recipe.json").is_file():
         note(f"{out} holds a trained model; delete the folder to train again")

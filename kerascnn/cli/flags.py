@@ -17,7 +17,7 @@ UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 Out = Annotated[
     Path | None,
     Parameter(
-        help="The run folder. Default: train makes runs/<app>/run1, run2, …; other commands take the newest of these, "
+        help="The run folder. Default: train makes runs/APP/run1, run2, …; other commands take the newest of these, "
         "else the shipped model."
     ),
 ]
