@@ -3,7 +3,7 @@
 Written with `keras.export.ExportArchive`, one function per signature with training=False and no `track`: `model.export`
 stores every weight twice, and saving the Keras model with `tf.saved_model.save` gives a file that only
 `tf.saved_model.load` can read. Each input's shape is ensured first, because a convolution of oneDNN ends the whole
-process on a tensor of another rank. A version appears under its number only after three fresh processes agreed on it.
+process on a tensor of another rank. A version appears under its number only after two fresh processes agreed on it.
 """
 
 from pathlib import Path

@@ -1,9 +1,9 @@
 """The answers of a SavedModel to a program that makes no Keras call and knows none of our model code.
 
-    python -m kerascnn.saved_model.consumer ANSWERS.npz VERSION saved_model|session
+    python -m kerascnn.saved_model.consumer VERSION
 
-saved_model: what tf.saved_model.load reads. session: a session of TensorFlow 1. verify_answers says which files it
-reads in the current folder.
+It reads the SavedModel in two ways: with tf.saved_model.load, into `saved_model.npz`, and in a session of TensorFlow 1,
+into `session.npz`. verify_answers says which files it finds in the current folder.
 """
 
 import json
@@ -14,11 +14,12 @@ import numpy as np
 import tensorflow as tf
 
 
-def main(file, version, kind):
-    answers = {"saved_model": with_signatures, "session": in_session}[kind]
+def main(version):
     outputs = json.loads(Path("outputs.json").read_text())
-    with np.load("inputs.npz") as inputs:
-        np.savez(file, **dict(answers(version, inputs, outputs)))
+    with np.load("inputs.npz") as stored:
+        inputs = dict(stored)
+    np.savez("saved_model.npz", **dict(with_signatures(version, inputs, outputs)))
+    np.savez("session.npz", **dict(in_session(version, inputs, outputs)))
 
 
 def with_signatures(version, inputs, outputs):

@@ -1,10 +1,9 @@
-"""Whether other programs answer a SavedModel as Keras answers the network: three fresh processes, one of them Keras.
+"""Whether another program answers a SavedModel as Keras answers the network: two fresh processes, one of them Keras.
 
-Each is a module run with `python -m` in a folder that holds `inputs.npz`, an array by signature, and writes its
-answers, by signature too, to the .npz file that its first argument names. A reference knows Keras and our code: it
-loads `model.keras` and gives the answers that the others are compared with. A consumer imports TensorFlow alone; its
-other arguments are the SavedModel and how to read it, and `outputs.json` says which output of each signature is
-compared.
+Each is a module run with `python -m` in a folder that holds `inputs.npz`, an array by signature, and writes answers, by
+signature too. The reference knows Keras and our code: it loads `model.keras` and gives the answers that the others are
+compared with, `keras.npz`. The consumer imports TensorFlow alone and reads the SavedModel in two ways, which give
+`saved_model.npz` and `session.npz`; `outputs.json` says which output of each signature is compared.
 """
 
 import importlib
@@ -19,10 +18,11 @@ from kerascnn.files import write_json
 from kerascnn.tensorflow_setup import load_tensorflow
 
 CONSUMER = "kerascnn.saved_model.consumer"
+WAYS = ("saved_model", "session")
 
 
 def verify_answers(reference, network, version, work, inputs, outputs):
-    """{consumer: the largest difference between its answers and those of Keras}, over every signature in `inputs`.
+    """{way: the largest difference between its answers and those of Keras}, over every signature in `inputs`.
 
     reference: the name of a module that ends in write_reference. network: the keras.Model. version: the SavedModel's
     folder. work: a folder for scratch files. inputs: {signature: array}. outputs: {signature: name of its output to
@@ -33,8 +33,7 @@ def verify_answers(reference, network, version, work, inputs, outputs):
     write_json(work / "outputs.json", outputs)
     config = network.to_json()
     modules = {value.__module__ for name, value in keras.saving.get_custom_objects().items() if name in config}
-    programs = {"keras": (reference, modules)}
-    programs |= {kind: (CONSUMER, (os.path.abspath(version), kind)) for kind in ("saved_model", "session")}
+    programs = {"Keras": (reference, *modules), "a program without Keras": (CONSUMER, os.path.abspath(version))}
     environment = {
         **os.environ,
         "KERAS_BACKEND": "tensorflow",
@@ -43,7 +42,7 @@ def verify_answers(reference, network, version, work, inputs, outputs):
     }
     running = {
         name: subprocess.Popen(
-            [sys.executable, "-m", module, f"{name}.npz", *arguments],
+            [sys.executable, "-m", *program],
             cwd=work,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -51,35 +50,34 @@ def verify_answers(reference, network, version, work, inputs, outputs):
             stderr=subprocess.PIPE,
             text=True,
         )
-        for name, (module, arguments) in programs.items()
+        for name, program in programs.items()
     }
     complaints = {name: process.communicate()[1] for name, process in running.items()}
     for name, process in running.items():
         if process.returncode:
             raise RuntimeError(f"{name} cannot answer the exported model:\n{complaints[name][-2000:]}")
-    answers = {name: read_arrays(work / f"{name}.npz") for name in programs}
-    expected = answers.pop("keras")
+    expected = read_arrays(work / "keras.npz")
+    answers = {way: read_arrays(work / f"{way}.npz") for way in WAYS}
     differences = {
         # np.max lets nan through, as max does not
-        name: float(np.max([np.abs(answer[signature] - expected[signature]).max() for signature in inputs]))
-        for name, answer in answers.items()
+        way: float(np.max([np.abs(answer[signature] - expected[signature]).max() for signature in inputs]))
+        for way, answer in answers.items()
     }
-    for name, difference in differences.items():
+    for way, difference in differences.items():
         if not difference <= 1e-5:
-            raise RuntimeError(f"{name} differs from Keras by {difference} in a probability, more than 1e-5")
+            raise RuntimeError(f"{way} differs from Keras by {difference} in a probability, more than 1e-5")
     return differences
 
 
 def write_reference(answer):
     """What a reference module does: write answer(model, inputs) -> {signature: array} of the files in this folder.
 
-    The arguments behind the answers' file are modules, whose import registers classes that the model needs.
+    Its arguments are modules, whose import registers classes that the model needs.
     """
-    file, *modules = sys.argv[1:]
     load_tensorflow()
-    for module in modules:
+    for module in sys.argv[1:]:
         importlib.import_module(module)
-    np.savez(file, **answer(keras.saving.load_model("model.keras"), read_arrays("inputs.npz")))
+    np.savez("keras.npz", **answer(keras.saving.load_model("model.keras"), read_arrays("inputs.npz")))
 
 
 def read_arrays(path):
