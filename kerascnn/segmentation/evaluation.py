@@ -25,8 +25,11 @@ class Segmenter:
     def __init__(self, model, preprocessing):
         network = folded(in_float32(model))
         volume = tf.TensorSpec([None, None, None, network.input_shape[-1]], tf.uint8)
-        ways = {flip: functools.partial(volume_probabilities, network, preprocessing, flip_tta=flip) for flip in (0, 1)}
-        self.compiled = {flip: tf.function(way, input_signature=[volume]) for flip, way in ways.items()}
+        way = functools.partial(volume_probabilities, network, preprocessing)
+        self.compiled = {
+            flip_tta: tf.function(functools.partial(way, flip_tta=flip_tta), input_signature=[volume])
+            for flip_tta in (False, True)
+        }
 
     def probabilities(self, images, flip_tta):
         """float32 (S, H, W, 1) in [0, 1]."""

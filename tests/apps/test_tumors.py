@@ -24,6 +24,7 @@ from kerascnn.tumors.scans import read_image
 from tests.tumors.test_nifti import place
 
 ROOT = Path(__file__).parents[2]
+TINY = ("--data", "phantoms", "--image-size", 32, "--width", 2, "--batch-size", 8)
 
 
 def tumors(*arguments, **options):
@@ -90,19 +91,7 @@ def test_several_networks_are_trained_one_after_the_other_and_averaged(folder, t
 
 @pytest.mark.slow
 def test_an_ensemble_killed_within_a_network_resumes_to_the_same_weights(tmp_path):
-    flags = (
-        "--data",
-        "phantoms",
-        "--image-size",
-        32,
-        "--width",
-        2,
-        "--epochs",
-        8,
-        "--batch-size",
-        8,
-        "--deterministic",
-    )
+    flags = (*TINY, "--epochs", 8, "--deterministic")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     command = [sys.executable, "-m", "apps.tumors", "train", *map(str, flags), "--ensemble", "2", "--out"]
     with subprocess.Popen([*command, killed], cwd=ROOT, stderr=subprocess.PIPE, text=True) as training:
@@ -266,21 +255,7 @@ def test_the_segmented_scan_is_never_overwritten(folder, tmp_path, command):
 
 @pytest.mark.slow
 def test_crossvalidation_tests_every_patient_once(tmp_path, command):
-    flags = (
-        "--data",
-        "phantoms",
-        "--image-size",
-        32,
-        "--width",
-        2,
-        "--epochs",
-        1,
-        "--batch-size",
-        8,
-        "--out",
-        tmp_path,
-    )
-    code, _, words = command("crossvalidate", *flags, "--ensemble", 2)
+    code, _, words = command("crossvalidate", *TINY, "--epochs", 1, "--out", tmp_path, "--ensemble", 2)
     assert code == 0, words
     summary = json.loads((tmp_path / "crossvalidation.json").read_text())
     assert len(summary["table"]) == len({row["patient"] for row in summary["table"]}) == 15

@@ -57,7 +57,7 @@ def test_training_is_the_same_under_any_settings(usual, tmp_path):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"backend": "torch", "image_data_format": "channels_first"},
+        pytest.param({"backend": "torch", "image_data_format": "channels_first"}, marks=pytest.mark.slow),
         pytest.param({"backend": "jax", "floatx": "float16"}, marks=pytest.mark.slow),
     ],
 )
