@@ -52,11 +52,10 @@ def train(
     check_unfinished(out)
     asked = classification.smoke(asked) if smoke else asked
     load_tensorflow()
-    from kerascnn.datasets.augmentation import distortion
     from kerascnn.digits import data
+    from kerascnn.digits.augmentation import augmentations
 
-    augment = distortion(asked.shift, asked.rotation, asked.zoom, asked.shear, asked.elastic)
-    classification.train("digits", asked, data.load(asked.data, data_dir), augment, out, resume)
+    classification.train("digits", asked, data.load(asked.data, data_dir), augmentations(asked), out, resume)
 
 
 @app.command

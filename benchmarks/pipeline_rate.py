@@ -23,23 +23,22 @@ from kerascnn.files import read_json
 from kerascnn.tensorflow_setup import load_tensorflow
 
 
-def rate(examples, batch_size, epochs, augment):
+def rate(examples, batch_size, epochs, augmentations):
     """Images per second over `epochs` passes, after one batch that builds the graph."""
-    from kerascnn.datasets.batches import training_batches
+    from kerascnn.datasets.batches import batches
 
-    steps = len(examples) // batch_size
-    batches = iter(training_batches(examples, batch_size, steps, 0, 0, epochs, augment))
-    next(batches)
+    passes = iter(batches(examples, batch_size, epochs=epochs, augmentations=augmentations))
+    next(passes)
     start = time.perf_counter()
-    count = sum(len(labels) for _, labels in batches)
+    count = sum(len(labels) for _, labels in passes)
     return count / (time.perf_counter() - start)
 
 
-def training_rate(data, recipe, augment):
+def training_rate(data, recipe, augmentations):
     from kerascnn.cli import classification
 
     with tempfile.TemporaryDirectory() as folder:
-        classification.train("benchmark", recipe, data, augment, Path(folder) / "run", resume=False)
+        classification.train("benchmark", recipe, data, augmentations, Path(folder) / "run", resume=False)
         return read_json(Path(folder) / "run" / "recipe.json")["images_per_second"]
 
 
@@ -49,16 +48,15 @@ app = App(help=__doc__, result_action="return_value")
 @app.default
 def main(*, batch_size: int = 128, epochs: int = 3):
     load_tensorflow()
-    from kerascnn.datasets.augmentation import distortion
     from kerascnn.digits import data as sources
+    from kerascnn.digits.augmentation import augmentations
     from kerascnn.provenance import provenance
 
     recipe = DigitRecipe()
     recipe = replace(recipe, training=replace(recipe.training, batch_size=batch_size, epochs=epochs))
     data = sources.load(recipe.data)
-    augment = distortion(recipe.shift, recipe.rotation, recipe.zoom, recipe.shear, recipe.elastic)
     figures = {}
-    for name, distort in (("plain", None), ("augmented", augment)):
+    for name, distort in (("plain", ()), ("augmented", augmentations(recipe))):
         pipeline = rate(data.train, batch_size, epochs, distort)
         training = training_rate(data, recipe, distort)
         figures[name] = {"pipeline": round(pipeline), "training": training, "share": round(training / pipeline, 3)}

@@ -56,13 +56,10 @@ def fit_rate(batch_size):
         epochs=1 + TIMED_EPOCHS, batch_size=batch_size, optimizer="sgd", learning_rate=0.01, schedule="constant"
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-    def accuracy():
-        return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-
+    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     with tempfile.TemporaryDirectory() as folder:
-        validation = Examples(images[:500], labels[:500])
-        model = fit(builder("lenet5"), Examples(images, labels), validation, recipe, Path(folder), loss, [accuracy])
+        model, data = builder("lenet5")(), (Examples(images, labels), Examples(images[:500], labels[:500]))
+        fit(model, data, recipe, folder=folder, loss=loss, metrics=[accuracy])
         with open(Path(folder) / "history.csv", newline="") as file:
             rates = [float(row["images_per_second"]) for row in csv.DictReader(file)]
     assert model.count_params() == PARAMETERS

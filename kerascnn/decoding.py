@@ -87,6 +87,12 @@ def over_background(images):
     return tf.cast(tf.where(shows, white, black), tf.uint8)
 
 
+def resized(images, size):
+    """uint8 (B, H, W, C) -> uint8 (B, *size, C), whatever the proportions; bilinear, over an area where it shrinks."""
+    pixels = tf.image.resize(images, size, method="bilinear", antialias=True)
+    return tf.cast(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), tf.uint8)
+
+
 def decode_or_blank(image_bytes):
     """(RGB uint8 (H, W, 3), True) of an encoded image, or (one black pixel, False) where decode_image raises."""
     # Only tf.data can go on after an error. No more than decoding happens inside it, because graphs are not optimised

@@ -8,8 +8,6 @@ import sys
 from datetime import date
 from pathlib import Path
 
-import keras
-
 from kerascnn import __version__
 
 
@@ -29,20 +27,32 @@ def origin():
 
 
 def peak_memory():
-    """The most memory that this process has had at a time, in MiB; None where the system does not tell, as Windows."""
-    try:
+    """{name: the most memory in MiB that this process has had at a time}: the system's, and that of each GPU.
+
+    None where the system does not tell, as Windows.
+    """
+    import tensorflow as tf
+
+    peaks = {"peak_memory_mib": None}
+    with contextlib.suppress(ImportError):
         import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))  # bytes there, KiB elsewhere
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peaks["peak_memory_mib"] = round(peak / (2**20 if sys.platform == "darwin" else 2**10))  # bytes there, else KiB
+    gpus = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices("GPU")]
+    if gpus:
+        used = [tf.config.experimental.get_memory_info(gpu)["peak"] for gpu in gpus]
+        peaks["peak_gpu_memory_mib"] = round(max(used) / 2**20)
+    return peaks
 
 
 def hardware():
-    """The accelerator's or processor's name and the number of cores, as a reader of a results table wants it."""
+    """The accelerators' names, the processor's and the number of cores, as a reader of a results table wants it."""
+    import tensorflow as tf
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     processor = platform.processor() or platform.machine()
     with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
         processor = next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
-    devices = [device for device in keras.distribution.list_devices() if not device.startswith("cpu")]
-    return ", ".join([*devices, f"{processor}, {cores} cores"])
+    gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    return ", ".join([*(gpu.get("device_name", "GPU") for gpu in gpus), f"{processor}, {cores} cores"])

@@ -21,13 +21,13 @@ def smoke(recipe):
     return dataclasses.replace(recipe, data="synthetic", training=training)
 
 
-def train(app, recipe, data, augment, out, resume):
+def train(app, recipe, data, augmentations, out, resume):
     """Train recipe.model on `data`, a Dataset, into the folder `out`, and show how far it is."""
     from kerascnn.classification import training
     from kerascnn.cli.progress import Progress
 
     with contextlib.closing(Progress()) as progress:
-        training.train(recipe, data, out, app, augment, [progress], resume)
+        training.train(recipe, data, out, app, augmentations, [progress], resume)
 
 
 def evaluate(app, load_data, preprocess, out, requirements):

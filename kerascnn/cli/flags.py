@@ -29,15 +29,17 @@ Require = Annotated[tuple[str, ...], Parameter(help="NAME=MIN: exit code 4 unles
 def flags_of(recipe_class):
     """A dataclass with one optional flag per field of a task's recipe and of its `training`; None where not given.
 
-    Help texts are the docstrings under the fields, and the defaults shown are the class's own. A command takes it as
-    `flags: Flags | None = None`.
+    Functions are no flags: a task's recipe says them in fields of its own. Help texts are the docstrings under the
+    fields, and the defaults shown are the class's own. A command takes it as `flags: Flags | None = None`.
     """
     recipe = recipe_class()
     fields = []
     for part in (recipe, recipe.training):
         types = get_type_hints(type(part))
         helps = {text.arg_name: text.description for text in docstring_parser.parse_from_object(type(part)).params}
-        for name in (field.name for field in dataclasses.fields(part) if field.name != "training"):
+        for name in (
+            field.name for field in dataclasses.fields(part) if field.name not in ("training", "augmentations")
+        ):
             default = getattr(part, name)
             flag = Parameter(
                 help=helps[name],

@@ -1,4 +1,9 @@
-"""Random distortions of whole batches, as pure functions of (images, labels, seed), and of weights where there are any.
+"""What Recipe.augmentations holds: random changes of whole batches, as pure functions of images, labels and a seed.
+
+Each is called as augmentation(images, labels, seed, *weights) and returns (images, labels, *weights): images float32
+(B, H, W, C) in [0, 1] with known H, W, C; labels int32 (B,), or masks float32 (B, H, W, 1); seed int (2,), another one
+at every step; weights where the examples have them. A function of one's own serves as well, and so does a random layer
+of Keras, see `as_augmentation`.
 
 Affine and elastic distortions are one displacement field, so every image is sampled once, bilinearly. The elastic field
 is Simard, Steinkraus & Platt, "Best Practices for Convolutional Neural Networks Applied to Visual Document Analysis",
@@ -6,93 +11,163 @@ is Simard, Steinkraus & Platt, "Best Practices for Convolutional Neural Networks
 Written in TensorFlow ops because it runs inside tf.data; a warp of keras.ops would be drawn with unseeded state there.
 """
 
+import dataclasses
+import logging
 import math
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from kerascnn.errors import UsageError
 
-def distortion(shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0):
-    """augment(images, labels, seed, *weights) -> (images, labels, *weights), or None when nothing is to be distorted.
+logger = logging.getLogger(__name__)
 
-    Each image draws its own values, uniformly from -limit to +limit: shift in pixels along both axes, rotation in
-    degrees, zoom and shear as fractions (zoom 0.1: 0.9 to 1.1 times as large). elastic is Simard's alpha in pixels,
-    with a sigma of 4. Outside the image is 0. images float32 (B, H, W, C) in [0, 1] with known H, W, C; seed int (2,).
+# Random layers of Keras 3.15 that draw from a generator of their own, whatever seed they are given.
+SEEDLESS = ("AugMix", "RandAugment", "RandomColorJitter")
+
+
+class StepSeed(keras.random.SeedGenerator):
+    """A SeedGenerator without state: what it gives follows from `seed`, int (2,), and how often it was asked."""
+
+    def __init__(self, seed):
+        self.seed, self.asked = seed, 0
+
+    def next(self, ordered=True):
+        self.asked += 1
+        return tf.random.experimental.stateless_fold_in(self.seed, self.asked)
+
+
+def as_augmentation(augmentation):
+    """The augmentation itself, or the function that a random layer of Keras becomes: masks move with their images.
+
+    Raises UsageError for a layer made for images of another range than [0, 1], and for one that mixes labels, too.
     """
-    if not any((shift, rotation, zoom, shear, elastic)):
-        return None
+    if not isinstance(augmentation, keras.layers.Layer):
+        return augmentation
+    layer, name = augmentation, type(augmentation).__name__
+    if name in ("CutMix", "MixUp"):
+        raise UsageError(
+            f"augmentations has {name}, which needs one-hot labels; leave it out", argument="augmentations"
+        )
+    if tuple(getattr(layer, "value_range", (0, 1))) != (0, 1):
+        words = f"augmentations has a {name} with value_range {tuple(layer.value_range)}, and images are in [0, 1]"
+        raise UsageError(f"{words}; give it value_range=(0, 1)", argument="augmentations")
+    if name in SEEDLESS or not hasattr(layer, "get_random_transformation"):
+        logger.warning("%s draws without the recipe's seed: a resumed training sees other images", name)
+        return lambda images, labels, seed, *weights: (layer(images, training=True), labels, *weights)
 
     def augment(images, labels, seed, *weights):
-        y, x = grid(images, seed, (shift, rotation, zoom, shear), elastic, sigma=4.0)
-        return sample(images, y, x), labels, *weights
+        transformation = layer.get_random_transformation(images, training=True, seed=StepSeed(tf.cast(seed, tf.int32)))
+        moved = layer.transform_images(images, transformation, training=True)
+        if len(labels.shape) != 4:
+            return moved, labels, *weights
+        return moved, *(layer.transform_segmentation_masks(each, transformation) for each in (labels, *weights))
 
     return augment
 
 
-def paired_distortion(
-    horizontal_flip=False, shift=0.0, rotation=0.0, zoom=0.0, shear=0.0, elastic=0.0, sigma=24.0, brightness=0.0,
-    contrast=0.0, gamma=0.0, middle_channel=0.0, carvemix=0.0,
-):  # fmt: skip
-    """augment(images, masks, seed, *weights) -> (images, masks, *weights): all move alike, images change in intensity.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Distortion:
+    """Moves pixels: each image draws its own values, uniformly from -limit to +limit; outside the image is 0.
 
-    Limits as in `distortion`. horizontal_flip: half of the images are flipped. brightness and contrast: to each channel
-    of each image a value of up to `brightness` is added, after it is raised to a power between 1 / (1 + gamma) and
-    1 + gamma and multiplied by up to 1 ± contrast. middle_channel: the share of images in which all channels are the
-    middle one. carvemix: the share of images that get the foreground of another one of the batch, see `carvemixed`.
-    masks float32 (B, H, W, 1) stay 0 or 1; weights, if any, float32 (B, H, W, 1), are sampled like an image.
+    Masks and weights of pixels, float32 (B, H, W, 1), move with their images; masks stay 0 or 1.
     """
 
-    def augment(images, masks, seed, *weights):
-        seeds = tf.random.split(tf.cast(seed, tf.int32), 5)
-        y, x = grid(images, seeds[0], (shift, rotation, zoom, shear), elastic, sigma)
-        if horizontal_flip:
-            flipped = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1), seeds[1]) < 0.5
+    shift: float = 0.0
+    "Pixels along both axes."
+    rotation: float = 0.0
+    "Degrees."
+    zoom: float = 0.0
+    "A fraction: 0.1 is 0.9 to 1.1 times as large."
+    shear: float = 0.0
+    "A fraction."
+    elastic: float = 0.0
+    "Simard's alpha, in pixels."
+    sigma: float = 4.0
+    "Of the elastic distortion, in pixels."
+    horizontal_flip: bool = False
+    "Whether half of the images are flipped left to right."
+
+    def __call__(self, images, labels, seed, *weights):
+        y, x = grid(images, seed, (self.shift, self.rotation, self.zoom, self.shear), self.elastic, self.sigma)
+        if self.horizontal_flip:
+            own = tf.random.experimental.stateless_fold_in(seed, 0)
+            flipped = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1), own) < 0.5
             x = tf.where(flipped, images.shape[2] - 1 - x, x)
-        channels = images.shape[3]
+        if len(labels.shape) != 4:
+            return sample(images, y, x), labels, *weights
         # one lookup for all of them
-        moved = sample(tf.concat([images, masks, *weights], -1), y, x)
-        pixels, masks, *weights = tf.split(moved, [channels] + [1] * (1 + len(weights)), -1)
-        if carvemix:
-            pixels, masks, *weights = carvemixed(pixels, masks, carvemix, seeds[4], *weights)
-        if middle_channel:
-            alike = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seeds[3]) < middle_channel
-            middle = pixels[..., channels // 2 : channels // 2 + 1]
-            pixels = tf.where(alike, tf.repeat(middle, channels, -1), pixels)
-        draw = tf.random.stateless_uniform((3, tf.shape(images)[0], 1, 1, channels), seeds[2], -1.0, 1.0)
-        powers = tf.pow(tf.maximum(pixels, 1e-6), tf.pow(1 + gamma, draw[2])) if gamma else pixels
-        intensities = tf.clip_by_value(powers * (1 + contrast * draw[0]) + brightness * draw[1], 0.0, 1.0)
-        return intensities, tf.cast(masks >= 0.5, tf.float32), *weights
-
-    return augment
+        moved = sample(tf.concat([images, labels, *weights], -1), y, x)
+        images, masks, *weights = tf.split(moved, [images.shape[3]] + [1] * (1 + len(weights)), -1)
+        return images, tf.cast(masks >= 0.5, tf.float32), *weights
 
 
-def carvemixed(images, masks, share, seed, *weights):
-    """(images, masks, *weights): `share` of the images have the tumor of the next of the batch, with what is around it.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Intensity:
+    """Changes each channel of each image: raised to a power, multiplied, and shifted; clipped to [0, 1]."""
 
-    CarveMix (Zhang et al., "CarveMix: A Simple Data Augmentation Method for Brain Lesion Segmentation", 2021,
-    arXiv:2108.06883): inside a region around the tumor, as wide as is drawn, image, mask and weights are the other's.
-    Differs from the paper: the region is where the blurred mask exceeds a drawn part of its maximum, in place of a
-    distance from the tumor; its edge is soft, nothing is put beside the head, and slices take the place of volumes.
-    images float32 (B, H, W, C) in [0, 1]; masks float32 (B, H, W, 1), 0 to 1; weights, if any, float32 (B, H, W, 1);
-    seed int32 (2,).
+    brightness: float = 0.0
+    "What is added at most, or taken away."
+    contrast: float = 0.0
+    "A fraction: 0.1 multiplies by 0.9 to 1.1."
+    gamma: float = 0.0
+    "Powers are between 1 / (1 + gamma) and 1 + gamma."
+
+    def __call__(self, images, labels, seed, *weights):
+        shape = (3, tf.shape(images)[0], 1, 1, images.shape[3])
+        draw = tf.random.stateless_uniform(shape, seed, -1.0, 1.0)
+        if self.gamma:
+            images = tf.pow(tf.maximum(images, 1e-6), tf.pow(1 + self.gamma, draw[2]))
+        images = images * (1 + self.contrast * draw[0]) + self.brightness * draw[1]
+        return tf.clip_by_value(images, 0.0, 1.0), labels, *weights
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MiddleChannel:
+    """Makes all channels the middle one in some images, as for patients of whom only that sequence was taken."""
+
+    share: float
+    "Of the images."
+
+    def __call__(self, images, labels, seed, *weights):
+        alike = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed) < self.share
+        channels = images.shape[3]
+        middle = images[..., channels // 2 : channels // 2 + 1]
+        return tf.where(alike, tf.repeat(middle, channels, -1), images), labels, *weights
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CarveMix:
+    """Gives some images the tumor of the next one of the batch, with what is around it.
+
+    Zhang et al., "CarveMix: A Simple Data Augmentation Method for Brain Lesion Segmentation", 2021, arXiv:2108.06883:
+    inside a region around the tumor, as wide as is drawn, image, mask and weights are the other's. Differs from the
+    paper: the region is where the blurred mask exceeds a drawn part of its maximum, in place of a distance from the
+    tumor; its edge is soft, nothing is put beside the head, and slices take the place of volumes.
     """
-    height, width = images.shape[1:3]
-    rows, columns = (blur_matrix(size, size / 24) for size in (height, width))
 
-    def blurred(x):
-        return tf.einsum("hi,bijc,wj->bhwc", rows, x, columns)
+    share: float
+    "Of the images."
 
-    seeds = tf.random.split(seed, 2)
-    shape = (tf.shape(images)[0], 1, 1, 1)
-    chosen = tf.random.stateless_uniform(shape, seeds[0]) < share
-    least = tf.random.stateless_uniform(shape, seeds[1], 0.05, 0.5)
-    head = blurred(tf.reduce_mean(images, -1, keepdims=True)) > 0.1
-    near = blurred(tf.roll(masks, -1, 0))
-    near /= tf.maximum(tf.reduce_max(near, (1, 2, 3), keepdims=True), 1e-6)
-    region = tf.clip_by_value((near - least) / 0.1 + 0.5, 0.0, 1.0)
-    mixing = region * tf.cast(chosen & head, tf.float32)
-    mixed = images + mixing * (tf.roll(images, -1, 0) - images)
-    return mixed, *(tf.where(mixing >= 0.5, tf.roll(each, -1, 0), each) for each in (masks, *weights))
+    def __call__(self, images, masks, seed, *weights):
+        height, width = images.shape[1:3]
+        rows, columns = (blur_matrix(size, size / 24) for size in (height, width))
+
+        def blurred(x):
+            return tf.einsum("hi,bijc,wj->bhwc", rows, x, columns)
+
+        seeds = tf.random.split(tf.cast(seed, tf.int32), 2)
+        shape = (tf.shape(images)[0], 1, 1, 1)
+        chosen = tf.random.stateless_uniform(shape, seeds[0]) < self.share
+        least = tf.random.stateless_uniform(shape, seeds[1], 0.05, 0.5)
+        head = blurred(tf.reduce_mean(images, -1, keepdims=True)) > 0.1
+        near = blurred(tf.roll(masks, -1, 0))
+        near /= tf.maximum(tf.reduce_max(near, (1, 2, 3), keepdims=True), 1e-6)
+        region = tf.clip_by_value((near - least) / 0.1 + 0.5, 0.0, 1.0)
+        mixing = region * tf.cast(chosen & head, tf.float32)
+        mixed = images + mixing * (tf.roll(images, -1, 0) - images)
+        return mixed, *(tf.where(mixing >= 0.5, tf.roll(each, -1, 0), each) for each in (masks, *weights))
 
 
 def grid(images, seed, limits, elastic, sigma):

@@ -1,30 +1,45 @@
 """From examples to batches: the one place where uint8 becomes float32 in [0, 1].
 
-Examples are decoded once and stay in memory as uint8. Order and augmentation are pure functions of (seed, epoch, step),
-so a run that is killed and resumed sees the very same batches.
+Examples lie in memory as uint8, or are read from files as they are needed. Order and augmentation are pure functions of
+(seed, epoch, step), so a run that is killed and resumed sees the very same batches.
 
 The pipelines run with fixed parallelism. tf.data's autotuner sleeps twice as long after every decision, and an iterator
 that is let go sometimes waits for it to wake: measured with TensorFlow 2.21, 2.1 s after a run of 3 s, 20 s after one
 of 22 s.
 """
 
+import math
 import os
 
 import tensorflow as tf
 
+from kerascnn.datasets.augmentation import as_augmentation
+from kerascnn.errors import UsageError
+
 BATCH_PIXELS = 2**19  # of one channel, in a batch for evaluation
+AHEAD = 2**26  # bytes of batches that wait for the training, at least two batches
 
 
-def training_batches(examples, batch_size, steps, seed, first_epoch, epochs, augment=None):
-    """All batches of the epochs first_epoch … epochs - 1, one epoch after the other, as one tf.data.Dataset.
+def batches(examples, batch_size, *, seed=0, epochs=1, first_epoch=0, augmentations=(), steps=None):
+    """The batches of the epochs first_epoch … epochs - 1, one epoch after the other, as one tf.data.Dataset.
 
-    Every epoch is a new order of all examples, of which the first `steps` batches are taken: (images float32
-    (B, H, W, C) in [0, 1], labels int32 (B,) or masks float32 (B, H, W, 1)), and float32 weights (B,) or (B, H, W, 1)
-    as a third element where the examples have them; steps is at most len(examples) // batch_size.
-    augment(images, labels, seed) -> (images, labels), or augment(images, labels, seed, weights) -> (images, labels,
-    weights), gets a seed of shape (2,) that is different at every step.
+        batches = kc.batches(data.train, 128, seed=0, epochs=5)
+        model.fit(batches, epochs=5, steps_per_epoch=len(data.train) // 128)
+
+    Every epoch is a new order of all examples, of which the first `steps` batches are taken, by default as many as are
+    full. A batch is (images float32 (B, H, W, C) in [0, 1], labels int32 (B,) or masks float32 (B, H, W, 1)), with
+    float32 weights (B,) or (B, H, W, 1) as a third element where the examples have them. augmentations: what
+    Recipe.augmentations holds; each is called with a seed of shape (2,) that is different at every step.
+    Raises UsageError where batch_size is more than all examples.
     """
-    stored = [tf.constant(array) for array in arrays(examples)]
+    full = len(examples) // batch_size
+    if full == 0:
+        raise UsageError(
+            f"batch_size is {batch_size}, more than the {len(examples)} training examples; choose a smaller one",
+            argument="batch_size",
+        )
+    steps, load = steps or full, examples.loader()
+    augment = [as_augmentation(augmentation) for augmentation in augmentations]
 
     def epoch_order(epoch):
         order = tf.random.experimental.stateless_shuffle(tf.range(len(examples)), seed=[seed, epoch])
@@ -33,31 +48,34 @@ def training_batches(examples, batch_size, steps, seed, first_epoch, epochs, aug
         return tf.data.Dataset.from_tensor_slices((step, order))
 
     def batch(step, indices):
-        x, y, *weights = as_batch(*(tf.gather(array, indices) for array in stored))
-        if augment is not None:
-            return augment(x, y, tf.stack([tf.constant(seed, tf.int64), step]), *weights)
-        return x, y, *weights
+        parts = as_batch(*load(indices))
+        seed_of_step = tf.stack([tf.constant(seed, tf.int64), step])
+        for number, distort in enumerate(augment):
+            own = tf.random.experimental.stateless_fold_in(seed_of_step, number) if number else seed_of_step
+            images, labels, *weights = parts
+            parts = distort(images, labels, own, *weights)
+        return parts
 
-    order = tf.data.Dataset.range(first_epoch, epochs).flat_map(epoch_order)
-    return not_autotuned(order.map(batch, num_parallel_calls=os.cpu_count(), deterministic=True).prefetch(8))
+    # where every epoch is done, one more: Keras looks at a batch before it finds that there is nothing to train
+    order = tf.data.Dataset.range(first_epoch, max(epochs, first_epoch + 1)).flat_map(epoch_order)
+    ahead = min(8, max(2, AHEAD // (4 * batch_size * math.prod(examples.image_shape))))
+    return not_autotuned(order.map(batch, num_parallel_calls=os.cpu_count(), deterministic=True).prefetch(ahead))
 
 
 def evaluation_batches(examples, most=500, preprocess=None):
-    """Every example once, in order, the last batch smaller: elements as in training_batches.
+    """Every example once, in order, the last batch smaller: elements as those of `batches`.
 
     most: examples of a batch; large images come in smaller batches. preprocess: uint8 (B, H, W, C) -> float32 in
     [0, 1]; without it the images are only scaled.
     """
-    height, width = examples.images.shape[1:3]
+    height, width = examples.image_shape[:2]
     batch_size = max(1, min(most, BATCH_PIXELS // (height * width)))
-    batches = tf.data.Dataset.from_tensor_slices(arrays(examples)).batch(batch_size)
-    batches = batches.map(lambda *batch: as_batch(*batch, preprocess=preprocess), num_parallel_calls=os.cpu_count())
-    return not_autotuned(batches.cache().prefetch(2))
-
-
-def arrays(examples):
-    """(images, labels), or (images, labels, weights) where there are weights."""
-    return (examples.images, examples.labels) + (() if examples.weights is None else (examples.weights,))
+    load = examples.loader()
+    order = tf.data.Dataset.range(len(examples)).batch(batch_size)
+    parts = order.map(
+        lambda indices: as_batch(*load(indices), preprocess=preprocess), num_parallel_calls=os.cpu_count()
+    )
+    return not_autotuned(parts.prefetch(2))
 
 
 def as_batch(images, labels, *weights, preprocess=None):
@@ -66,10 +84,10 @@ def as_batch(images, labels, *weights, preprocess=None):
     return (preprocess or scaled)(images), tf.cast(labels, tf.float32) if masks else labels, *weights
 
 
-def not_autotuned(batches):
+def not_autotuned(dataset):
     options = tf.data.Options()
     options.autotune.enabled = False
-    return batches.with_options(options)
+    return dataset.with_options(options)
 
 
 def scaled(images):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.datasets import Dataset, Examples, cut
+from kerascnn.datasets.examples import Dataset, Examples, cut
 from kerascnn.datasets.tfds_builders import arrays, folder, prepared_builder
 from kerascnn.errors import DataAbsent, InputError
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from kerascnn.datasets import Dataset, Examples
+from kerascnn.datasets.examples import Dataset, Examples
 
 FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_COMPLEX)
 

@@ -8,7 +8,7 @@ preprocessing are the same. The source has no split: 360 test and 180 validation
 import cv2
 import numpy as np
 
-from kerascnn.datasets import Dataset, Examples, cut
+from kerascnn.datasets.examples import Dataset, Examples, cut
 from kerascnn.digits.preprocessing import preprocess_digits
 
 

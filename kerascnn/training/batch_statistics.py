@@ -7,24 +7,22 @@ loss that images of another kind cause.
 """
 
 import keras
-import numpy as np
-
-from kerascnn.datasets.batches import evaluation_batches
-
-IMAGES, BATCH = 5000, 250
 
 
-def measure(model, examples, seed):
-    """Set the moving averages of every batch normalization in `model` to the averages over images of `examples`.
+def measure(model, batches):
+    """Set the moving averages of every batch normalization in `model` that is trainable to the averages over images.
 
-    examples: Examples, of which at most 5,000 are drawn with `seed` and seen as they are, undistorted.
+    batches: of images float32 (B, H, W, C), seen as they are, undistorted; the network runs on each of them once.
     """
-    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    layers = [
+        layer
+        for layer in model._flatten_layers()  # the public `layers` are not those inside of layers
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+    ]
     if not layers:
         return
-    drawn = np.random.default_rng(seed).permutation(len(examples))[:IMAGES]
     momenta, seen = [layer.momentum for layer in layers], 0
-    for images, _ in evaluation_batches(examples.take(drawn), min(BATCH, len(drawn))):
+    for images in batches:
         for layer in layers:
             # the moving average is the mean over all images so far; the last batch may be smaller
             layer.momentum = seen / (seen + len(images))

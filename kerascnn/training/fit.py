@@ -5,107 +5,124 @@ What a folder holds: `checkpoint.npz` while the run lasts, `history.csv` from th
 """
 
 import contextlib
-import dataclasses
 import errno
-import logging
 import math
 import shutil
+from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from kerascnn.datasets.batches import evaluation_batches, training_batches
 from kerascnn.errors import InputError, TrainingStopped, UsageError
 from kerascnn.files import one_writer, write_aside, writing_to
 from kerascnn.training import batch_statistics
-from kerascnn.training.checkpoint import Run, assign
+from kerascnn.training.callbacks import Resumable
+from kerascnn.training.checkpoint import assign
+from kerascnn.training.feed import Feed
 from kerascnn.training.guard import FiniteLoss
 from kerascnn.training.optimizers import create_optimizer
+from kerascnn.training.precision import computing_in, deterministic_operations, half_precision, on_accelerator
+from kerascnn.training.recipe import Recipe, as_json
+from kerascnn.training.run import Run
 from kerascnn.training.run_folder import check_unfinished
-
-logger = logging.getLogger(__name__)
 
 FREE_SPACE = "free some space and resume the run"
 OUT_OF_MEMORY = ("OOM", "Out of memory", "Failed to allocate request")  # an operation's words, and XLA's on a GPU
 AUXILIARY_WEIGHT = 0.3  # of the loss of a head on the way; Szegedy et al., 2014, arXiv:1409.4842, section 5
+# what a compiled model has decided already
+OF_OPTIMIZER = (
+    "optimizer", "learning_rate", "momentum", "schedule", "warmup_epochs", "decay_every", "decay_factor",
+    "weight_decay", "label_smoothing", "clip_norm", "ema", "accumulate",
+)  # fmt: skip
 
 
 def fit(
-    build, train, validation, recipe, folder, loss, metrics=(), *, augment=None, metadata=None, conclude=None,
-    callbacks=(), resume=False,
+    model, data, recipe=None, *, folder, loss=None, metrics=(), callbacks=(), resume=True, verbose=0, metadata=None,
+    conclude=None,
 ):  # fmt: skip
-    """Train the model that build() returns; leaves it, with its best weights, in `folder` and returns it.
+    """Train `model` in place and return the Run; the model has its best weights, and so has model.keras in `folder`.
 
-    build: called without arguments once seeds and precision are set. train, validation: Examples. recipe: a
-    Recipe. loss: a Keras loss on logits; metrics: functions that each return a fresh Keras metric, of `logits`.
-    A network with auxiliary heads trains on the sum of the losses of all heads, each auxiliary one weighed 0.3.
-    augment: a batch transform as training_batches takes it. metadata: what else recipe.json says and a resumed run must
-    share (app, data set, checksum …), JSON types; under "recipe" the complete recipe of which `recipe` is the training
-    part. conclude(model) -> what recipe.json says besides, JSON types: what is chosen for the trained model on
-    validation examples. callbacks: Keras's; they are called after the run's own, see Run. resume: continue after the
-    last finished epoch of the same run; the result equals the uninterrupted run's, bit for bit with
-    recipe.deterministic.
+    model: a built keras.Model, Functional, Sequential or a subclass of these with a train_step of its own. A compiled
+    one keeps its loss, metrics and optimizer; one that is not is compiled for the run, with `loss`, a Keras loss on
+    logits, and `metrics`, Keras metrics of `logits`, and is not compiled afterwards. A network with auxiliary heads
+    trains on the sum of the losses of all heads, each auxiliary one weighed 0.3. Layers that are not trainable stay as
+    they are. data: what Feed takes. recipe: a Recipe. callbacks: Keras's; they find in an epoch's logs what its row of
+    the history says, and may keep state, see Resumable. resume: continue after the last finished epoch of the same run,
+    where there is one; the result equals the uninterrupted run's, bit for bit with recipe.deterministic. verbose: as
+    for model.fit. metadata: what recipe.json says besides and a resumed run must share, JSON types; under "recipe" the
+    complete recipe of which `recipe` is the training part. conclude(model) -> what recipe.json says besides, JSON
+    types: what is chosen for the trained model on validation examples.
+
+    Best is the epoch with the lowest validation loss; without validation data the last one is kept.
 
     Raises UsageError when `folder` holds a finished run, or an unfinished one and resume is False, or one of another
-    recipe, or another process trains into it; InputError when it cannot be written or is too full; TrainingStopped when
-    the loss or weights are not finite or memory or disk run out. All of these leave the last checkpoint as it was.
+    recipe, model or data, or another process trains into it, or where model, data and recipe do not fit; InputError
+    when it cannot be written or is too full, or an image file cannot be read; TrainingStopped when the loss or weights
+    are not finite or memory or disk run out. All of these leave the last checkpoint as it was.
     """
-    metadata = {"recipe": dataclasses.asdict(recipe), **(metadata or {})}
-    checkpoint = folder / "checkpoint.npz"
-    check_folder(folder, checkpoint.exists(), resume)
-    set_up(recipe)
-    model = build()
-    steps, at_once = epoch_steps(len(train), recipe.batch_size, train.images[0].size)
-    heads = list(model.output) if isinstance(model.output, dict) else []
-    guard = compile_model(model, heads, recipe, loss, metrics, steps, at_once)
-    if type(model).train_step is not keras.Model.train_step:
-        build_metrics(model, for_each_head(evaluation_batches(train.take(slice(2))), heads))
-    check_space(model, folder)
-    run = Run(folder, checkpoint, recipe, metadata, steps, guard)
-    run.set_model(model)
-    logs = [keras.callbacks.TensorBoard(folder / "logs")] if recipe.tensorboard else []
-    with one_writer(folder), stopped_by_limits(recipe):
+    recipe = recipe or Recipe()
+    folder, feed = Path(folder), Feed(data, recipe)
+    check_model(model, recipe, feed)
+    check_folder(folder, (folder / "checkpoint.npz").exists(), resume)
+    network = keras.Model(model.input, model.output, name=model.name)  # the same weights, and nothing of the training
+    policy = half_precision() if recipe.precision == "auto" else recipe.precision
+    compiled = model.compiled
+    with one_writer(folder), stopped_by_limits(recipe), feed.files_told():
         # another process may have ended its run here since the folder was looked at
         check_unfinished(folder)
-        if checkpoint.exists():
-            run.restore()
-        elif resume:
-            logger.warning("%s holds no unfinished run to resume; starting one", folder)
-        if not run.ended:
-            batches = training_batches(
-                train, recipe.batch_size, steps, recipe.seed, len(run.history), recipe.epochs, augment
-            )
-            model.fit(
-                for_each_head(batches, heads),
-                epochs=recipe.epochs,
-                initial_epoch=len(run.history),
-                steps_per_epoch=steps,
-                validation_data=for_each_head(evaluation_batches(validation), heads),
-                shuffle=False,
-                verbose=0,
-                callbacks=[*run.stateful, *logs, run, *callbacks],
-            )
-        trained = build()
-        assign(trained.variables, run.best)
-        batch_statistics.measure(trained, train, recipe.seed)
-        run.finish(trained, conclude(trained) if conclude else {})
-    return trained
+        with deterministic_operations(model, recipe.deterministic):
+            try:
+                with computing_in(model, policy):
+                    guard = None if compiled else compile_model(model, recipe, loss, metrics, feed)
+                    check_space(model, folder)
+                    run = Run(folder, recipe, feed, guard)
+                    resumable = Resumable(folder, [*run.stateful, run, *callbacks])
+                    resumable.metadata = {"recipe": as_json(recipe), **feed.metadata, **(metadata or {})}
+                    train(model, feed, resumable, verbose, heads_of(model) if guard else [])
+                    assign(model.variables, run.best)
+            finally:
+                if not compiled:
+                    model.compiled, model.optimizer = False, None
+            batch_statistics.measure(model, feed.undistorted())
+        run.finish(network, resumable, conclude(model) if conclude else {})
+    return run
 
 
-def compile_model(model, heads, recipe, loss, metrics, steps, at_once):
-    """Compile the model and return its FiniteLoss. heads: the names of its outputs, where it has several."""
-    optimizer = create_optimizer(recipe, steps)
+def train(model, feed, resumable, verbose, heads):
+    """Keras's fit, from the epoch on at which a resumed run stands."""
+    model.fit(
+        feed.training(resumable.epoch, heads),
+        epochs=feed.recipe.epochs,
+        initial_epoch=resumable.epoch,
+        steps_per_epoch=None if feed.streamed else feed.steps,
+        validation_data=feed.validating(heads),
+        shuffle=False,
+        verbose=verbose,
+        callbacks=[resumable],
+    )
+
+
+def heads_of(model):
+    """The names of a network's outputs, where it has several."""
+    return list(model.output) if isinstance(model.output, dict) else []
+
+
+def compile_model(model, recipe, loss, metrics, feed):
+    """Compile the model and return its FiniteLoss."""
+    heads, metrics = heads_of(model), list(metrics)
+    optimizer = create_optimizer(recipe, feed.steps)
     guard = FiniteLoss(loss, optimizer)
-    measured = [metric() for metric in metrics]
     model.compile(
         optimizer=optimizer,
         loss=dict.fromkeys(heads, guard) if heads else guard,
         loss_weights={head: 1.0 if head == "logits" else AUXILIARY_WEIGHT for head in heads} or None,
-        metrics={"logits": measured} if heads else measured,
-        steps_per_execution=at_once,
+        metrics={"logits": metrics} if heads else metrics,
+        steps_per_execution=feed.at_once,
         jit_compile=on_accelerator() and not recipe.deterministic,  # XLA has not all operations deterministic
     )
     model.optimizer.build(model.trainable_variables)
+    if type(model).train_step is not keras.Model.train_step:
+        build_metrics(model, feed.training(0, heads))
     return guard
 
 
@@ -116,51 +133,23 @@ def build_metrics(model, batches):
     model.reset_metrics()
 
 
-def for_each_head(batches, heads):
-    """Batches with labels and weights repeated for every head of a network that has several, as Keras asks."""
-    return batches.map(lambda x, *rest: (x, *(dict.fromkeys(heads, part) for part in rest))) if heads else batches
-
-
-def set_up(recipe):
-    """Seeds, determinism and precision, before any variable exists."""
-    keras.utils.set_random_seed(recipe.seed)
-    keras.config.set_dtype_policy(half_precision() if recipe.precision == "auto" else recipe.precision)
-    if recipe.deterministic:
-        tf.config.experimental.enable_op_determinism()
-
-
-def on_accelerator():
-    """Whether Keras computes on a GPU or TPU; XLA compilation pays there and costs on a CPU."""
-    return not all(device.startswith("cpu") for device in keras.distribution.list_devices())
-
-
-def half_precision():
-    """The policy that precision="auto" stands for: half precision where the GPU has units for it, else float32."""
-    if not on_accelerator():
-        return "float32"
-    details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
-    capability = min((detail.get("compute_capability", (0, 0)) for detail in details), default=(8, 0))
-    if capability >= (8, 0):
-        return "mixed_bfloat16"
-    return "mixed_float16" if capability >= (7, 0) else "float32"
-
-
-def epoch_steps(examples, batch_size, image_size):
-    """(steps of an epoch, steps the compiled function runs at once).
-
-    Running many steps in one call is what makes small networks fast: the host's work between two calls costs as much
-    as a LeNet-5 step. Keras runs whole calls only, so the epoch is cut to a multiple; the count between 16 and 32 that
-    cuts least is taken. Large batches gain nothing from it, and would show progress too rarely.
-    """
-    steps = examples // batch_size
-    if steps == 0:
+def check_model(model, recipe, feed):
+    """Raise UsageError for a model that cannot be trained like this, and where the recipe wants what it has decided."""
+    if not model.built or not hasattr(model, "output"):
         raise UsageError(
-            f"batch_size is {batch_size}, more than the {examples} training examples; choose a smaller one",
-            argument="batch_size",
+            f"model {model.name} has no input and output of its own; build it as keras.Model(inputs, outputs) or "
+            "keras.Sequential with a keras.Input",
+            argument="model",
         )
-    at_once = min(range(16, 33), key=lambda n: (steps % n, -n)) if batch_size * image_size < 500_000 else 1
-    at_once = min(at_once, steps)
-    return steps - steps % at_once, at_once
+    for name in OF_OPTIMIZER if model.compiled else ():
+        value = getattr(recipe, name)
+        if value != getattr(Recipe, name):
+            words = f"{name} is {value}, and the model is compiled with an optimizer and a loss of its own"
+            raise UsageError(f"{words}; leave it out, or give a model that is not compiled", argument=name)
+    for name in ("early_stopping", "schedule"):
+        if getattr(recipe, name) not in (0, "constant", "cosine", "step") and feed.validation is None:
+            words = f"{name} is {getattr(recipe, name)}, which looks at the validation loss"
+            raise UsageError(f"{words}; give validation data, or leave it out", argument=name)
 
 
 def check_folder(folder, unfinished, resume):

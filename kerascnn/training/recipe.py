@@ -1,11 +1,12 @@
 """How a network is trained, as one flat table: the fields that training.fit understands.
 
-A task's recipe holds a Recipe as its field `training`, beside its model, data and augmentation. What is in it stands in
-`recipe.json` and is compared when a run is resumed. Nothing heavy is imported here.
+A task's recipe holds a Recipe as its field `training`, beside its model and data. What is in it stands in `recipe.json`
+and is compared when a run is resumed. Nothing heavy is imported here.
 """
 
 import sys
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
 from types import UnionType
 from typing import Literal, get_args, get_origin
 
@@ -24,6 +25,11 @@ RANGES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
+    """How to train: recipe = kc.Recipe(epochs=5, optimizer="adamw", weight_decay=0.05).
+
+    Raises UsageError for a value that no training can use.
+    """
+
     epochs: int = 10
     "How often the training images are seen."
     batch_size: int = 128
@@ -60,11 +66,15 @@ class Recipe:
     "Bit-equal runs, at some cost in speed."
     tensorboard: bool = False
     "Write TensorBoard logs to `logs/` in the model folder."
+    class_weights: Literal["none", "balanced"] = "none"
+    "Balanced weighs each example by how rare its class is."
+    augmentations: tuple[Callable, ...] = ()
+    "What every batch goes through, one after the other; see kerascnn.datasets.augmentation."
     seed: int = 0
-    "Seed of weights, order, augmentation and dropout."
+    "Seed of order and augmentation; apps draw weights and dropout with it, too."
 
     def __post_init__(self):
-        """Raise UsageError for a value that no training can use."""
+        object.__setattr__(self, "augmentations", tuple(self.augmentations))
         check_fields(self, RANGES)
         if self.schedule == "plateau" and self.decay_factor == 1:
             raise UsageError(
@@ -99,3 +109,24 @@ def check_fields(recipe, ranges):
         if not fits:
             shown = f"{value:g}" if kind is float and isinstance(value, float) else value
             raise UsageError(f"{field.name} is {shown}; {remedy}", argument=field.name)
+
+
+def as_json(value):
+    """A recipe or a part of it in JSON types: a dict of its fields, without `augmentations` where there are none.
+
+    A task's recipe says them in fields of its own.
+    """
+    if is_dataclass(value):
+        parts = {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
+        return {name: part for name, part in parts.items() if part or name != "augmentations"}
+    if isinstance(value, tuple):
+        return [described(part) if callable(part) else as_json(part) for part in value]
+    return value
+
+
+def described(augmentation):
+    """An augmentation's name, with its fields or its configuration where it has any, JSON types."""
+    name = getattr(augmentation, "__qualname__", type(augmentation).__name__)
+    if is_dataclass(augmentation):
+        return {name: as_json(augmentation)}
+    return {name: augmentation.get_config()} if hasattr(augmentation, "get_config") else name

@@ -9,7 +9,7 @@ import hashlib
 
 import numpy as np
 
-from kerascnn.datasets import source_metadata
+from kerascnn.datasets.examples import source_metadata
 from kerascnn.errors import InputError
 from kerascnn.tumors.recipes import FOLDS, VALIDATION_PARTS
 

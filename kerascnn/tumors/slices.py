@@ -1,10 +1,10 @@
 """Patients' slices as examples for training: preprocessed, oversampled and augmented."""
 
 import numpy as np
-import tensorflow as tf
 
-from kerascnn.datasets import Examples
-from kerascnn.datasets.augmentation import paired_distortion
+from kerascnn.datasets.augmentation import CarveMix, Distortion, Intensity, MiddleChannel
+from kerascnn.datasets.batches import batches
+from kerascnn.datasets.examples import Examples
 from kerascnn.errors import InputError
 from kerascnn.segmentation.overlays import TRUTH, slice_sheet
 from kerascnn.segmentation.weight_maps import border_weights
@@ -31,25 +31,26 @@ def slice_examples(patients, recipe, foreground_oversampling=1, share=None):
     return Examples(images, masks, weights).take(np.repeat(np.arange(len(images)), repeats)), share
 
 
-def augmentation(recipe):
-    """The batch transform of a recipe; lengths are parts of the size, and elastic is Dong's alpha at 240 pixels."""
+def augmentations(recipe):
+    """What Recipe.augmentations holds; lengths are parts of the size, and elastic is Dong's alpha at 240 pixels."""
     scale = recipe.image_size / 240
-    same = ("horizontal_flip", "rotation", "zoom", "shear", "brightness", "contrast", "gamma", "carvemix")
-    return paired_distortion(
-        **{name: getattr(recipe, name) for name in same},
+    distortion = Distortion(
+        **{name: getattr(recipe, name) for name in ("horizontal_flip", "rotation", "zoom", "shear")},
         shift=recipe.shift * recipe.image_size,
-        middle_channel=recipe.flair_only,
         # displacements go as alpha / sigma
         elastic=recipe.elastic * scale**2,
         sigma=24 * scale,
     )
+    shares = ((CarveMix, recipe.carvemix), (MiddleChannel, recipe.flair_only))
+    intensity = Intensity(brightness=recipe.brightness, contrast=recipe.contrast, gamma=recipe.gamma)
+    return distortion, *(kind(share=share) for kind, share in shares if share), intensity
 
 
-def draw_augmentation(examples, augment, path):
+def draw_augmentation(examples, augmentations, path):
     """Draw 16 augmented slices, with tumor where there are any, and the contours of their masks to a PNG file."""
     tumor = np.flatnonzero(examples.labels.any((1, 2, 3)))
     places = tumor if len(tumor) else np.arange(len(examples))
     shown = examples.take(places[:: max(1, len(places) // 16)][:16])
-    images, masks = augment(tf.constant(shown.images), tf.constant(shown.labels, tf.float32), tf.constant([0, 0]))
+    ((images, masks, *_),) = batches(shown, len(shown), augmentations=augmentations)
     images, labels = (images.numpy() * 255).astype(np.uint8), [str(number) for number in range(1, len(shown) + 1)]
     slice_sheet(images, [(masks.numpy(), TRUTH)], labels, path)

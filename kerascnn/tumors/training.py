@@ -10,6 +10,7 @@ import logging
 
 from kerascnn.errors import UsageError
 from kerascnn.files import one_writer, read_json_if_any, write_aside, write_json
+from kerascnn.training.recipe import as_json
 from kerascnn.training.run_folder import check_same_run, check_unfinished
 from kerascnn.tumors.patients import split
 from kerascnn.tumors.recipes import FOLDS, VARIED
@@ -49,7 +50,7 @@ def finished_run(folder, recipe, data=None, parts=None):
     record = read_json_if_any(folder / "recipe.json")
     if record is None:
         return False
-    check_same_run(folder, record["recipe"], dataclasses.asdict(recipe))
+    check_same_run(folder, record["recipe"], as_json(recipe))
     if (data and record["data"] != data.metadata()) or (parts and record["split"] != parts.metadata()):
         raise UsageError(f"{folder} was trained on other data; give the same or choose another folder")
     return True
@@ -70,32 +71,33 @@ def folds_of(recipe, folder):
 
 def train_network(recipe, data, parts, folder, callbacks=(), resume=False):
     """Train one network on the training patients of the Split `parts` of `data`, into `folder`."""
+    import keras
+
     from kerascnn.segmentation.evaluation import Segmenter, choose_settings
     from kerascnn.segmentation.losses import SEGMENTATION_LOSSES
     from kerascnn.segmentation.metrics import PooledDice
     from kerascnn.training.fit import fit
     from kerascnn.tumors.preprocessing import PREPROCESSING
-    from kerascnn.tumors.slices import augmentation, draw_augmentation, slice_examples
+    from kerascnn.tumors.slices import augmentations, draw_augmentation, slice_examples
 
     examples, share = slice_examples(parts.train, recipe, recipe.foreground_oversampling)
-    augment = augmentation(recipe)
+    training = dataclasses.replace(recipe.training, augmentations=augmentations(recipe))
 
     def conclude(model):
-        draw_augmentation(examples, augment, folder / "augmentation.png")
+        draw_augmentation(examples, training.augmentations, folder / "augmentation.png")
         segmenter = Segmenter(model, PREPROCESSING)
         settings, tried = choose_settings([(segmenter, patient) for patient in parts.validation])
         return {"settings": dataclasses.asdict(settings), "settings_tried": tried}
 
+    keras.utils.set_random_seed(training.seed)
     fit(
-        lambda: build_network(recipe, len(data.channel_names)),
-        examples,
-        slice_examples(parts.validation, recipe, share=share)[0],
-        recipe.training,
-        folder,
+        build_network(recipe, len(data.channel_names)),
+        (examples, slice_examples(parts.validation, recipe, share=share)[0]),
+        training,
+        folder=folder,
         loss=SEGMENTATION_LOSSES[recipe.loss](),
-        metrics=[PooledDice],
-        augment=augment,
-        metadata={"recipe": dataclasses.asdict(recipe), "app": APP, "data": data.metadata(), "split": parts.metadata()},
+        metrics=[PooledDice()],
+        metadata={"recipe": as_json(recipe), "app": APP, "data": data.metadata(), "split": parts.metadata()},
         conclude=conclude,
         callbacks=callbacks,
         resume=resume,
@@ -156,15 +158,16 @@ def ensemble_record(recipe, models, records, splits):
     settings, tried = choose_settings(unseen)
     validation = [patient.name for _, patient in unseen]
     train = [patient.name for patient in splits[0].train if patient.name not in validation]
-    kept = ("split", "best_epoch", "validation", "settings", "training_seconds", "peak_memory_mib")
+    peaks = [name for name in records[0] if name.startswith("peak_")]
+    kept = ("split", "best_epoch", "validation", "settings", "training_seconds", *peaks)
     return {
         **{name: records[0][name] for name in ("app", "data")},
-        "recipe": dataclasses.asdict(recipe),
+        "recipe": as_json(recipe),
         "split": {"train": train, "validation": validation, "test": [patient.name for patient in splits[0].test]},
         "complete": True,
         "networks": [{name: each[name] for name in kept} for each in records],
         "training_seconds": round(sum(each["training_seconds"] for each in records), 1),
-        "peak_memory_mib": max(each["peak_memory_mib"] or 0 for each in records) or None,
+        **{name: max(each[name] or 0 for each in records) or None for name in peaks},
         "settings": dataclasses.asdict(settings),
         "settings_tried": tried,
         **origin(),

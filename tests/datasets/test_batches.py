@@ -1,27 +1,27 @@
 import numpy as np
 import tensorflow as tf
 
-from kerascnn.datasets import Examples
-from kerascnn.datasets.augmentation import paired_distortion
-from kerascnn.datasets.batches import evaluation_batches, training_batches
+from kerascnn.datasets.augmentation import CarveMix, Distortion
+from kerascnn.datasets.batches import batches, evaluation_batches
+from kerascnn.datasets.examples import Examples
 
 EXAMPLES = Examples(np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1) * 25, np.arange(10, dtype=np.int32))
 
 
-def labels_of(batches):
-    return [labels.numpy().tolist() for _, labels in batches]
+def labels_of(dataset):
+    return [labels.numpy().tolist() for _, labels in dataset]
 
 
 def test_batches_are_float32_between_0_and_1_and_keep_pairs_together():
-    for images, labels in training_batches(EXAMPLES, 4, 2, seed=0, first_epoch=0, epochs=1):
+    for images, labels in batches(EXAMPLES, 4, seed=0, epochs=1):
         assert images.dtype == "float32"
         assert labels.dtype == "int32"
         np.testing.assert_allclose(images[:, 0, 0, 0], labels.numpy() * 25 / 255, rtol=1e-6)
 
 
 def test_an_epoch_repeats_no_example_and_the_next_has_another_order():
-    batches = labels_of(training_batches(EXAMPLES, 5, 2, seed=0, first_epoch=0, epochs=2))
-    first, second = sum(batches[:2], []), sum(batches[2:], [])
+    found = labels_of(batches(EXAMPLES, 5, seed=0, epochs=2))
+    first, second = sum(found[:2], []), sum(found[2:], [])
     assert sorted(first) == sorted(second) == list(range(10))
     assert first != second
 
@@ -30,8 +30,8 @@ def test_a_later_epoch_starts_where_the_uninterrupted_stream_would_be():
     def augment(images, labels, seed):
         return images + tf.cast(seed[1], "float32"), labels
 
-    whole = list(training_batches(EXAMPLES, 5, 2, seed=3, first_epoch=0, epochs=3, augment=augment))
-    rest = list(training_batches(EXAMPLES, 5, 2, seed=3, first_epoch=1, epochs=3, augment=augment))
+    whole = list(batches(EXAMPLES, 5, seed=3, epochs=3, augmentations=[augment]))
+    rest = list(batches(EXAMPLES, 5, seed=3, first_epoch=1, epochs=3, augmentations=[augment]))
     assert len(rest) == 4
     for (images, labels), (again, labels_again) in zip(whole[2:], rest, strict=True):
         np.testing.assert_array_equal(images, again)
@@ -39,13 +39,12 @@ def test_a_later_epoch_starts_where_the_uninterrupted_stream_would_be():
 
 
 def test_another_seed_is_another_order():
-    orders = [labels_of(training_batches(EXAMPLES, 10, 1, seed=seed, first_epoch=0, epochs=1)) for seed in (0, 1)]
+    orders = [labels_of(batches(EXAMPLES, 10, seed=seed, epochs=1)) for seed in (0, 1)]
     assert orders[0] != orders[1]
 
 
 def test_evaluation_drops_no_example():
-    batches = labels_of(evaluation_batches(EXAMPLES, most=4))
-    assert batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert labels_of(evaluation_batches(EXAMPLES, most=4)) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
 def test_evaluation_goes_through_the_preprocessing_it_is_given():
@@ -55,9 +54,9 @@ def test_evaluation_goes_through_the_preprocessing_it_is_given():
 
 def test_weights_stay_with_their_examples():
     weighted = Examples(EXAMPLES.images, EXAMPLES.labels, np.arange(10, dtype=np.float32) / 8)
-    training = training_batches(weighted, 4, 2, seed=0, first_epoch=0, epochs=2)
-    for batches in (training, evaluation_batches(weighted), evaluation_batches(weighted.take(slice(3, 7)))):
-        for _, labels, weights in batches:
+    training = batches(weighted, 4, epochs=2)
+    for dataset in (training, evaluation_batches(weighted), evaluation_batches(weighted.take(slice(3, 7)))):
+        for _, labels, weights in dataset:
             assert weights.dtype == "float32"
             np.testing.assert_array_equal(weights, labels.numpy() / np.float32(8))
 
@@ -66,7 +65,7 @@ def test_weights_of_pixels_are_distorted_with_their_masks():
     masks = np.zeros((8, 32, 32, 1), np.uint8)
     masks[:, 8:20, 12:28] = 1
     examples = Examples(np.zeros((8, 32, 32, 1), np.uint8), masks, 3 * masks.astype(np.float32))
-    augment = paired_distortion(horizontal_flip=True, shift=4, rotation=20, zoom=0.2, elastic=60, sigma=5, carvemix=0.5)
-    ((_, moved, weights),) = training_batches(examples, 8, 1, seed=0, first_epoch=0, epochs=1, augment=augment)
+    distortion = Distortion(horizontal_flip=True, shift=4, rotation=20, zoom=0.2, elastic=60, sigma=5)
+    ((_, moved, weights),) = batches(examples, 8, augmentations=[distortion, CarveMix(share=0.5)])
     assert np.abs(moved - masks).sum() > 100
     np.testing.assert_array_equal(moved, weights.numpy() >= 1.5)

@@ -3,7 +3,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from kerascnn import datasets
-from kerascnn.datasets import Examples, cut
+from kerascnn.datasets.examples import Examples, cut
 from kerascnn.digits import data as digits_data
 from kerascnn.errors import UsageError
 

@@ -4,13 +4,19 @@ import numpy as np
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.models import builder
 from kerascnn.training import batch_statistics
+from kerascnn.training.feed import Feed
+from kerascnn.training.recipe import Recipe
+
+
+def undistorted(examples):
+    return Feed((examples, None), Recipe(batch_size=10)).undistorted()
 
 
 def test_statistics_are_those_of_the_images_and_of_these_weights():
     keras.utils.set_random_seed(0)
     model = builder("vgg_digits")()
     examples = drawn(510, 0)  # two batches, and a small one
-    batch_statistics.measure(model, examples, seed=0)
+    batch_statistics.measure(model, undistorted(examples))
     before_first = keras.Model(model.input, model.get_layer("block1_conv1").output)
     features = before_first(examples.images / np.float32(255)).numpy()
     layer = model.get_layer("block1_conv1_norm")
@@ -27,5 +33,5 @@ def test_statistics_are_those_of_the_images_and_of_these_weights():
 def test_a_network_without_batch_normalization_is_left_alone():
     model = builder("lenet5")()
     before = [w.numpy() for w in model.weights]
-    batch_statistics.measure(model, drawn(10, 0), seed=0)
+    batch_statistics.measure(model, undistorted(drawn(10, 0)))
     assert all(np.array_equal(w.numpy(), old) for w, old in zip(model.weights, before, strict=True))

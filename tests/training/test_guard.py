@@ -9,6 +9,7 @@ from kerascnn.classification.losses import SparseCrossEntropy
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.errors import TrainingStopped
 from kerascnn.models import builder
+from kerascnn.training.feed import Feed
 from kerascnn.training.fit import compile_model, fit
 from kerascnn.training.guard import FiniteLoss
 from kerascnn.training.recipe import Recipe
@@ -20,7 +21,7 @@ TRAIN, VALIDATION = drawn(640, 0), drawn(100, 1)  # 20 steps an epoch
 def stopped(folder, build, recipe=RECIPE):
     """The message with which a training stops."""
     with pytest.raises(TrainingStopped) as caught:
-        fit(build, TRAIN, VALIDATION, recipe, folder, SparseCrossEntropy())
+        fit(build(), (TRAIN, VALIDATION), recipe, folder=folder, loss=SparseCrossEntropy())
     return str(caught.value)
 
 
@@ -79,16 +80,9 @@ def test_a_head_on_the_way_is_looked_at_too(tmp_path):
 def test_no_variable_is_int32(precision):
     # int32 variables lie on the CPU, and a step that XLA compiles for a GPU cannot read them there
     keras.config.set_dtype_policy(precision)
-    model = builder("vgg_digits")()
-    guard = compile_model(
-        model,
-        [],
-        replace(RECIPE, ema=0.9, accumulate=2),
-        SparseCrossEntropy(),
-        [keras.metrics.SparseCategoricalAccuracy],
-        20,
-        20,
-    )
+    model, recipe = builder("vgg_digits")(), replace(RECIPE, ema=0.9, accumulate=2)
+    accuracy = keras.metrics.SparseCategoricalAccuracy()
+    guard = compile_model(model, recipe, SparseCrossEntropy(), [accuracy], Feed((TRAIN, VALIDATION), recipe))
     model.train_on_batch(TRAIN.images[:4] / np.float32(255), TRAIN.labels[:4])
     metrics = [variable for metric in model.metrics for variable in metric.variables]
     variables = [*model.variables, *model.optimizer.variables, *metrics, guard.first_bad_step]
@@ -120,7 +114,8 @@ def own(kind):
 
 def test_a_model_with_a_train_step_of_its_own_trains(tmp_path):
     untrained = own(OwnStep).get_weights()
-    model = fit(lambda: own(OwnStep), TRAIN, VALIDATION, RECIPE, tmp_path, SparseCrossEntropy())
+    model = own(OwnStep)
+    fit(model, (TRAIN, VALIDATION), RECIPE, folder=tmp_path, loss=SparseCrossEntropy())
     assert (tmp_path / "recipe.json").is_file()
     assert not any(np.array_equal(new, old) for new, old in zip(model.get_weights()[::2], untrained[::2], strict=True))
 

@@ -3,11 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from kerascnn.datasets.augmentation import CarveMix, Distortion, Intensity, MiddleChannel
 from kerascnn.errors import InputError
-from kerascnn.tumors import slices
 from kerascnn.tumors.phantoms import drawn_patient
 from kerascnn.tumors.recipes import TumorRecipe
-from kerascnn.tumors.slices import augmentation, slice_examples
+from kerascnn.tumors.slices import augmentations, slice_examples
 
 RECIPE = TumorRecipe(image_size=64)
 
@@ -26,14 +26,18 @@ def test_slices_with_tumor_are_oversampled(times):
     assert examples.weights is None
 
 
-def test_the_augmentation_is_that_of_the_recipe(monkeypatch):
-    asked = {}
-    monkeypatch.setattr(slices, "paired_distortion", lambda **options: asked.update(options))
-    limits = {"horizontal_flip": False, "rotation": 1.0, "zoom": 0.2, "shear": 0.3, "brightness": 0.4, "contrast": 0.5}
-    limits |= {"gamma": 0.6, "carvemix": 0.8}
-    augmentation(TumorRecipe(image_size=480, shift=0.1, elastic=720.0, flair_only=0.7, **limits))
-    # twice Dong's size: displacements alpha / sigma are twice his 720 / 24
-    assert asked == limits | {"middle_channel": 0.7, "shift": 48.0, "elastic": 2880.0, "sigma": 48.0}
+def test_the_augmentations_are_those_of_the_recipe():
+    moved = {"horizontal_flip": False, "rotation": 1.0, "zoom": 0.2, "shear": 0.3}
+    changed = {"brightness": 0.4, "contrast": 0.5, "gamma": 0.6}
+    recipe = TumorRecipe(image_size=480, shift=0.1, elastic=720.0, flair_only=0.7, carvemix=0.8, **moved, **changed)
+    assert augmentations(recipe) == (
+        # twice Dong's size: displacements alpha / sigma are twice his 720 / 24
+        Distortion(shift=48.0, elastic=2880.0, sigma=48.0, **moved),
+        CarveMix(share=0.8),
+        MiddleChannel(share=0.7),
+        Intensity(**changed),
+    )
+    assert len(augmentations(dataclasses.replace(recipe, carvemix=0.0, flair_only=0.0))) == 2
 
 
 def test_the_loss_border_weighs_pixels_by_the_classes_shares_and_moves_with_the_slices():

@@ -1,0 +1,63 @@
+"""A Dataset of somebody's own arrays."""
+
+import numpy as np
+
+from kerascnn.datasets.examples import Dataset, Examples, cut_share
+from kerascnn.errors import UsageError
+
+
+def from_arrays(x, y, *, class_names=None, validation=0.1, test=0.1, seed=0):
+    """A Dataset of arrays in memory.
+
+        x = np.random.default_rng(0).integers(0, 256, (100, 28, 28, 1), np.uint8)
+        y = np.arange(100) % 10
+        data = kc.datasets.from_arrays(x, y)  # 80 training, 10 validation and 10 test examples
+
+    x: images uint8 (N, H, W, C) or (N, H, W), or floats from 0 to 1. y: labels, whole numbers (N,) from 0, or masks
+    (N, H, W, 1) or (N, H, W) of 0 and 1. class_names: one text per label; default: the numbers themselves.
+    validation, test: the share of the examples that is cut off, of each class alike, drawn with `seed`; 0 for none, or
+    a pair (x, y) of other arrays. Raises UsageError for arrays that are none of these.
+    """
+    rest = in_memory(x, y, "x", "y")
+    splits = {}
+    for name, share in (("test", test), ("validation", validation)):
+        if isinstance(share, tuple):
+            splits[name] = in_memory(*share, f"{name}[0]", f"{name}[1]")
+        else:
+            rest, splits[name] = cut_share(rest, share, len(y), seed, name)
+    labels = y if np.ndim(y) == 1 else (0, 1)
+    names = tuple(class_names or map(str, range(int(np.max(labels)) + 1)))
+    if np.max(labels) >= len(names):
+        raise UsageError(
+            f"class_names has {len(names)} names and y reaches {np.max(labels)}; name each label, from 0",
+            argument="class_names",
+        )
+    description = f"{len(y):,} images of {'x'.join(map(str, rest.image_shape))} in memory"
+    return Dataset("arrays", rest, **splits, class_names=names, licence="not stated", description=description)
+
+
+def in_memory(x, y, x_name, y_name):
+    """Examples of the arrays that from_arrays takes, whose arguments are called so."""
+    x, y = np.asarray(x), np.asarray(y)
+    images = x[..., np.newaxis] if x.ndim == 3 else x
+    if images.ndim != 4 or not images.size:
+        raise UsageError(f"{x_name} has the shape {x.shape}; give images (N, H, W, C) or (N, H, W)", argument=x_name)
+    if images.dtype.kind == "f":
+        if not (images.min() >= 0 and images.max() <= 1):
+            words = f"{x_name} has values from {images.min():g} to {images.max():g}"
+            raise UsageError(f"{words}; give floats from 0 to 1, or uint8", argument=x_name)
+        images = images.astype(np.float32)
+    elif images.dtype != np.uint8:
+        raise UsageError(f"{x_name} is of {images.dtype}; give uint8, or floats from 0 to 1", argument=x_name)
+    if len(y) != len(x):
+        raise UsageError(f"{y_name} has {len(y)} entries for {len(x)} images; give one for each", argument=y_name)
+    if y.ndim == 1:
+        if y.dtype.kind not in "iu" or y.min() < 0:
+            words = f"{y_name} holds {y.dtype} from {y.min()}"
+            raise UsageError(f"{words}; give whole numbers from 0, one a class", argument=y_name)
+        return Examples(images, y.astype(np.int32))
+    masks = y[..., np.newaxis] if y.ndim == 3 else y
+    if masks.shape != (*images.shape[:3], 1) or not np.isin(masks, (0, 1)).all():
+        words = f"{y_name} has the shape {y.shape} and values from {y.min()} to {y.max()}"
+        raise UsageError(f"{words}; give labels (N,), or masks (N, H, W) of 0 and 1", argument=y_name)
+    return Examples(images, masks.astype(np.uint8))

@@ -1,0 +1,109 @@
+"""Examples in memory, the splits of a data set, and how they are cut."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+
+from kerascnn.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Examples:
+    """Examples in memory.
+
+    images: uint8 (N, H, W, C), or float32 in [0, 1] where they are preprocessed already. labels: int32 (N,), or masks
+    (N, H, W, 1). weights: float32 (N,), or (N, H, W, 1) for every pixel; what the loss is multiplied by.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.labels)
+
+    @property
+    def image_shape(self):
+        return self.images.shape[1:]
+
+    def take(self, indices):
+        weights = None if self.weights is None else self.weights[indices]
+        return dataclasses.replace(self, images=self.images[indices], labels=self.labels[indices], weights=weights)
+
+    def loader(self):
+        """load(indices int (B,)) -> tensors (images, labels), and weights where there are any, as they are stored."""
+        import tensorflow as tf
+
+        parts = (self.images, self.labels) + (() if self.weights is None else (self.weights,))
+        stored = [tf.constant(part) for part in parts]
+        return lambda indices: [tf.gather(part, indices) for part in stored]
+
+    def update(self, digest):
+        """Feed a hash with what tells these examples from others."""
+        digest.update(np.ascontiguousarray(self.images))
+        digest.update(np.ascontiguousarray(self.labels))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """The splits and what a model card has to say about them; a split is Examples or ImageFiles, or None."""
+
+    name: str
+    train: Examples
+    validation: Examples | None
+    test: Examples | None
+    class_names: tuple[str, ...]
+    licence: str
+    description: str
+
+    def checksum(self):
+        """sha256 over all splits in order, as hex digits: of images and labels, of files their names and sizes."""
+        digest = hashlib.sha256()
+        for examples in (self.train, self.validation, self.test):
+            if examples is not None:
+                examples.update(digest)
+        return digest.hexdigest()
+
+    def metadata(self):
+        """What recipe.json and the model card say of the data, JSON types."""
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {**source_metadata(self), "examples": {name: len(split or ()) for name, split in splits.items()}}
+
+
+def source_metadata(data):
+    """What recipe.json says of every data set, of examples or of patients."""
+    return {
+        "name": data.name,
+        "description": data.description,
+        "licence": data.licence,
+        "sha256": data.checksum(),
+    }
+
+
+def cut(examples, count):
+    """(examples without, examples with) `count` of them drawn with a fixed seed; both keep their order."""
+    drawn = np.zeros(len(examples), bool)
+    drawn[np.random.default_rng(0).permutation(len(examples))[:count]] = True
+    return examples.take(~drawn), examples.take(drawn)
+
+
+def cut_share(examples, share, count, seed, name):
+    """(the rest, `share` of `count` examples or None) of Examples or ImageFiles, of each class alike where it has one.
+
+    name: the argument that says the share. Raises UsageError unless it is one that leaves some.
+    """
+    if not 0 <= share < 1:
+        raise UsageError(f"{name} is {share}; give a share from 0 to below 1, or other examples", argument=name)
+    if share == 0:
+        return examples, None
+    share = share * count / len(examples)  # of what an earlier cut has left
+    labels = examples.labels if examples.labels.ndim == 1 else np.zeros(len(examples))
+    drawn, random = np.zeros(len(examples), bool), np.random.default_rng(seed)
+    for label in np.unique(labels):
+        places = random.permutation(np.flatnonzero(labels == label))
+        drawn[places[: round(share * len(places))]] = True
+    if not drawn.any() or drawn.all():
+        words = f"{name} is {share:g} and leaves nothing of {len(examples)} examples on one side"
+        raise UsageError(f"{words}; give another share, or other examples", argument=name)
+    return examples.take(~drawn), examples.take(drawn)

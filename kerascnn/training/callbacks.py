@@ -1,0 +1,151 @@
+"""Resumable: a training that can be killed at any moment and goes on to the same result, in plain `model.fit` too."""
+
+import csv
+import hashlib
+import json
+import logging
+import time
+from pathlib import Path
+
+import keras
+
+from kerascnn.errors import UsageError
+from kerascnn.files import write_aside, writing_to
+from kerascnn.training.checkpoint import assign, read_checkpoint, variables, write_checkpoint
+from kerascnn.training.run_folder import check_same_run
+
+logger = logging.getLogger(__name__)
+
+# What these callbacks of Keras know of the epochs before; they forget it in on_train_begin, and offer no get_state.
+KERAS_STATE = {
+    keras.callbacks.EarlyStopping: ("wait", "best", "best_epoch", "best_weights", "stopped_epoch"),
+    keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
+    keras.callbacks.ModelCheckpoint: ("best",),
+}
+
+
+class Resumable(keras.callbacks.CallbackList):
+    """A callback that keeps in a folder, after every epoch, all that decides how the training goes on.
+
+        resumable = kc.callbacks.Resumable("runs/mine", callbacks=[keras.callbacks.EarlyStopping(patience=3)])
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        batches = kc.batches(data.train, 128, seed=0, epochs=5, first_epoch=resumable.epoch)
+        steps = len(data.train) // 128
+        model.fit(batches, epochs=5, initial_epoch=resumable.epoch, steps_per_epoch=steps, callbacks=[resumable])
+
+    The same lines, run again after a kill, go on after the last finished epoch. The result is that of the uninterrupted
+    training, bit for bit where the operations are deterministic, for all state in Keras variables: weights, seeds of
+    dropout and of the model's own SeedGenerator, and every optimizer that is the model's attribute. Unseeded
+    `keras.random` is not; a tf.data.Dataset is only if it repeats its batches.
+
+    folder: gets `checkpoint.npz` and `history.csv`. callbacks: those whose state is kept too; they are called by this
+    one, so they do not stand in model.fit's list again. A callback of one's own offers get_state() -> dicts and lists
+    of numbers, texts, None and arrays, and set_state(that), which is called after every on_train_begin.
+    """
+
+    def __init__(self, folder, callbacks=()):
+        super().__init__(list(callbacks))
+        self.folder, self.metadata, self.history = Path(folder), {}, []
+        self.checkpoint = self.folder / "checkpoint.npz"
+        self.stored = read_checkpoint(self.checkpoint) if self.checkpoint.is_file() else None
+        if self.stored:
+            self.history = self.stored[1]["history"]
+
+    @property
+    def epoch(self):
+        """The epoch to begin with, for `initial_epoch`: how many are done, or all where the training ended early."""
+        state = self.stored[1] if self.stored else {"stopped": False}
+        return state["epochs"] if state["stopped"] else len(self.history)
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self.metadata = {**self.metadata, "model": fingerprint(self.model)}
+        with writing_to(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        if self.stored is None:
+            return
+        arrays, state = self.stored
+        check_same_run(self.folder, state["metadata"], self.metadata)
+        if self.params["epochs"] < self.epoch:
+            raise UsageError(
+                f"epochs is {self.params['epochs']}, and {self.folder} holds {self.epoch}; "
+                "give the number of all epochs, the finished ones among them",
+                argument="epochs",
+            )
+        assign(variables(self.model), arrays)
+        for callback, kept in zip(self.callbacks, state["callbacks"], strict=True):
+            set_state(callback, kept)
+        logger.info("resuming after epoch %d", len(self.history))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch != self.epoch:
+            raise UsageError(
+                f"initial_epoch is {epoch}, and {self.folder} holds {self.epoch} epochs; "
+                "pass initial_epoch=resumable.epoch, or choose another folder",
+                argument="initial_epoch",
+            )
+        self.started = time.perf_counter()
+        super().on_epoch_begin(epoch, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = {name: float(value) for name, value in logs.items()}
+        logs["seconds"] = round(time.perf_counter() - self.started, 2)
+        for callback in self.callbacks:
+            callback.on_epoch_end(epoch, logs)
+        self.history = [*self.history, logs]
+        state = {
+            "metadata": self.metadata,
+            "history": self.history,
+            "epochs": self.params["epochs"],
+            "stopped": self.model.stop_training,
+            "callbacks": [get_state(callback) for callback in self.callbacks],
+        }
+        write_checkpoint(self.checkpoint, self.model, state)
+        self.stored = None, state
+        self.write_history()
+
+    def write_history(self):
+        """Write history.csv, a row an epoch."""
+        columns = dict.fromkeys(name for row in self.history for name in row)
+
+        def write(path):
+            with open(path, "w", newline="") as file:
+                writer = csv.DictWriter(file, ["epoch", *columns], lineterminator="\n")
+                writer.writeheader()
+                writer.writerows({"epoch": i, **row} for i, row in enumerate(self.history, 1))
+
+        write_aside(self.folder / "history.csv", write)
+
+
+def get_state(callback):
+    """What a callback has to know when the training is resumed, None where it has no state."""
+    if hasattr(callback, "get_state"):
+        return callback.get_state()
+    names = next((names for kind, names in KERAS_STATE.items() if isinstance(callback, kind)), ())
+    return {name: getattr(callback, name) for name in names} or None
+
+
+def set_state(callback, state):
+    """Give a callback what get_state said of it."""
+    if hasattr(callback, "set_state"):
+        callback.set_state(state)
+    elif state:
+        vars(callback).update(state)
+
+
+def fingerprint(model):
+    """What a resumed training must share of the model, JSON types: its size and a digest of its configuration.
+
+    Keras numbers the names of layers that have none of their own, another number each time: places stand for them.
+    """
+    places = {layer.name: i for i, layer in enumerate(model._flatten_layers())}
+
+    def placed(value):
+        if isinstance(value, dict):
+            return {str(places.get(name, name)): placed(part) for name, part in value.items()}
+        if isinstance(value, list | tuple):
+            return [placed(part) for part in value]
+        return places.get(value, value) if isinstance(value, str) else value
+
+    config = json.dumps(placed(model.get_config()), sort_keys=True, default=lambda part: type(part).__name__)
+    return {"parameters": model.count_params(), "config": hashlib.sha256(config.encode()).hexdigest()[:16]}

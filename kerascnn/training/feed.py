@@ -1,0 +1,133 @@
+"""What a training is fed with: Examples in memory, image files, or somebody's own tf.data.Dataset of batches."""
+
+import contextlib
+import dataclasses
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from kerascnn.datasets.batches import batches, evaluation_batches
+from kerascnn.datasets.examples import Dataset
+from kerascnn.errors import InputError, UsageError
+
+STATISTICS_IMAGES, STATISTICS_BATCH = 5000, 250
+
+
+class Feed:
+    """The batches of a training with a Recipe.
+
+    data: a Dataset, of which `train` and `validation` are used; a pair of these two alone; or a tf.data.Dataset of
+    batches, or a pair of such ones, which every epoch goes through once, as they are. A batch is (images, labels) or
+    (images, labels, sample weights). validation may be None.
+    """
+
+    def __init__(self, data, recipe):
+        self.recipe, self.metadata = recipe, {}
+        if isinstance(data, Dataset):
+            self.metadata = {"data": data.metadata()}
+            data = data.train, data.validation
+        self.train, self.validation = data if isinstance(data, tuple) else (data, None)
+        self.streamed = isinstance(self.train, tf.data.Dataset)
+        if self.streamed:
+            self.check_streamed()
+            self.steps, self.at_once = int(self.train.cardinality()), 1
+            self.batch_size = len(next(iter(self.train))[0])
+            return
+        if recipe.class_weights == "balanced":
+            self.train = balanced(self.train)
+        self.batch_size = recipe.batch_size
+        self.steps, self.at_once = epoch_steps(len(self.train), self.batch_size, math.prod(self.train.image_shape))
+
+    def check_streamed(self):
+        """Raise UsageError where the recipe asks for what is not done to a tf.data.Dataset, or it has no known end."""
+        if self.train.cardinality() < 1:
+            raise UsageError(
+                "data is a tf.data.Dataset whose number of batches is not known; "
+                "give it one with .take(steps) or tf.data.experimental.assert_cardinality",
+                argument="data",
+            )
+        for name, without in (("augmentations", ()), ("class_weights", "none")):
+            if getattr(self.recipe, name) != without:
+                words = (
+                    f"{name} is {getattr(self.recipe, name)}, and data is a tf.data.Dataset, which is taken as it is"
+                )
+                raise UsageError(f"{words}; map it over the dataset", argument=name)
+
+    def training(self, first_epoch, heads):
+        """The batches from the epoch first_epoch on. heads: names of the outputs that want the labels."""
+        if self.streamed:
+            return for_each_head(self.train, heads)
+        recipe = self.recipe
+        return for_each_head(
+            batches(
+                self.train, self.batch_size, seed=recipe.seed, epochs=recipe.epochs, first_epoch=first_epoch,
+                augmentations=recipe.augmentations, steps=self.steps,
+            ),
+            heads,
+        )  # fmt: skip
+
+    def validating(self, heads):
+        """The batches for validation, or None where there are none."""
+        if self.validation is None or isinstance(self.validation, tf.data.Dataset):
+            return self.validation and for_each_head(self.validation, heads)
+        return for_each_head(evaluation_batches(self.validation), heads)
+
+    def undistorted(self):
+        """Batches of at most 5,000 training images, as they are, float32 (B, H, W, C)."""
+        if self.streamed:
+            taken = self.train.take(max(1, STATISTICS_IMAGES // self.batch_size))
+        else:
+            drawn = np.random.default_rng(self.recipe.seed).permutation(len(self.train))[:STATISTICS_IMAGES]
+            taken = evaluation_batches(self.train.take(drawn), min(STATISTICS_BATCH, len(drawn)))
+        return taken.map(lambda images, *rest: images)
+
+    @contextlib.contextmanager
+    def files_told(self):
+        """Turn an image file that cannot be read, which TensorFlow does not name, into InputError with its path."""
+        try:
+            yield
+        except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError):
+            splits = [split for split in (self.train, self.validation) if hasattr(split, "broken")]
+            if not (broken := [path for split in splits for path in split.broken()]):
+                raise
+            raise InputError(
+                f"cannot decode {', '.join(map(str, broken))}; replace or delete what is no PNG, JPEG or BMP image"
+            ) from None
+
+
+def for_each_head(dataset, heads):
+    """Batches with labels and weights repeated for every head of a network that has several, as Keras asks."""
+    return dataset.map(lambda x, *rest: (x, *(dict.fromkeys(heads, part) for part in rest))) if heads else dataset
+
+
+def balanced(examples):
+    """The examples with weights: N / (classes x examples of its class), times the weights that they have.
+
+    Raises UsageError where they have no labels.
+    """
+    if examples.labels.ndim != 1:
+        raise UsageError(
+            "class_weights is balanced, and the examples have masks; leave it out", argument="class_weights"
+        )
+    counts = np.bincount(examples.labels)
+    weights = (len(examples) / (np.count_nonzero(counts) * counts[examples.labels])).astype(np.float32)
+    return dataclasses.replace(examples, weights=weights if examples.weights is None else weights * examples.weights)
+
+
+def epoch_steps(examples, batch_size, image_size):
+    """(steps of an epoch, steps the compiled function runs at once).
+
+    Running many steps in one call is what makes small networks fast: the host's work between two calls costs as much
+    as a LeNet-5 step. Keras runs whole calls only, so the epoch is cut to a multiple; the count between 16 and 32 that
+    cuts least is taken. Large batches gain nothing from it, and would show progress too rarely.
+    """
+    steps = examples // batch_size
+    if steps == 0:
+        raise UsageError(
+            f"batch_size is {batch_size}, more than the {examples} training examples; choose a smaller one",
+            argument="batch_size",
+        )
+    at_once = min(range(16, 33), key=lambda n: (steps % n, -n)) if batch_size * image_size < 500_000 else 1
+    at_once = min(at_once, steps)
+    return steps - steps % at_once, at_once

@@ -1,0 +1,73 @@
+"""The types and operations that a training computes with, switched on for its time and put back."""
+
+import contextlib
+
+import keras
+import tensorflow as tf
+
+
+def on_accelerator():
+    """Whether Keras computes on a GPU or TPU; XLA compilation pays there and costs on a CPU."""
+    return not all(device.startswith("cpu") for device in keras.distribution.list_devices())
+
+
+def half_precision():
+    """The policy that precision="auto" stands for: half precision where the GPU has units for it, else float32."""
+    if not on_accelerator():
+        return "float32"
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    capability = min((detail.get("compute_capability", (0, 0)) for detail in details), default=(8, 0))
+    if capability >= (8, 0):
+        return "mixed_bfloat16"
+    return "mixed_float16" if capability >= (7, 0) else "float32"
+
+
+@contextlib.contextmanager
+def computing_in(model, policy):
+    """Give every layer of the model but its outputs the dtype policy called `policy`, as long as this lasts.
+
+    A compiled model's optimizer scales the loss under mixed_float16. What was traced with another policy would keep it,
+    so Keras traces the model's functions anew, before and after.
+    """
+    outputs = {id(tensor._keras_history.operation) for tensor in keras.tree.flatten(model.output)}
+    # the public `layers` are not those inside of layers
+    layers = [layer for layer in model._flatten_layers() if id(layer) not in outputs]
+    before = [layer.dtype_policy for layer in layers]
+    optimizer = getattr(model, "optimizer", None)
+    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    try:
+        if policy != "float32":
+            for layer in layers:
+                layer.dtype_policy = policy
+            if policy == "mixed_float16" and model.compiled and not scaled:
+                model.optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        model.train_function = model.test_function = model.predict_function = None
+        yield
+    finally:
+        model.optimizer = optimizer
+        for layer, own in zip(layers, before, strict=True):
+            layer.dtype_policy = own
+        model.train_function = model.test_function = model.predict_function = None
+
+
+@contextlib.contextmanager
+def deterministic_operations(model, wanted):
+    """Where `wanted`, let TensorFlow use deterministic operations only, as long as this lasts.
+
+    Not all operations that XLA compiles are, so a compiled model goes without it.
+    """
+    from tensorflow.python.framework import config  # the one place where it can be switched off again
+
+    if not wanted or config.is_op_determinism_enabled():
+        yield
+        return
+    tf.config.experimental.enable_op_determinism()
+    compiled_by_xla = model.compiled and model.jit_compile
+    try:
+        if compiled_by_xla:
+            model.jit_compile = False
+        yield
+    finally:
+        config.disable_op_determinism()
+        if compiled_by_xla:
+            model.jit_compile = True
