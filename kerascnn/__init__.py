@@ -2,22 +2,29 @@
 
     import kerascnn as kc
 
-    model = kc.models.resnet20((32, 32, 3), 10)  # a plain, uncompiled keras.Model
-    data = kc.datasets.load("mnist")
+    data = kc.datasets.load("synthetic")
+    model = kc.models.lenet5((28, 28, 1), 10)  # a plain, uncompiled keras.Model
+    run = kc.fit(model, data, kc.Recipe(epochs=2), folder="runs/mine")
+    kc.evaluate(model, data.test)["accuracy"]
+    kc.export(model, "runs/mine", class_names=data.class_names)
+    kc.load_predictor("runs/mine").predict("a.png")["class_name"]
 
-Nothing heavy is imported before a name of LAZY is used.
+Nothing heavy is imported before a name is used.
 """
 
 import importlib
 
 __version__ = "0.1.0"
 
-# By public name, the module that has it; strings, since an import here would let every module that asks for __version__
-# depend on all others.
+# By public name, the module that has it, or is it; strings, since an import here would let every module that asks for
+# __version__ depend on all others.
 LAZY = {
     "Recipe": "kerascnn.training.recipe",
+    "batches": "kerascnn.datasets.batches",
+    "callbacks": "kerascnn.training.callbacks",
     "datasets": "kerascnn.datasets",
     "layers": "kerascnn.layers",
+    "load_model": "kerascnn.training.run_folder",
     "models": "kerascnn.models",
 }
 
@@ -26,8 +33,84 @@ def __getattr__(name):
     if name not in LAZY:
         raise AttributeError(f"module 'kerascnn' has no attribute {name!r}")
     module = importlib.import_module(LAZY[name])
-    return module if LAZY[name] == f"kerascnn.{name}" else getattr(module, name)
+    return getattr(module, name, module)
 
 
 def __dir__():
     return [*globals(), *LAZY]
+
+
+# The one place that chooses between tasks: labels are classified, masks are segmented.
+
+
+def fit(
+    model, data, recipe=None, *, folder, loss=None, metrics=None, callbacks=(), resume=True, verbose="auto",
+):  # fmt: skip
+    """Train `model` in place, in a run folder, and return the Run; killed, the same call goes on where it stood.
+
+        x, y = np.zeros((64, 28, 28, 1), np.uint8), np.arange(64) % 10
+        model = kc.models.lenet5((28, 28, 1), 10)
+        run = kc.fit(model, kc.datasets.from_arrays(x, y), kc.Recipe(epochs=2, batch_size=16), folder="runs/mine")
+        run.history["val_loss"], run.best_epoch
+
+    model: a built keras.Model: a builder's, Functional, Sequential or a subclass of these with its own train_step. It
+    gets the weights of its best epoch. A compiled one keeps its loss, metrics and optimizer; another one is trained
+    with the recipe's optimizer and, unless they are given, the loss and metrics that the data call for: labels
+    cross-entropy on logits, masks soft Dice with cross-entropy. data: a Dataset; or a tf.data.Dataset of batches
+    (images, labels) or (images, labels, sample weights), or a pair of such ones, training and validation. recipe: a
+    Recipe. folder: of the run, which gets `model.keras`, `history.csv`, `learning_curve.png` and `recipe.json`.
+    callbacks: Keras's; see callbacks.Resumable for those with a state. resume: False raises where the folder holds an
+    unfinished run. verbose: as for model.fit. More, and what is raised: kerascnn.training.fit.fit.
+    """
+    recipe = recipe or __getattr__("Recipe")()
+    options = {"loss": loss, "metrics": metrics}
+    if not model.compiled:
+        usual = _of_task(_has_masks(data), "training").loss_and_metrics(recipe)
+        options = {name: usual[name] if value is None else value for name, value in options.items()}
+    stage = importlib.import_module("kerascnn.training.fit")
+    return stage.fit(
+        model, data, recipe, folder=folder, **options, callbacks=callbacks, resume=resume, verbose=verbose
+    )  # fmt: skip
+
+
+def evaluate(model, data):
+    """The metrics of `model` on examples, a dict of plain numbers; writes nothing.
+
+        kc.evaluate(model, data.test)["accuracy"]
+
+    data: a split of a Dataset, or a tf.data.Dataset of batches (images, labels); with labels the metrics are those of
+    a classifier (accuracy, error, cross_entropy, ece, per_class …), with masks of a segmentation network (dice, iou,
+    image_dice). The output of the model is logits.
+    """
+    return _of_task(_has_masks(data), "evaluation").evaluate(model, data)
+
+
+def export(model, folder, *, class_names=None, preprocessing=None):
+    """Write `model` as the next version of a SavedModel in `folder`, verified, and return that version's path.
+
+        kc.export(model, "runs/mine", class_names=["cat", "dog"])  # runs/mine/1
+
+    model: a classifier, whose output is logits (B, classes), or a segmentation network, whose output is logits
+    (B, H, W, 1 or 2). class_names: one text per class; default: 0, 1, 2 …. preprocessing: what raw images go through;
+    by default they are resized and scaled to [0, 1]. Of a classifier a function of TensorFlow ops from uint8
+    (B, H, W, C) to the model's input, of a segmentation network a kerascnn.segmentation.inference.Preprocessing. Its
+    name and first line of documentation are recorded in the version's card.json.
+
+    Raises UsageError where names do not fit the logits, InputError where `folder` cannot be written to, RuntimeError
+    where a program without Keras answers otherwise.
+    """
+    masks = len(model.outputs[0].shape) == 4
+    options = {"preprocessing": preprocessing} | ({} if masks else {"class_names": class_names})
+    return _of_task(masks, "export").export(model, folder, **options)
+
+
+def _of_task(masks, module):
+    """A module of segmentation where there are masks, else of classification."""
+    return importlib.import_module(f"kerascnn.{'segmentation' if masks else 'classification'}.{module}")
+
+
+def _has_masks(data):
+    """Whether the labels of a Dataset, of Examples, of a tf.data.Dataset or of a pair of these are masks."""
+    examples = getattr(data, "train", data[0] if isinstance(data, tuple) else data)
+    labels = examples.labels if hasattr(examples, "labels") else examples.element_spec[1]
+    return len(labels.shape) == 4

@@ -87,6 +87,25 @@ def over_background(images):
     return tf.cast(tf.where(shows, white, black), tf.uint8)
 
 
+def in_colour(images):
+    """uint8 (B, H, W, 1, 3 or 4) -> RGB uint8 (B, H, W, 3): grey repeated, what is transparent over_background.
+
+    Raises tf.errors.InvalidArgumentError for any other number of channels, and for images without pixels.
+    """
+    images = tf.ensure_shape(images, [None] * 4)
+    shape = tf.shape(images)
+    known = tf.reduce_any(shape[3] == [1, 3, 4]) & (shape[1] > 0) & (shape[2] > 0)
+    images = checked(images, known, "an image needs pixels of 1, 3 or 4 channels; this one has the shape", shape)
+    by_channels = {
+        1: lambda: tf.repeat(images[..., :1], 3, 3),
+        3: lambda: images[..., :3],
+        4: lambda: over_background(images),
+    }
+    if images.shape[3] in by_channels:
+        return by_channels[images.shape[3]]()
+    return tf.case([(shape[3] == 3, by_channels[3]), (shape[3] == 4, by_channels[4])], default=by_channels[1])
+
+
 def resized(images, size):
     """uint8 (B, H, W, C) -> uint8 (B, *size, C), whatever the proportions; bilinear, over an area where it shrinks."""
     pixels = tf.image.resize(images, size, method="bilinear", antialias=True)

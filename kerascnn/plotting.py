@@ -19,9 +19,10 @@ def save_figure(plot, path):
 
 
 def plot_learning_curve(history, path):
-    """Draw loss and accuracy over the epochs of `history`, a list of dicts, to a PNG file."""
+    """Draw losses and metrics over the epochs of `history`, a list of dicts, to a PNG file."""
     epochs = np.arange(1, len(history) + 1)
-    names = [name.removeprefix("val_") for name in history[0] if name.startswith("val_")]
+    drawn = (name for name in history[0] if name not in ("learning_rate", "seconds", "images_per_second"))
+    names = list(dict.fromkeys(name.removeprefix("val_") for name in drawn))
     plot = figure(4.5 * len(names), 3.6)
     for axes, name in zip(plot.subplots(1, len(names), squeeze=False).flat, names, strict=True):
         for key, text in ((name, "training"), (f"val_{name}", "validation")):

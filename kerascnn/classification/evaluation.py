@@ -1,6 +1,7 @@
 """A trained classifier on examples it has never seen, with the preprocessing and the precision it is served with."""
 
 import numpy as np
+import tensorflow as tf
 from scipy.special import softmax
 
 from kerascnn.classification.metrics import classification_metrics
@@ -8,6 +9,22 @@ from kerascnn.classification.plots import plot_confusion_matrix, plot_mistakes
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.files import write_json
 from kerascnn.saved_model.folding import folded, in_float32
+
+
+def evaluate(model, examples, class_names=None):
+    """The metrics of a classifier, as classification_metrics lists them; writes nothing.
+
+    examples: Examples, ImageFiles or a tf.data.Dataset of batches with labels. class_names: default 0, 1, 2 …
+    """
+    batches = examples if isinstance(examples, tf.data.Dataset) else evaluation_batches(examples)
+    logits, labels = [], []
+    for images, truth, *_ in batches:
+        answer = model.predict_on_batch(images)
+        logits.append(answer["logits"] if isinstance(answer, dict) else answer)
+        labels.append(truth)
+    probabilities = softmax(np.concatenate(logits).astype(np.float64), axis=-1)
+    names = class_names or [str(number) for number in range(probabilities.shape[-1])]
+    return classification_metrics(probabilities, np.concatenate(labels), names)
 
 
 def evaluate_classifier(model, preprocess, examples, class_names, folder, metadata):

@@ -3,7 +3,8 @@
 Written with `keras.export.ExportArchive`, one function per signature with training=False and no `track`: `model.export`
 stores every weight twice, and saving the Keras model with `tf.saved_model.save` gives a file that only
 `tf.saved_model.load` can read. Each input's shape is ensured first, because a convolution of oneDNN ends the whole
-process on a tensor of another rank. A version appears under its number only after two fresh processes agreed on it.
+process on a tensor of another rank. A version appears under its number only after a fresh process without Keras agreed
+with it.
 """
 
 from pathlib import Path
@@ -12,17 +13,29 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerascnn.classification.preprocessing import resizing
 from kerascnn.decoding import preprocess_bytes
 from kerascnn.errors import UsageError
 from kerascnn.saved_model.archive import write_version
 from kerascnn.saved_model.folding import folded, in_float32
 from kerascnn.saved_model.verification import verify_answers
+from kerascnn.training.run_folder import main_head, plain, run_card
+
+
+def export(model, folder, class_names=None, preprocessing=None):
+    """kerascnn.export of a classifier: the path of the version."""
+    model = plain(main_head(model))
+    shape = model.input_shape[1:]
+    names = list(class_names or map(str, range(model.output_shape[-1])))
+    size = tuple(side or 224 for side in shape[:2])
+    noise = np.random.default_rng(0).integers(0, 256, (4, *size, shape[2]), np.uint8)
+    return export_classifier(model, preprocessing or resizing(shape), names, folder, run_card(model, folder), noise)
 
 
 def export_classifier(model, preprocess, class_names, folder, card, warmup_images):
     """Write `model` as the next version of the SavedModel in `folder`; the path of that version's folder.
 
-    model: a classifier that keeps the builder contract: input `image`, output logits, a layer `embedding`.
+    model: a classifier with one input of images and an output of logits; a layer `embedding` is the vector before it.
     preprocess: a function of TensorFlow ops from uint8 (B, H, W, C) to the network's input.
     class_names: one text per logit. card: a dict for JSON (recipe, metrics, data licence, ...).
     warmup_images: uint8 (N, H, W, C) with 1, 3 or 4 channels, for verification and the warm-up requests.
@@ -33,7 +46,7 @@ def export_classifier(model, preprocess, class_names, folder, card, warmup_image
         predict_bytes     image_bytes string (B,)                  classification and valid bool (B,)
         logits            image float32 (B, h, w, c) in [0, 1]     logits (B, classes)
         probabilities     image float32 (B, h, w, c) in [0, 1]     probabilities (B, classes)
-        embedding         image float32 (B, h, w, c) in [0, 1]     embedding (B, features)
+        embedding         image float32 (B, h, w, c) in [0, 1]     embedding (B, features), where there is such a layer
 
     A classification is probabilities float32 (B, classes), class_id int32, class_name and score (B,), and top_names and
     top_scores (B, K) in falling order. Where valid is False all numbers are 0, class_id is -1 and names are empty.
@@ -53,6 +66,7 @@ def export_classifier(model, preprocess, class_names, folder, card, warmup_image
     network, folder = in_float32(model), Path(folder).resolve()
     with tf.device("CPU"):
         preprocessed = preprocess(tf.constant(warmup_images)).numpy()
+        probabilities = tf.nn.softmax(network(preprocessed, training=False)).numpy()
     endpoints = signatures(folded(network), preprocess, class_names, preprocessed.shape[1:])
     inputs = dict.fromkeys(endpoints, preprocessed)
     inputs["serving_default"] = np.asarray(warmup_images)
@@ -60,8 +74,8 @@ def export_classifier(model, preprocess, class_names, folder, card, warmup_image
     compared = {name: inputs[name] for name in ("serving_default", "predict_bytes", "probabilities")}
 
     def verify(version, work):
-        outputs = dict.fromkeys(compared, "probabilities")
-        return verify_answers("kerascnn.classification.reference", network, version, work, compared, outputs)
+        outputs, expected = dict.fromkeys(compared, "probabilities"), dict.fromkeys(compared, probabilities)
+        return verify_answers(version, work, compared, outputs, expected)
 
     preprocessing = f"{preprocess.__name__}: {preprocess.__doc__.splitlines()[0]}"
     metadata = {"class_names": list(class_names), "preprocessing": preprocessing}
@@ -70,7 +84,6 @@ def export_classifier(model, preprocess, class_names, folder, card, warmup_image
 
 def signatures(network, preprocess, class_names, shape):
     """By signature name: the function that answers and the tf.TensorSpec of its input."""
-    features = keras.Model(network.input, network.get_layer("embedding").output)
 
     def checked(image):
         return tf.ensure_shape(image, [None, *shape])
@@ -98,13 +111,16 @@ def signatures(network, preprocess, class_names, shape):
         return {**answer, "valid": valid}
 
     pixels = tf.TensorSpec([None, *shape], tf.float32, name="image")
-    return {
+    endpoints = {
         "serving_default": (predict, tf.TensorSpec([None] * 4, tf.uint8, name="image")),
         "predict_bytes": (predict_bytes, tf.TensorSpec([None], tf.string, name="image_bytes")),
         "logits": (lambda image: {"logits": logits(image)}, pixels),
         "probabilities": (lambda image: {"probabilities": tf.nn.softmax(logits(image))}, pixels),
-        "embedding": (lambda image: {"embedding": features(checked(image), training=False)}, pixels),
     }
+    if any(layer.name == "embedding" for layer in network.layers):
+        features = keras.Model(network.input, network.get_layer("embedding").output)
+        endpoints["embedding"] = (lambda image: {"embedding": features(checked(image), training=False)}, pixels)
+    return endpoints
 
 
 def classification(logits, class_names):

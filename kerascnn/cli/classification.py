@@ -11,7 +11,7 @@ from kerascnn.cli.app import require
 from kerascnn.cli.messages import note, result
 from kerascnn.cli.prediction import answerer, loaded
 from kerascnn.errors import InputError
-from kerascnn.files import read_json_if_any, reading_from, writing_to
+from kerascnn.files import reading_from, writing_to
 
 
 def smoke(recipe):
@@ -51,11 +51,10 @@ def evaluate(app, load_data, preprocess, out, requirements):
 def export(app, preprocess, out, warmup_images):
     """Write the model in `out` as its next SavedModel version and print where that lies."""
     from kerascnn.classification.export import export_classifier
-    from kerascnn.training.run_folder import load_trained
+    from kerascnn.training.run_folder import load_trained, run_card
 
     model, record = load_trained(out, app)
-    card = {"model": model.name, "recipe": record["recipe"], "data": record["data"]}
-    card["metrics"] = read_json_if_any(out / "metrics.json")
+    card = run_card(model, out)
     version = export_classifier(model, preprocess, record["class_names"], out, card, warmup_images)
     result({"saved_model": str(version)})
 

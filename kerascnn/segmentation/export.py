@@ -5,18 +5,36 @@ so a server that puts requests together never mixes patients.
 """
 
 import dataclasses
-import pickle
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from kerascnn.decoding import checked, decode_or_blank
+from kerascnn.errors import UsageError
 from kerascnn.images import MOST_VOXELS
 from kerascnn.saved_model.archive import write_version
 from kerascnn.saved_model.folding import folded, in_float32
 from kerascnn.saved_model.verification import verify_answers
-from kerascnn.segmentation.inference import network_probabilities, segment
+from kerascnn.segmentation.inference import MaskSettings, network_probabilities, segment, volume_probabilities
+from kerascnn.segmentation.preprocessing import RESIZING
+from kerascnn.training.run_folder import plain, run_card
+
+
+def export(model, folder, preprocessing=None):
+    """kerascnn.export of a segmentation network: the path of the version.
+
+    Raises UsageError unless its input is a square of a fixed size.
+    """
+    model = plain(model)
+    height, width, channels = model.input_shape[1:]
+    if height is None or height != width:
+        raise UsageError(
+            f"model {model.name} takes images of {height}x{width}; build it for a square, as (256, 256, 3)",
+            argument="model",
+        )
+    noise = np.random.default_rng(0).integers(0, 256, (2, height, width, channels), np.uint8)
+    return export_segmenter(model, preprocessing or RESIZING, MaskSettings(), folder, run_card(model, folder), noise)
 
 
 def export_segmenter(model, preprocessing, settings, folder, card, warmup_volume):
@@ -47,6 +65,7 @@ def export_segmenter(model, preprocessing, settings, folder, card, warmup_volume
     endpoints = signatures(folded(network), preprocessing, settings)
     with tf.device("CPU"):
         images = preprocessing.preprocess(tf.constant(warmup_volume), network.input_shape[1]).numpy()
+        expected = answers_of_keras(network, preprocessing, warmup_volume, images, settings.flip_tta)
     inputs = {
         "serving_default": warmup_volume,
         "predict_volume": warmup_volume[np.newaxis],
@@ -56,15 +75,30 @@ def export_segmenter(model, preprocessing, settings, folder, card, warmup_volume
         inputs["predict_bytes"] = np.array([tf.io.encode_png(image).numpy() for image in warmup_volume])
 
     def compare(version, work):
-        (work / "reference.pickle").write_bytes(pickle.dumps((preprocessing, settings.flip_tta)))
         outputs = {name: "probabilities" if name == "probabilities" else "probability" for name in inputs}
-        return verify_answers("kerascnn.segmentation.reference", network, version, work, inputs, outputs)
+        return verify_answers(version, work, inputs, outputs, expected)
 
     metadata = {
         "settings": dataclasses.asdict(settings),
         "preprocessing": f"{preprocessing.preprocess.__name__}: {preprocessing.preprocess.__doc__.splitlines()[0]}",
     }
     return write_version(endpoints, inputs, compare, folder, card | metadata)
+
+
+def answers_of_keras(network, preprocessing, volume, images, flip_tta):
+    """{signature: probabilities} of a volume uint8 (S, H, W, C), whose preprocessed slices are `images`."""
+    whole = volume_probabilities(network, preprocessing, tf.constant(volume), flip_tta).numpy()
+    slices = [
+        volume_probabilities(network, preprocessing, tf.constant(image[np.newaxis]), flip_tta).numpy()
+        for image in volume
+    ]
+    single = np.concatenate(slices)
+    return {
+        "serving_default": single,
+        "predict_bytes": single,
+        "predict_volume": whole[np.newaxis],
+        "probabilities": network_probabilities(network, images, flip_tta).numpy(),
+    }
 
 
 def signatures(network, preprocessing, settings):

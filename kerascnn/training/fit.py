@@ -24,7 +24,7 @@ from kerascnn.training.optimizers import create_optimizer
 from kerascnn.training.precision import computing_in, deterministic_operations, half_precision, on_accelerator
 from kerascnn.training.recipe import Recipe, as_json
 from kerascnn.training.run import Run
-from kerascnn.training.run_folder import check_unfinished
+from kerascnn.training.run_folder import check_unfinished, plain
 
 FREE_SPACE = "free some space and resume the run"
 OUT_OF_MEMORY = ("OOM", "Out of memory", "Failed to allocate request")  # an operation's words, and XLA's on a GPU
@@ -64,7 +64,7 @@ def fit(
     folder, feed = Path(folder), Feed(data, recipe)
     check_model(model, recipe, feed)
     check_folder(folder, (folder / "checkpoint.npz").exists(), resume)
-    network = keras.Model(model.input, model.output, name=model.name)  # the same weights, and nothing of the training
+    network = plain(model)
     policy = half_precision() if recipe.precision == "auto" else recipe.precision
     compiled = model.compiled
     with one_writer(folder), stopped_by_limits(recipe), feed.files_told():
@@ -74,6 +74,7 @@ def fit(
             try:
                 with computing_in(model, policy):
                     guard = None if compiled else compile_model(model, recipe, loss, metrics, feed)
+                    model.optimizer.build(model.trainable_variables)
                     check_space(model, folder)
                     run = Run(folder, recipe, feed, guard)
                     resumable = Resumable(folder, [*run.stateful, run, *callbacks])
@@ -90,8 +91,11 @@ def fit(
 
 def train(model, feed, resumable, verbose, heads):
     """Keras's fit, from the epoch on at which a resumed run stands."""
+    batches = feed.training(resumable.epoch, heads)
+    if type(model).train_step is not keras.Model.train_step:
+        build_metrics(model, batches)
     model.fit(
-        feed.training(resumable.epoch, heads),
+        batches,
         epochs=feed.recipe.epochs,
         initial_epoch=resumable.epoch,
         steps_per_epoch=None if feed.streamed else feed.steps,
@@ -104,7 +108,7 @@ def train(model, feed, resumable, verbose, heads):
 
 def heads_of(model):
     """The names of a network's outputs, where it has several."""
-    return list(model.output) if isinstance(model.output, dict) else []
+    return list(model.output) if len(model.outputs) > 1 else []
 
 
 def compile_model(model, recipe, loss, metrics, feed):
@@ -120,9 +124,6 @@ def compile_model(model, recipe, loss, metrics, feed):
         steps_per_execution=feed.at_once,
         jit_compile=on_accelerator() and not recipe.deterministic,  # XLA has not all operations deterministic
     )
-    model.optimizer.build(model.trainable_variables)
-    if type(model).train_step is not keras.Model.train_step:
-        build_metrics(model, feed.training(0, heads))
     return guard
 
 
@@ -135,7 +136,7 @@ def build_metrics(model, batches):
 
 def check_model(model, recipe, feed):
     """Raise UsageError for a model that cannot be trained like this, and where the recipe wants what it has decided."""
-    if not model.built or not hasattr(model, "output"):
+    if not getattr(model, "outputs", None):
         raise UsageError(
             f"model {model.name} has no input and output of its own; build it as keras.Model(inputs, outputs) or "
             "keras.Sequential with a keras.Input",

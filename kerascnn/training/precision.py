@@ -29,7 +29,7 @@ def computing_in(model, policy):
     A compiled model's optimizer scales the loss under mixed_float16. What was traced with another policy would keep it,
     so Keras traces the model's functions anew, before and after.
     """
-    outputs = {id(tensor._keras_history.operation) for tensor in keras.tree.flatten(model.output)}
+    outputs = {id(tensor._keras_history.operation) for tensor in model.outputs}
     # the public `layers` are not those inside of layers
     layers = [layer for layer in model._flatten_layers() if id(layer) not in outputs]
     before = [layer.dtype_policy for layer in layers]

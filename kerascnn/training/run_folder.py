@@ -3,9 +3,10 @@
 import json
 import logging
 import zipfile
+from pathlib import Path
 
 from kerascnn.errors import InputError, UsageError
-from kerascnn.files import read_json
+from kerascnn.files import read_json, read_json_if_any
 
 logger = logging.getLogger(__name__)
 
@@ -15,25 +16,55 @@ def load_trained(folder, app):
 
     Raises InputError when there is no finished run, or one of another app, or its files are damaged.
     """
-    if not (folder / "recipe.json").is_file() or not (folder / "model.keras").is_file():
+    if not (folder / "recipe.json").is_file():
         raise InputError(f"no trained model at {folder / 'model.keras'}; train one first, or name another folder")
-    import keras
-
-    from kerascnn.models import builder
-
     record = read_json(folder / "recipe.json")
     check_app(record, folder, app)
+    return main_head(load_model(folder)), record
+
+
+def load_model(place):
+    """The keras.Model in a run folder or a .keras file, not compiled.
+
+        model = kc.load_model("runs/mine")
+
+    keras.saving.load_model does the same where kerascnn's layers are known to it, which is after
+    `import kerascnn.models`. Raises InputError when there is none, or it is damaged.
+    """
+    place = Path(place)
+    path = place / "model.keras" if place.is_dir() else place
+    if not path.is_file():
+        raise InputError(f"no trained model at {path}; train one first, or name another folder")
+    import keras
+
+    import kerascnn.models  # noqa: F401, Keras has to know our layers
+
     try:
-        builder(record["recipe"]["model"])
-        return main_head(keras.saving.load_model(folder / "model.keras", compile=False)), record
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, UsageError) as error:
+        return keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{folder / 'model.keras'} is damaged ({reason}); restore it or train again") from None
+        raise InputError(f"{path} is damaged ({reason}); restore it or train again") from None
+
+
+def run_card(model, folder):
+    """What a SavedModel's card says of its run, JSON types: recipe and data, and metrics, None where they are not."""
+    record = read_json_if_any(Path(folder) / "recipe.json") or {}
+    about = {name: record.get(name) for name in ("recipe", "data")}
+    return {"model": model.name, **about, "metrics": read_json_if_any(Path(folder) / "metrics.json")}
+
+
+def plain(model):
+    """The same layers as a plain Functional keras.Model: not compiled, no class of its own."""
+    import keras
+
+    if isinstance(model, keras.Sequential):
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    return keras.Model(model.input, model.output, name=model.name)
 
 
 def main_head(model):
     """The part of a network with auxiliary heads that ends in `logits`; any other network as it is."""
-    if not isinstance(model.output, dict):
+    if len(model.outputs) == 1:
         return model
     import keras
 

@@ -58,9 +58,7 @@ def test_every_field_is_a_flag_with_its_help_and_its_own_default(capsys):
     assert "--shift FLOAT Random shift in pixels. [default: 2.0]" in words
     for part in (DigitRecipe, Recipe):
         for field in dataclasses.fields(part):
-            assert ("--" + field.name.replace("_", "-") in words) == (
-                field.name not in ("training", "augmentations")
-            )
+            assert ("--" + field.name.replace("_", "-") in words) == (field.name not in ("training", "augmentations"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,9 @@
-"""Verification with stubs in place of the two programs; the programs themselves are run by the tests of exports."""
+"""Verification with a stub in place of the other program, which itself is run by the tests of exports."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
@@ -12,28 +11,25 @@ from kerascnn.saved_model import verification
 from kerascnn.saved_model.verification import CONSUMER, verify_answers
 
 ROOT = Path(__file__).parents[2]
-INPUTS = {"probabilities": np.zeros((1, 4), np.float32)}
-OUTPUTS = {"probabilities": "probabilities"}
 
 
 @pytest.fixture
 def verify(tmp_path, monkeypatch):
-    """verify(consumer's line that sets `answer`) -> differences; without a line all programs answer 0.1."""
+    """verify(the stub's line that sets `answer`) -> differences; Keras answers 0.1 ten times."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(verification, "CONSUMER", "stub_consumer")
-    network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(10)])
 
     def run(line):
-        stub = """
+        stub = f"""
 import numpy as np
-for way in {}:
+for way in ("saved_model", "session"):
     answer = 0.1
-    {}
+    {line}
     np.savez(way, probabilities=np.full((1, 10), answer))
 """
-        (tmp_path / "stub_keras.py").write_text(stub.format(["keras"], "pass"))
-        (tmp_path / "stub_consumer.py").write_text(stub.format(["saved_model", "session"], line))
-        return verify_answers("stub_keras", network, tmp_path / "1", tmp_path, INPUTS, OUTPUTS)
+        (tmp_path / "stub_consumer.py").write_text(stub)
+        inputs, expected = {"probabilities": np.zeros((1, 4))}, {"probabilities": np.full((1, 10), 0.1)}
+        return verify_answers(tmp_path / "1", tmp_path, inputs, {"probabilities": "probabilities"}, expected)
 
     return run
 

@@ -1,0 +1,20 @@
+"""What a volume goes through before a network where a task asks for nothing else: resized, and scaled to [0, 1]."""
+
+import tensorflow as tf
+
+from kerascnn.datasets.batches import scaled
+from kerascnn.decoding import resized
+from kerascnn.segmentation.inference import Preprocessing
+
+
+def resize_volume(volume, image_size):
+    """Resized bilinearly to a square, whatever the proportions, and scaled to [0, 1]."""
+    return scaled(resized(volume, (image_size, image_size)))
+
+
+def restore_size(probabilities, volume):
+    """float32 (S, image_size, image_size, 1) -> (S, H, W, 1), bilinear. volume: the uint8 (S, H, W, C) it is from."""
+    return tf.image.resize(probabilities, tf.shape(volume)[1:3], method="bilinear")
+
+
+RESIZING = Preprocessing(resize_volume, restore_size)
