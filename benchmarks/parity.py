@@ -66,7 +66,8 @@ def compare(name, reference, folder):
 
 def transplant(model, arrays):
     """Put the {name: array} of a network in statements.py into `model`: each of its weights once, in the same shape."""
-    from kerascnn.pretrained.conversion import PARTS, Convention, arranged
+    from kerascnn.pretrained.conventions import Convention
+    from kerascnn.pretrained.conversion import PARTS, arranged
 
     weights = {f"{layer.name}/{w.name}": w for layer in model.layers for w in layer.weights if "seed" not in w.name}
     for name, value in arrays.items():
@@ -75,7 +76,7 @@ def transplant(model, arrays):
             continue
         layer = module.replace(".", "_")
         place = next(f"{layer}/{ours}" for ours in PARTS.get(part, (part,)) if f"{layer}/{ours}" in weights)
-        value = arranged(value, model.get_layer(layer), part, Convention((), (), channels_first=True))
+        value = arranged(value, model.get_layer(layer), part, Convention({}, None, channels_first=True))
         weights.pop(place).assign(value)
     if weights:
         raise ValueError(f"nothing was stated for {', '.join(weights)} of {model.name}")

@@ -1,7 +1,8 @@
 """What others call the layers of our networks: for each network, {module of theirs: layer of ours}.
 
-torchvision's names are taken, timm's where torchvision lacks the network, and those of keras.applications. A family has
-one table, which also names blocks that only its deepest network has.
+torchvision's names are taken, timm's where torchvision lacks the network, those of keras.applications, and for CIFAR
+ResNets and LeNets those of common PyTorch code. A family has one table, which also names blocks that only its deepest
+network has.
 """
 
 from itertools import product
@@ -17,14 +18,16 @@ def with_bn(convolutions):
 
 
 def residual_stages():
-    """Of torchvision, which counts blocks from 0, and timm."""
+    """Of torchvision, which counts blocks from 0, timm, and most code for CIFAR."""
     names = {}
     for stage, block in product((1, 2, 3, 4), BLOCKS):
         theirs, ours = f"layer{stage}.{block - 1}", f"stage{stage}_block{block}"
         for i in (1, 2, 3):
             names |= {f"{theirs}.conv{i}": f"{ours}_conv{i}", f"{theirs}.bn{i}": f"{ours}_conv{i}_bn"}
-        names |= {f"{theirs}.downsample.0": f"{ours}_project", f"{theirs}.downsample.1": f"{ours}_project_bn"}
-        names |= {f"{theirs}.se_module.fc1": f"{ours}_se_reduce", f"{theirs}.se_module.fc2": f"{ours}_se_excite"}
+        for shortcut in ("downsample", "shortcut"):
+            names |= {f"{theirs}.{shortcut}.0": f"{ours}_project", f"{theirs}.{shortcut}.1": f"{ours}_project_bn"}
+        for first, second in (("se_module.fc1", "se_module.fc2"), ("se.fc.0", "se.fc.2")):
+            names |= {f"{theirs}.{first}": f"{ours}_se_reduce", f"{theirs}.{second}": f"{ours}_se_excite"}
     return names
 
 
@@ -100,6 +103,7 @@ ALEXNET = {
 }
 STAGES = residual_stages()
 RESNET = {"conv1": "stem_conv", "bn1": "stem_conv_bn", **STAGES, "fc": "logits"}
+CIFAR = {**RESNET, "linear": "logits"}
 SENET = {"layer0.conv1": "stem_conv", "layer0.bn1": "stem_conv_bn", **STAGES, "last_linear": "logits"}
 SENET154 = {
     **{f"layer0.conv{i}": f"stem_conv{i}" for i in (1, 2, 3)},
@@ -107,6 +111,7 @@ SENET154 = {
     **STAGES,
     "last_linear": "logits",
 }
+LENET = {"conv1": "c1", "conv2": "c3", "fc1": "c5", "fc2": "embedding", "fc3": "logits"}
 KERAS_VGG = {
     **{f"block{stage}_conv{i}": f"stage{stage}_conv{i}" for stage, i in product((1, 2, 3, 4, 5), (1, 2, 3, 4))},
     **{"fc1": "fc1", "fc2": "embedding", "predictions": "logits"},
@@ -118,6 +123,9 @@ TORCH = {
     "googlenet_bn": googlenet(),
     "inception_v4": inception_v4(),
     **dict.fromkeys(("resnet18", "resnet34", "resnet50_v1_5", "resnet101_v1_5", "resnet152_v1_5"), RESNET),
+    **dict.fromkeys((f"resnet{n}{b}" for n in (20, 32, 44, 56, 110) for b in ("", "_b")), CIFAR),
+    "se_resnet20": CIFAR,
+    **dict.fromkeys(("lenet5", "lenet_homework"), LENET),
     **dict.fromkeys(("se_resnet50", "se_resnet101", "se_resnet152"), SENET),
     "senet154": SENET154,
     "unet_buda": unet_buda(),

@@ -1,34 +1,41 @@
 """Files of weights as plain arrays by name, read whole and checked before anything is built or loaded.
 
-`.safetensors`, `.npz`, Keras's `.h5`, and PyTorch's `.pth` and `.pt` where torch is installed. Pickled code is never
-executed.
+`.safetensors`, `.npz`, Keras's `.h5`, and PyTorch's `.pth`, `.pt`, `.th`, `.bin` and `.ckpt`. No code of a file is run.
 """
 
 import hashlib
-import pickle
 import re
 from pathlib import Path
 
 import numpy as np
 
 from kerascnn.errors import InputError, UsageError
+from kerascnn.files import reading_from
+from kerascnn.pretrained.pytorch import read_pytorch
 
 OLD_NAMES = {"W": "kernel", "b": "bias"}  # of keras.applications files from before Keras 2
 
 
-def read_weights(path):
+def read_weights(path, key=None):
     """{name: array} of all tensors in a file; names are joined by "." in PyTorch's files and "/" in Keras's.
 
+    key: where a file of PyTorch has several dicts of tensors, the key of the one to read.
     A file name that ends in eight digits of its SHA-256, as PyTorch's do (resnet18-f37072fd.pth), is held to them.
-    Raises UsageError for another kind of file, InputError when the file cannot be read or is damaged.
+    Raises UsageError for another kind of file or key, InputError when the file cannot be read or is damaged.
     """
+    import ml_dtypes  # noqa: F401  lets NumPy know bfloat16
+
     path = Path(path)
     if path.suffix not in READERS:
         raise UsageError(f"{path} is no file of weights; give one of {', '.join(READERS)}")
-    check_digits(path)
+    read = READERS[path.suffix]
+    if key is not None and read is not read_pytorch:
+        raise UsageError(f"key is {key!r}, but only files of PyTorch have keys; leave it out", argument="key")
+    with reading_from(path):
+        check_digits(path)
     try:
-        return READERS[path.suffix](path)
-    except UsageError:
+        return read(path) if key is None else read(path, key)
+    except (InputError, UsageError):
         raise
     # The readers of foreign formats fail in every way, also with exceptions that are their own.
     except Exception as error:
@@ -36,14 +43,15 @@ def read_weights(path):
         raise InputError(f"{path} is damaged or holds more than weights ({reason[0]}); download it again") from None
 
 
+DIGITS = re.compile(r"-([0-9a-f]{8})$")
+DATE = re.compile(r"-(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$")
+
+
 def check_digits(path):
-    """Hold the file to the digits of SHA-256 in its name, when there are any."""
-    try:
-        digest = sha256(path)
-    except OSError as error:
-        raise InputError(f"cannot read {path} ({error.strerror}); check the path") from None
-    expected = re.search(r"-([0-9a-f]{8})$", path.stem)
-    if expected and not digest.startswith(expected[1]):
+    """Hold the file to the digits of SHA-256 in its name, when there are any; a date (-20240131) is none."""
+    expected = DIGITS.search(path.stem)
+    digest = sha256(path)
+    if expected and not DATE.search(path.stem) and not digest.startswith(expected[1]):
         raise InputError(f"{path} is damaged (SHA-256 {digest[:8]}…, its name says {expected[1]}); download it again")
 
 
@@ -53,15 +61,9 @@ def sha256(path):
 
 
 def read_safetensors(path):
-    try:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-    except ImportError:
-        raise UsageError(f"{path} needs the package safetensors; run pip install safetensors") from None
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(error) from None
+    from safetensors.numpy import load_file
+
+    return load_file(path)
 
 
 def read_npz(path):
@@ -94,22 +96,7 @@ def read_h5(path):
     return arrays
 
 
-def read_pth(path):
-    try:
-        import torch
-    except ImportError:
-        raise UsageError(
-            f"{path} needs the package torch; install it, or convert the file to .safetensors where torch is"
-        ) from None
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        # torch's own words advise to execute it
-        raise ValueError("pickled objects other than tensors, which are never loaded") from None
-    if not isinstance(state, dict):
-        raise ValueError(f"a {type(state).__name__} and no state dict")
-    state = next((state[key] for key in ("state_dict", "model") if isinstance(state.get(key), dict)), state)
-    return {name: tensor.detach().float().numpy() for name, tensor in state.items()}
-
-
-READERS = {".safetensors": read_safetensors, ".npz": read_npz, ".h5": read_h5, ".pth": read_pth, ".pt": read_pth}
+READERS = {
+    **{".safetensors": read_safetensors, ".npz": read_npz, ".h5": read_h5},
+    **dict.fromkeys((".pth", ".pt", ".th", ".bin", ".ckpt"), read_pytorch),
+}
