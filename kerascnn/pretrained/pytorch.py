@@ -95,6 +95,8 @@ def older_parts(file, path):
             raise ValueError(f"a storage of {count} numbers in place of {storage.count}")
         places[key] = file.tell()
         file.seek(count * storage.dtype.itemsize, io.SEEK_CUR)
+    if file.tell() > file.seek(0, io.SEEK_END):
+        raise ValueError("cut off")
 
     def numbers(storage):
         file.seek(places[storage.key])
