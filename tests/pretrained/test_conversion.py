@@ -9,7 +9,7 @@ import pytest
 
 from kerascnn.errors import InputError, UsageError
 from kerascnn.models import builder
-from kerascnn.pretrained import pretrained
+from kerascnn.pretrained import load_weights
 from kerascnn.pretrained.conversion import load_arrays
 from kerascnn.pretrained.hub import fetch
 from kerascnn.pretrained.names import KERAS
@@ -47,9 +47,9 @@ def same_as(model, arrays):
     return np.array_equal(kernel, arrays["layer2.0.downsample.0.weight"].transpose(2, 3, 1, 0))
 
 
-def test_a_file_of_keras_applications_gives_the_same_logits(tmp_path):
+def test_files_of_keras_applications_give_the_same_logits_and_without_their_top_the_same_embedding(tmp_path):
     keras.utils.set_random_seed(0)
-    theirs = keras.applications.ResNet50(weights=None, classifier_activation=None)
+    theirs = keras.applications.ResNet50(weights=None, input_shape=(64, 64, 3), classes=10, classifier_activation=None)
     draw = np.random.default_rng(1)
     for layer in theirs.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -57,11 +57,15 @@ def test_a_file_of_keras_applications_gives_the_same_logits(tmp_path):
             layer.moving_variance.assign(draw.uniform(0.5, 1.5, layer.moving_mean.shape))
         elif isinstance(layer, keras.layers.Conv2D):
             layer.bias.assign(draw.normal(0, 0.1, layer.bias.shape))
-    theirs.save(tmp_path / "resnet50.h5")
-    ours = pretrained("resnet50", tmp_path / "resnet50.h5")
-    x = draw.random((1, 224, 224, 3), np.float32)
-    expected = theirs(keras.applications.resnet.preprocess_input(255 * x)).numpy()
-    np.testing.assert_allclose(ours(x).numpy(), expected, atol=1e-4 * np.abs(expected).max())
+    headless = keras.Model(theirs.input, theirs.get_layer("avg_pool").output)
+    ours = builder("resnet50")((64, 64, 3), 10)
+    x = draw.random((1, 64, 64, 3), np.float32)
+    for model, output, fresh in ((theirs, "logits", []), (headless, "embedding", ["logits"])):
+        model.save(tmp_path / "resnet50.h5")
+        assert load_weights(ours, tmp_path / "resnet50.h5") == fresh
+        expected = model(keras.applications.resnet.preprocess_input(255 * x)).numpy()
+        outputs = keras.Model(ours.input, ours.get_layer(output).output)(x).numpy()
+        np.testing.assert_allclose(outputs, expected, atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(("name", "theirs"), [("vgg19", "VGG19"), ("resnet101", "ResNet101")])
@@ -82,7 +86,8 @@ def test_every_kind_of_file_that_needs_no_torch_is_read(resnet18, tmp_path, suff
     save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, path) if suffix != ".npz" else np.savez(
         path, **arrays
     )
-    assert same_as(pretrained("resnet18", path), arrays)
+    load_weights(resnet18, path)
+    assert same_as(resnet18, arrays)
 
 
 def test_normalize_is_what_the_weights_expect(resnet18):
@@ -136,6 +141,7 @@ ERRORS = [
         r"for which the file must have \(256, 256, 3, 3\); give weights of the same network$",
     ),
     ("fc.weight", np.zeros((10, 512)), r"of shape \(10, 512\) does not fit .* the file must have \(1000, 512\)"),
+    ("fc.weight", np.zeros((1000, 256)), r"of shape \(1000, 256\) does not fit .* the file must have \(1000, 512\)"),
     ("fc.weight", np.array(1.0), r"of shape \(\) does not fit"),
     ("conv1.bias", np.zeros(1), r"of shape \(1,\) does not fit stem_conv_bn/moving_mean .* must have \(64,\)"),
     ("fc.bias", np.full(1000, "a"), r"holds <U1 and no numbers"),
@@ -166,7 +172,7 @@ def test_an_array_too_many_or_too_few_is_named(resnet18):
 def test_weights_that_fit_in_shape_but_not_in_strides_raise(tmp_path):
     np.savez(tmp_path / "resnet50.npz", **{"conv1.weight": np.zeros(1)})
     with pytest.raises(UsageError, match=r"^PyTorch weights do not fit resnet50; they fit .*resnet50_v1_5"):
-        pretrained("resnet50", tmp_path / "resnet50.npz")
+        load_weights(keras.Sequential(name="resnet50"), tmp_path / "resnet50.npz")
 
 
 def test_without_the_hubs_client_the_file_to_give_is_named(monkeypatch):

@@ -39,15 +39,14 @@ def tensor(array, key, offset, shape, strides):
         opcodes(value, None) for value in ("storage", key, "cpu", array.size, offset, tuple(shape), tuple(strides))
     ]
     kind = f"ctorch\n{STORAGES[array.dtype.name]}Storage\n".encode()
-    view = b"N" if array.flags.c_contiguous else b""  # the older format has one value more, None but in the oldest
-    storage = b"(" + plain[0] + kind + b"".join(plain[1:4]) + view + b"tQ"
+    storage = b"(" + plain[0] + kind + b"".join(plain[1:4]) + b"NtQ"
     hooks = b"\x89ccollections\nOrderedDict\n)R"
     return b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"".join(plain[4:]) + hooks + b"tR"
 
 
 def write_zip(path, content, byteorder=b"little", compression=zipfile.ZIP_STORED):
     storages = {}
-    data = b"\x80\x02" + opcodes(content, storages) + b"."
+    data = b"\x80\x02" + opcodes(content, storages).replace(b"NtQ", b"tQ") + b"."  # None is of the older format alone
     with zipfile.ZipFile(path, "w", compression) as archive:
         archive.writestr("net/data.pkl", data)
         archive.writestr("net/byteorder", byteorder)
