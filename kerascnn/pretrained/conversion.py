@@ -124,7 +124,8 @@ def checked(value, name, part):
     """The array as float32. Raises InputError unless all of it are finite numbers, and no variance is below 0."""
     if value.dtype.kind not in "fiu" and value.dtype.name != "bfloat16":
         raise InputError(f"{name} holds {value.dtype} and no numbers; give a file of weights")
-    value = value.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):
+        value = value.astype(np.float32, copy=False)
     if not np.isfinite(value).all():
         raise InputError(f"{name} holds values that are not finite; give weights of a finished training")
     if part in ("running_var", "moving_variance") and (value < 0).any():

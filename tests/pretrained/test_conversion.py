@@ -146,6 +146,7 @@ ERRORS = [
     ("conv1.bias", np.zeros(1), r"of shape \(1,\) does not fit stem_conv_bn/moving_mean .* must have \(64,\)"),
     ("fc.bias", np.full(1000, "a"), r"holds <U1 and no numbers"),
     ("fc.bias", np.full(1000, np.nan), r"holds values that are not finite"),
+    ("fc.bias", np.full(1000, 1e300), r"holds values that are not finite"),
     ("bn1.running_var", np.full(64, -1.0), r"holds a variance below 0"),
 ]
 
