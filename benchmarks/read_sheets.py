@@ -26,7 +26,8 @@ from kerascnn.cli.messages import result
 from kerascnn.digits.composed_pages import compose_page
 from kerascnn.digits.pages import annotate, read_page
 from kerascnn.images import save_image
-from kerascnn.saved_model.versions import latest_version, local_model
+from kerascnn.saved_model.versions import latest_version
+from kerascnn.serving.predictor import load_predictor
 from kerascnn.tensorflow_setup import load_tensorflow
 
 
@@ -55,7 +56,7 @@ def main(
     from kerascnn.provenance import provenance
 
     version = latest_version(model)
-    classify = local_model(version)
+    predictor = load_predictor(version)
     examples = getattr(datasets.load("mnist"), split)
     figures = {}
     for hard in (False, True):
@@ -63,7 +64,7 @@ def main(
         for seed in range(sheets):
             page, truth = compose_page(examples.images, examples.labels, seed, hard)
             start = time.perf_counter()
-            found = read_page(page, lambda crops: classify(crops, "serving_default")["probabilities"])
+            found = read_page(page, lambda crops: predictor.predict(crops)["probabilities"])
             seconds.append(time.perf_counter() - start)
             written = ["".join(str(digit) for digit, _ in line) for line in truth]
             read = ["".join(digit.digit for digit in line) for line in found]

@@ -25,6 +25,7 @@ LAZY = {
     "datasets": "kerascnn.datasets",
     "layers": "kerascnn.layers",
     "load_model": "kerascnn.training.run_folder",
+    "load_predictor": "kerascnn.serving.predictor",
     "load_weights": "kerascnn.pretrained",
     "models": "kerascnn.models",
 }

@@ -30,3 +30,8 @@ class InputRejected(InputError):
 
 class TrainingStopped(Exception):
     """Training cannot go on: loss not finite, out of memory, disk full."""
+
+
+def printable(text):
+    """Text from elsewhere as one line for a terminal: what cannot be printed is escaped as Python does it."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

@@ -5,13 +5,21 @@ TensorFlow and Keras are imported inside the commands, after everything that can
 
 import contextlib
 import dataclasses
+import itertools
 from pathlib import Path
 
 from kerascnn.cli.app import require
 from kerascnn.cli.messages import note, result
-from kerascnn.cli.prediction import answerer, loaded
-from kerascnn.errors import InputError
+from kerascnn.cli.prediction import loaded, predictor_of
+from kerascnn.errors import InputError, printable
 from kerascnn.files import reading_from, writing_to
+from kerascnn.saved_model.signatures import Tensor
+
+CLASSES = {
+    "class_name": Tensor("string", (None,)),
+    "score": Tensor("float32", (None,)),
+    "valid": Tensor("bool", (None,)),
+}
 
 
 def smoke(recipe):
@@ -60,21 +68,25 @@ def export(app, preprocess, out, warmup_images):
 
 
 def predict(files, app, out, server):
-    """Print file, class name and probability of each image, tab-separated; `classifier` says who answers.
+    """Print file, class name and probability of each image, tab-separated; `predictor_of` says who answers.
 
     Raises InputError, after all others are printed, naming the files that cannot be read and those that are no PNG,
     JPEG or BMP image.
     """
-    errors = []
-    encoded = list(loaded(files, read_bytes, errors))
-    if not encoded:
+    errors, invalid = [], []
+    encoded = loaded(files, read_bytes, errors)
+    first = next(encoded, None)
+    if first is None:
         raise InputError("; ".join(errors))
-    answer = classifier(app, out, server)([content for _, content in encoded], "predict_bytes")
-    names = [file for file, _ in encoded]
-    invalid = []
-    for file, name, score, valid in zip(names, answer["class_name"], answer["score"], answer["valid"], strict=True):
+    predictor = predictor_of(app, out, server, "predict_bytes", CLASSES)
+    named, contents = itertools.tee(itertools.chain([first], encoded))
+    rows = itertools.chain.from_iterable(
+        zip(answer["class_name"], answer["score"], answer["valid"], strict=True)
+        for answer in predictor.stream(content for _, content in contents)
+    )
+    for (file, _), (name, score, valid) in zip(named, rows, strict=True):
         if valid:
-            print(f"{file}\t{name}\t{score:.4f}")
+            print(f"{file}\t{printable(name)}\t{score:.4f}", flush=True)
         else:
             invalid.append(str(file))
     if invalid:
@@ -87,8 +99,3 @@ def read_bytes(file):
     """The content of a file. Raises InputError when it cannot be read."""
     with reading_from(file):
         return Path(file).read_bytes()
-
-
-def classifier(app, out, server):
-    """`answerer` of a model that names classes."""
-    return answerer(app, out, server, {"class_name", "score", "probabilities"})

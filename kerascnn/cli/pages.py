@@ -6,10 +6,12 @@ TensorFlow is imported inside the functions, after everything that can be checke
 import dataclasses
 import functools
 
-from kerascnn.cli.classification import classifier
 from kerascnn.cli.messages import result
-from kerascnn.cli.prediction import loaded, places_of
+from kerascnn.cli.prediction import loaded, places_of, predictor_of
 from kerascnn.errors import InputError
+from kerascnn.saved_model.signatures import Tensor
+
+DIGITS = {"probabilities": Tensor("float32", (None, 10))}
 
 
 def read(files, app, out, server, results):
@@ -23,9 +25,10 @@ def read(files, app, out, server, results):
 
     places = places_of([(file, file.stem) for file in files], results, ".png")
     errors = []
-    classify = functools.cache(lambda: classifier(app, out, server))  # made for the first page that can be read
+    # made for the first page that can be read
+    predictor = functools.cache(lambda: predictor_of(app, out, server, "serving_default", DIGITS))
     for (file, place), page in loaded(zip(files, places, strict=True), lambda pair: load_image(pair[0]), errors):
-        lines = read_page(page, lambda crops: classify()(crops, "serving_default")["probabilities"])
+        lines = read_page(page, lambda crops: predictor().predict(crops)["probabilities"])
         save_image(place, annotate(page, lines))
         text = ["".join(digit.digit for digit in line) for line in lines]
         digits = [[dataclasses.asdict(digit) for digit in line] for line in lines]

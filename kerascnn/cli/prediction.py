@@ -1,6 +1,5 @@
 """What the commands that predict share: inputs read one after another, places for results, and who answers."""
 
-import functools
 import itertools
 import os
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 from kerascnn.cli.folders import trained_run
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import read_json_if_any
-from kerascnn.saved_model.versions import latest_version, local_model
 from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.training.run_folder import check_app
 
@@ -43,30 +41,24 @@ def places_of(named, folder, suffix=""):
     return places
 
 
-def answerer(app, out, server, outputs):
-    """answer(inputs, signature name) -> dict of arrays, by the SavedModel in `out` or by the server at an address.
+def predictor_of(app, out, server, signature, outputs):
+    """The Predictor of the SavedModel in `out`, or of the model that a server at an address has under the app's name.
 
-    out: None for the app's newest run or shipped model. Raises InputError where `out` holds a model of another app, and
-    so does the answer where it lacks one of the names `outputs`.
+    out: None for the app's newest run or shipped model. Raises InputError where `out` holds a model of another app, or
+    the model has no such signature with the outputs {name: Tensor}.
     """
-    if server:
-        from kerascnn.serving.client import predict
+    from kerascnn.serving.client import ServedModel
+    from kerascnn.serving.predictor import Predictor, load_predictor
 
-        who, remedy, call = server, "serve our export", functools.partial(predict, server, app)
+    if server:
+        predictor = Predictor(ServedModel(f"{server.rstrip('/')}/v1/models/{app}"))
     else:
         out = trained_run(app, out)
         recorded(out, app)
         load_tensorflow()
-        who, remedy = latest_version(out), "name another folder with --out"
-        call = local_model(who)
-
-    def answer(inputs, signature):
-        values = call(inputs, signature)
-        if missing := outputs - set(values):
-            raise InputError(f"{who} answers for {app} without {', '.join(sorted(missing))}; {remedy}")
-        return values
-
-    return answer
+        predictor = load_predictor(out)
+    predictor.require(signature, outputs)
+    return predictor
 
 
 def recorded(out, app):

@@ -12,13 +12,15 @@ import numpy as np
 from kerascnn.cli.app import require
 from kerascnn.cli.folders import trained_run
 from kerascnn.cli.messages import note, result
-from kerascnn.cli.prediction import answerer, loaded, places_of, recorded
+from kerascnn.cli.prediction import loaded, places_of, predictor_of, recorded
 from kerascnn.errors import InputError, InputRejected
-from kerascnn.saved_model.versions import latest_version
+from kerascnn.saved_model.signatures import Tensor
 from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.tumors import data as sources
 from kerascnn.tumors.recipes import TumorRecipe
 from kerascnn.tumors.training import APP, check_new_run, folds_of
+
+MASKS = {name: Tensor(dtype, (None,) * 4 + (1,)) for name, dtype in (("probability", "float32"), ("mask", "uint8"))}
 
 
 def smoke(recipe):
@@ -96,18 +98,22 @@ def predict(paths, out, server, results):
         channels, modalities = len(record["data"]["channels"]), record["recipe"]["modalities"]
     places = places_of([(path, scan_name(path)) for path in paths], results)
     errors = []
-    answer = functools.cache(lambda: answerer(APP, out, server, {"probability", "mask"}))  # for the first scan
+    predictor = functools.cache(lambda: predictor_of(APP, out, server, "predict_volume", MASKS))  # for the first scan
 
     def read(pair):
         return read_scan(pair[0], channels, modalities)
 
     for (path, place), scan in loaded(zip(paths, places, strict=True), read, errors):
-        model = f"{APP} at {server}" if server else f"{APP}, {latest_version(out)}"
+        model = f"{APP} at {server}" if server else f"{APP}, {predictor().name}"
         try:
-            answers = answer()(scan.images[np.newaxis], "predict_volume")
+            answers = predictor().call("predict_volume", scan.images[np.newaxis])
         except InputRejected as error:
             errors.append(f"cannot segment {path}: {error}")
             continue
+        shape = (1, *scan.images.shape[:-1], 1)
+        if other := {array.shape for name, array in answers.items() if name in MASKS} - {shape}:
+            who = predictor()
+            raise InputError(f"{who.name} answers masks of shape {other.pop()} for {path}, not {shape}; {who.remedy}")
         result({"file": str(path), **write_prediction(scan, answers, place, model)})
     if len(errors) < len(paths):
         note(f"note: {NOTICE}")

@@ -3,6 +3,7 @@
 import re
 
 from kerascnn.errors import InputError, InputRejected
+from kerascnn.saved_model.signatures import signatures_of
 
 
 def versions(folder):
@@ -31,29 +32,36 @@ def load_signatures(version):
         raise InputError(f"the SavedModel {version} is damaged ({words}); restore it or export again") from None
 
 
-def local_model(version):
-    """answer(inputs, signature name) -> dict of arrays, by the SavedModel in a version folder.
+class SavedModel:
+    """The model in a version folder. signatures: {name: Signature}. Raises InputError when it is damaged."""
 
-    inputs: an array, or for predict_bytes a list of encoded images; text comes back as str, but for
-    outputs named *_bytes. Raises InputRejected when the model does not take the input, InputError when it has no such
-    signature.
-    """
-    import tensorflow as tf
+    remedy = "name another folder"
 
-    signatures = load_signatures(version)
+    def __init__(self, version):
+        self.name = str(version)
+        self._functions = load_signatures(version)
+        self.signatures = signatures_of(self._functions)
 
-    def answer(inputs, signature):
-        if signature not in signatures:
-            raise InputError(f"{version} has no signature {signature}; name another folder")
-        call = signatures[signature]
-        ((name, spec),) = call.structured_input_signature[1].items()
+    def call(self, signature, values):
+        """{output name: array} of a signature on an array, or on a list of bytes.
+
+        Numbers have the dtypes of the signature, text is a str array, and what is called *_bytes an array of bytes
+        objects. Raises InputRejected when the model does not take the values.
+        """
+        import numpy as np
+        import tensorflow as tf
+
+        name, tensor, _ = self.signatures[signature]
         try:
-            outputs = call(**{name: tf.constant(inputs, spec.dtype)})
-        except tf.errors.InvalidArgumentError as error:
-            raise InputRejected(f"{version} does not take this input ({reason(error)})") from None
-        return {key: value.numpy() if key.endswith("_bytes") else text(value.numpy()) for key, value in outputs.items()}
-
-    return answer
+            outputs = self._functions[signature](**{name: tf.constant(values, tensor.dtype)})
+        except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError) as error:
+            raise InputRejected(f"{self.name} does not take this input ({reason(error)})") from None
+        arrays = {key: value.numpy() for key, value in outputs.items()}
+        for key, array in arrays.items():
+            if array.dtype == object and not key.endswith("_bytes"):
+                words = [part.decode(errors="replace") for part in array.flat]
+                arrays[key] = np.array(words, str).reshape(array.shape)
+        return arrays
 
 
 def reason(error):
@@ -61,10 +69,3 @@ def reason(error):
     # The reason is the last line before the list of graph nodes; node names, in double braces, say nothing here.
     line = (error.message or "the model failed").split("\n\t [[")[0].splitlines()[-1]
     return re.sub(r"\{\{.*?\}\}", "", line).strip()
-
-
-def text(array):
-    """An array of bytes objects as nested lists of str; other arrays as they are."""
-    if array.dtype != object:
-        return array
-    return [text(part) if hasattr(part, "dtype") else part.decode() for part in array]

@@ -1,103 +1,132 @@
-"""Asking a TensorFlow Serving REST server to classify, with Python's own HTTP client and without TensorFlow."""
+"""A model behind TensorFlow Serving's REST API, asked without TensorFlow.
+
+Nothing that a server says is believed: every value is of the type that the server's own metadata say, or an error.
+"""
 
 import base64
-import http.client
 import json
-import urllib.error
+import re
 import urllib.parse
-import urllib.request
 
 import numpy as np
 
-from kerascnn.errors import InputError, InputRejected
+from kerascnn.errors import InputError, printable
+from kerascnn.saved_model.signatures import signatures_in
+from kerascnn.serving.http_request import fetch
+from kerascnn.serving.json_tensors import JSON_NAMES, JSON_TYPES
 
-REQUEST_CHARACTERS = 16 * 2**20
+TIMEOUT = 120  # seconds that one request may take in all
+MOST_BYTES = 2**27  # of an answer; or 8 times those of the request, whose numbers are shorter
+MOST_CHARACTERS = 10_000  # of a text: in an array each takes as much memory as the longest
 
 
-def predict(server, model, inputs, signature="predict_bytes", timeout=60):
-    """{output name: values} of a signature with one input and named outputs, one value per item of `inputs`.
+class ServedModel:
+    """A model at an address such as http://127.0.0.1:8501/v1/models/digits. signatures: {name: Signature}.
 
-    server: address such as http://127.0.0.1:8501. model: the name under which it serves the model.
-    inputs: a list of bytes (encoded images), or numbers as an array or nested lists (B, ...).
-    Numbers come back as arrays (B, ...), decimal ones float32; text as nested lists of str. A signature with one output
-    answers under the signature's own name. Many inputs go in requests of about 16 MiB. timeout: the seconds of silence
-    after which the server is given up.
-
-    Raises InputRejected when the server does not take the input, InputError when it cannot be reached or is
-    no such one.
+    timeout: the seconds that one request may take in all. Raises InputError where nothing there answers as TensorFlow
+    Serving does.
     """
-    address = f"{checked(server)}/v1/models/{urllib.parse.quote(model, safe='')}:predict"
-    answers = {}
-    encoded = len(inputs) and isinstance(inputs[0], bytes)
-    items = [{"b64": base64.b64encode(item).decode()} for item in inputs] if encoded else np.asarray(inputs).tolist()
-    for rows in groups([json.dumps(item) for item in items]):
-        body = f'{{"signature_name": {json.dumps(signature)}, "inputs": [{",".join(rows)}]}}'
-        outputs = outputs_of(address, body, timeout)
-        for name, column in (outputs if isinstance(outputs, dict) else {signature: outputs}).items():
-            answers.setdefault(name, []).extend(column)
-    return {name: column_values(column) for name, column in answers.items()}
+
+    remedy = "serve our export there, or correct the address"
+
+    def __init__(self, address, timeout=TIMEOUT):
+        self.name, self._timeout = checked(address), timeout
+        metadata = self._asked("/metadata")
+        try:
+            self.signatures = signatures_in(metadata)
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+            raise self._no_server("tells no signatures") from None
+
+    def call(self, signature, values):
+        """{output name: array} of a signature on an array, or on a list of bytes.
+
+        Numbers have the dtypes of the signature, text is a str array, and what is called *_bytes an array of bytes
+        objects. Raises InputRejected or InputError.
+        """
+        encoded = isinstance(values, list)
+        items = [{"b64": base64.b64encode(item).decode()} for item in values] if encoded else values.tolist()
+        body = json.dumps({"signature_name": signature, "inputs": items}, separators=(",", ":")).encode()
+        answer = self._asked(":predict", body)
+        if not isinstance(answer, dict) or "outputs" not in answer:
+            raise self._no_server("answers without outputs")
+        expected, outputs = self.signatures[signature].outputs, answer["outputs"]
+        if len(expected) == 1:
+            outputs = dict.fromkeys(expected, outputs)  # a lone output stands without its name
+        if not isinstance(outputs, dict):
+            raise self._no_server("answers without the outputs' names")
+        try:
+            return {
+                name: array(name, outputs[name], tensor.dtype) for name, tensor in expected.items() if name in outputs
+            }
+        except ValueError as error:
+            raise InputError(f"{self.name} answers with {printable(str(error))}; {self.remedy}") from None
+
+    def _asked(self, path, body=None):
+        """The JSON that the server answers at a path of the model."""
+        content = fetch(f"{self.name}{path}", body, self._timeout, max(MOST_BYTES, 8 * len(body or b"")))
+        try:
+            return json.loads(content)
+        except ValueError:
+            raise self._no_server("answers with no JSON") from None
+        except RecursionError:
+            raise self._no_server("answers with JSON nested too deep") from None
+
+    def _no_server(self, what):
+        return InputError(f"{self.name} is no TensorFlow Serving REST server: it {what}; correct the address")
 
 
-def checked(server):
-    """The address without a closing slash. Raises InputError when it is none."""
+def checked(address):
+    """The address of a model without a closing slash, as http.client takes it. Raises InputError when it is none."""
     try:
-        parts = urllib.parse.urlsplit(server)
-        # Reading the port raises ValueError when it is no number.
+        parts = urllib.parse.urlsplit(address)
+        # reading the port raises ValueError when it is no number
         usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
     except ValueError:
         usable = False
-    if not usable or parts.query or parts.fragment:
-        raise InputError(f"{server!r} is no address of a server; write it as http://127.0.0.1:8501")
-    return server.rstrip("/")
+    path = parts.path.rstrip("/") if usable and not parts.query and not parts.fragment else ""
+    if not re.search(r"/v1/models/[^/:]+(/(versions|labels)/[^/:]+)?$", path):
+        raise InputError(
+            f"{address!r} is no address of a served model; write it as http://127.0.0.1:8501/v1/models/digits"
+        )
+    return parts._replace(path=urllib.parse.quote(path, safe="/%:@")).geturl()
 
 
-def groups(rows):
-    """Lists of consecutive texts of about REQUEST_CHARACTERS together; one empty list when there are none."""
-    group, size = [], 0
-    for row in rows:
-        if group and size + len(row) > REQUEST_CHARACTERS:
-            yield group
-            group, size = [], 0
-        group.append(row)
-        size += len(row)
-    yield group
+def array(name, value, dtype):
+    """The JSON value of an output as an array. Raises ValueError where it is of another type."""
+    cells = np.array(value, dtype=object)
+    found = set(map(type, cells.flat))
+    if list in found:
+        raise ValueError(f"lists of unequal length as {name}")
+    of_text = {dict} if name.endswith("_bytes") else {str}
+    taken = of_text if dtype == "string" else JSON_TYPES[np.dtype(dtype).kind]
+    if stray := found - taken:
+        given = ", ".join(sorted(JSON_NAMES.get(each, "a number") for each in stray))
+        raise ValueError(f"{given} as {name}, which is {dtype}")
+    if dtype != "string":
+        try:
+            with np.errstate(over="ignore"):  # an infinite number is found later
+                return cells.astype(dtype)
+        except OverflowError:
+            raise ValueError(f"a number beyond the range of {dtype} as {name}") from None
+    convert = content if dict in taken else text
+    found = np.array([convert(name, cell) for cell in cells.flat], object if dict in taken else str)
+    return found.reshape(cells.shape)
 
 
-def outputs_of(address, body, timeout):
-    """`outputs` of the server's answer. Raises InputRejected or InputError as `predict` does."""
-    request = urllib.request.Request(address, body.encode(), {"Content-Type": "application/json"})
+def text(name, cell):
+    """A text. Raises ValueError where it is too long or no Unicode."""
+    if len(cell) > MOST_CHARACTERS:
+        raise ValueError(f"a text of {len(cell):,} characters as {name}")
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as response:
-            return json.load(response)["outputs"]
-    except urllib.error.HTTPError as error:
-        kind = InputRejected if error.code in (400, 413) else InputError
-        raise kind(http_error(address, error)) from None
-    except (TimeoutError, urllib.error.URLError, ConnectionError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        if isinstance(reason, BrokenPipeError | ConnectionResetError):
-            raise InputRejected(
-                f"{address} hung up on {len(body) / 2**20:.1f} MiB; send less or raise its max_request_mib"
-            ) from None
-        reason = f"no answer within {timeout} s" if isinstance(reason, TimeoutError) else reason
-        raise InputError(f"cannot reach {address} ({reason}); start the server, or correct the address") from None
-    except (ValueError, TypeError, KeyError, OSError):
-        raise InputError(f"{address} is no TensorFlow Serving REST server; correct the address") from None
+        cell.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"half a character, {ascii(cell[:100])}, as {name}") from None
+    return cell
 
 
-def http_error(address, error):
-    """What to tell about an HTTP error, in one line."""
+def content(name, cell):
+    """The bytes of {"b64": base64}. Raises ValueError."""
     try:
-        reason = " ".join(str(json.load(error)["error"]).split())
-    except (ValueError, TypeError, KeyError, OSError, http.client.HTTPException):
-        reason = error.reason
-    if error.code == 404:
-        return f"{address} is not there ({reason}); serve that model or correct the address"
-    return f"{address} answered {error.code} ({reason}); correct the input or the address"
-
-
-def column_values(column):
-    """A column of an answer as an array of numbers, or as it is when it holds text."""
-    array = np.asarray(column)
-    if array.dtype.kind == "f":
-        return array.astype(np.float32)
-    return array if array.dtype.kind in "iub" else column
+        return base64.b64decode(cell["b64"], validate=True)
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"an object that is no {{'b64': base64}} as {name}") from None

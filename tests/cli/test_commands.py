@@ -1,36 +1,89 @@
-import json
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
+from PIL import Image
 
 from apps import digits, tumors
 from kerascnn.cli import app as cli
-from kerascnn.cli.classification import classifier
-from kerascnn.cli.prediction import answerer, places_of
+from kerascnn.cli import classification
+from kerascnn.cli import tumors as tumor_commands
+from kerascnn.cli.classification import CLASSES
+from kerascnn.cli.pages import DIGITS
+from kerascnn.cli.prediction import places_of, predictor_of
+from kerascnn.cli.tumors import MASKS
 from kerascnn.errors import InputError, UsageError
+from kerascnn.saved_model.signatures import Tensor
 from kerascnn.saved_model.versions import latest_version
-from tests.serving.test_client import answering  # noqa: F401
+from tests.http_server import columns, served
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_server_with_another_kind_of_model_is_told_apart(answering):  # noqa: F811
-    address, _ = answering(200, json.dumps({"outputs": {"probabilities": [[0.5, 0.5]]}}).encode())
-    with pytest.raises(InputError, match=r"answers for digits without class_name, score; serve our export"):
-        classifier("digits", None, address)([b"image"], "predict_bytes")
+def test_a_server_with_another_kind_of_model_is_told_apart():
+    said = {"predict_bytes": ({"image_bytes": Tensor("string", (None,))}, {"score": Tensor("float32", (None, 2))})}
+    with served(b"", said) as (address, requests):
+        words = (
+            r"predict_bytes without class_name string \(any,\), score float32 \(any,\), valid bool \(any,\); serve our"
+        )
+        with pytest.raises(InputError, match=words):
+            predictor_of("digits", None, address.removesuffix("/v1/models/digits"), "predict_bytes", CLASSES)
+    assert requests == []
 
 
 def test_a_saved_model_of_another_kind_is_told_apart(tmp_path):
     for app, other in (("digits", "tumors"), ("tumors", "digits")):
         (tmp_path / app).mkdir()
         (tmp_path / app / "1").symlink_to(latest_version(ROOT / "saved_models" / other))
-    png = cv2.imencode(".png", np.zeros((32, 32, 3), np.uint8))[1].tobytes()
-    with pytest.raises(InputError, match=r"answers for digits without class_name, probabilities, score; name another"):
-        classifier("digits", tmp_path / "digits", None)([png], "predict_bytes")
+    words = r"answers serving_default without probabilities float32 \(any, 10\); name another folder$"
+    with pytest.raises(InputError, match=words):
+        predictor_of("digits", tmp_path / "digits", None, "serving_default", DIGITS)
     with pytest.raises(InputError, match=r"/1 has no signature predict_volume; name another folder$"):
-        answerer("tumors", tmp_path / "tumors", None, {"mask"})(np.zeros((1, 1, 8, 8, 3)), "predict_volume")
+        predictor_of("tumors", tmp_path / "tumors", None, "predict_volume", MASKS)
+
+
+@pytest.mark.parametrize("server", ["127.0.0.1:8501", "ftp://host", "http://", "http://host:port", "http://host?x=1"])
+def test_an_address_that_is_none_says_how_to_write_it(server, tmp_path):
+    (tmp_path / "4.png").write_bytes(b"")
+    with pytest.raises(
+        InputError, match=r"is no address of a served model; write it as http://127.0.0.1:8501/v1/models"
+    ):
+        classification.predict([tmp_path / "4.png"], "digits", None, server)
+
+
+def test_what_a_server_calls_a_class_is_printed_on_its_line_and_moves_no_cursor(tmp_path, capsys):
+    (tmp_path / "4.png").write_bytes(b"")
+    with served(columns(class_name=["\x1b[2J4\n\tü"], score=[1], valid=[True])) as (address, _):
+        classification.predict([tmp_path / "4.png"], "digits", None, address.removesuffix("/v1/models/digits"))
+    assert capsys.readouterr().out == f"{tmp_path / '4.png'}\t\\x1b[2J4\\n\\tü\t1.0000\n"
+
+
+def test_what_is_answered_before_an_error_is_printed(tmp_path, capsys):
+    files = [tmp_path / f"{number}.png" for number in range(65)]
+    for file in files:
+        file.write_bytes(b"")
+
+    def only_the_first(request, handler):
+        if len(request["inputs"]) == 64:
+            return columns(class_name=["4"] * 64, score=[1] * 64, valid=[True] * 64)
+        handler.send_error(500)
+
+    with served(only_the_first) as (address, _), pytest.raises(InputError, match="answered 500"):
+        classification.predict(files, "digits", None, address.removesuffix("/v1/models/digits"))
+    assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == [str(file) for file in files[:64]]
+
+
+def test_masks_of_another_size_than_the_scan_are_an_error(tmp_path):
+    Image.new("RGB", (8, 9)).save(tmp_path / "a.png")
+    said = {"predict_volume": ({"volume": Tensor("uint8", (None,) * 5)}, MASKS)}
+    with served(columns(probability=[[[[[0.5]]]]], mask=[[[[[1]]]]]), said) as (address, _):
+        address = address.replace("digits", "tumors")
+        words = (
+            rf"^{address} answers masks of shape \(1, 1, 1, 1, 1\) for .*a.png, not \(1, 1, 9, 8, 1\); serve our export"
+        )
+        with pytest.raises(InputError, match=words):
+            tumor_commands.predict(
+                [tmp_path / "a.png"], None, address.removesuffix("/v1/models/tumors"), tmp_path / "out"
+            )
 
 
 @pytest.mark.parametrize(

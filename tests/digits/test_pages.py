@@ -11,7 +11,7 @@ from kerascnn.datasets.synthetic import drawn
 from kerascnn.digits.composed_pages import compose_page
 from kerascnn.digits.pages import ReadDigit, annotate, read_page, skew, turned, upright_lines, without_rules
 from kerascnn.digits.touching_digits import FoundDigit
-from kerascnn.saved_model.versions import latest_version, local_model
+from kerascnn.serving.predictor import load_predictor
 
 EXAMPLES = drawn(60, 3)
 
@@ -330,9 +330,9 @@ def test_pages_of_hardly_any_pixels_do_not_fail(shape):
 
 @pytest.mark.data
 def test_composed_pages_are_read_by_the_shipped_model(mnist):
-    classify = local_model(latest_version(Path(__file__).parents[2] / "saved_models" / "digits"))
+    predictor = load_predictor(Path(__file__).parents[2] / "saved_models" / "digits")
     for hard, least in ((False, 0.98), (True, 0.93)):
         page, truth = compose_page(mnist.validation.images, mnist.validation.labels, 1, hard)
         written = "\n".join("".join(str(digit) for digit, _ in line) for line in truth)
-        lines = read_page(page, lambda crops: classify(crops, "serving_default")["probabilities"])
+        lines = read_page(page, lambda crops: predictor.predict(crops)["probabilities"])
         assert difflib.SequenceMatcher(None, "\n".join(text(lines)), written, autojunk=False).ratio() >= least

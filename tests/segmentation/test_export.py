@@ -11,7 +11,7 @@ from PIL import Image
 
 from kerascnn.errors import InputError
 from kerascnn.models import builder
-from kerascnn.saved_model.versions import local_model
+from kerascnn.saved_model.versions import SavedModel
 from kerascnn.segmentation.evaluation import Segmenter
 from kerascnn.segmentation.export import export_segmenter
 from kerascnn.segmentation.export import signatures as signatures_of
@@ -123,7 +123,7 @@ def test_an_answer_that_would_fill_the_memory_is_an_error(signatures):
 
 def test_what_the_model_does_not_take_is_one_line(version):
     with pytest.raises(InputError, match=r"does not take this input \(.*at most 2\^26 voxels"):
-        local_model(version)(np.zeros((1, 65537, 1, 1, 3), np.uint8), "predict_volume")
+        SavedModel(version).call("predict_volume", np.zeros((1, 65537, 1, 1, 3), np.uint8))
 
 
 def test_no_image_is_answered_with_none(signatures):
