@@ -6,13 +6,12 @@ TensorFlow and Keras are imported inside the commands, after everything that can
 import contextlib
 import dataclasses
 import itertools
-from pathlib import Path
 
 from kerascnn.cli.app import require
 from kerascnn.cli.messages import note, result
 from kerascnn.cli.prediction import loaded, predictor_of
 from kerascnn.errors import InputError, printable
-from kerascnn.files import reading_from, writing_to
+from kerascnn.files import writing_to
 from kerascnn.saved_model.signatures import Tensor
 
 CLASSES = {
@@ -73,8 +72,10 @@ def predict(files, app, out, server):
     Raises InputError, after all others are printed, naming the files that cannot be read and those that are no PNG,
     JPEG or BMP image.
     """
+    from kerascnn.serving.predictor import read
+
     errors, invalid = [], []
-    encoded = loaded(files, read_bytes, errors)
+    encoded = loaded(files, read, errors)
     first = next(encoded, None)
     if first is None:
         raise InputError("; ".join(errors))
@@ -93,9 +94,3 @@ def predict(files, app, out, server):
         errors.append(f"cannot decode {', '.join(invalid)}; give PNG, JPEG or BMP files of at most 25 million pixels")
     if errors:
         raise InputError("; ".join(errors))
-
-
-def read_bytes(file):
-    """The content of a file. Raises InputError when it cannot be read."""
-    with reading_from(file):
-        return Path(file).read_bytes()

@@ -1,1 +1,1 @@
-"""SavedModels: writing versions, folding, verification by other programs, finding and calling them."""
+"""SavedModels: writing versions, folding, verification by other programs, signatures, finding and calling them."""

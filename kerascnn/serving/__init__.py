@@ -1,1 +1,1 @@
-"""Exported models behind TensorFlow Serving's REST API: repository, application, server and client."""
+"""Exported models behind TensorFlow Serving's REST API: repository, application, server, client and predictor."""
