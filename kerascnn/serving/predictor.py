@@ -1,8 +1,5 @@
 """What a model says of images, wherever it is: an exported version in a folder, or behind a server.
 
-    predictor = kc.load_predictor("runs/mine")
-    answers = predictor.predict(["a.png", png_bytes, array])
-
 A model is a SavedModel here or a ServedModel there, with `name`, `remedy`, `signatures` and `call`; what both answer is
 checked here, once.
 """
@@ -34,6 +31,9 @@ def load_predictor(place, timeout=TIMEOUT):
 
     timeout: the seconds that one request to a server may take in all, above 0.
 
+        predictor = kc.load_predictor("saved_models/digits")
+        predictor.predict(np.zeros((2, 28, 28, 1), np.uint8))["class_name"]  # two str
+
     Raises InputError when there is no model, it is damaged, or no such server answers; UsageError for another timeout.
     """
     if not 0 < timeout <= 86_400:
@@ -47,7 +47,8 @@ def load_predictor(place, timeout=TIMEOUT):
 class Predictor:
     """A model that answers for images; load_predictor makes one.
 
-    name: the version's folder or the address. signatures: {name: Signature}, those with one input.
+    name: the version's folder or the address. signatures: {name: Signature}, those with one input. remedy: what to do
+    where it is another kind of model, words for a message.
     """
 
     def __init__(self, model):
@@ -151,6 +152,7 @@ class Predictor:
             raise InputError(f"no file at {', '.join(absent)}; correct the paths, or leave them out")
 
     def _batches(self, inputs, batch_size):
+        """What `stream` gives; files are read when their batch is put together."""
         batch, size = [], 0
         for place, item in enumerate(inputs):
             self._check([(place, item)])
