@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 # __version__ depend on all others.
 LAZY = {
     "Recipe": "kerascnn.training.recipe",
+    "augmentation": "kerascnn.datasets.augmentation",
     "batches": "kerascnn.datasets.batches",
     "callbacks": "kerascnn.training.callbacks",
     "datasets": "kerascnn.datasets",

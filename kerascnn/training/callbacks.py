@@ -31,7 +31,8 @@ class Resumable(keras.callbacks.CallbackList):
         model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         batches = kc.batches(data.train, 128, seed=0, epochs=5, first_epoch=resumable.epoch)
         steps = len(data.train) // 128
-        model.fit(batches, epochs=5, initial_epoch=resumable.epoch, steps_per_epoch=steps, callbacks=[resumable])
+        epochs = {"epochs": 5, "initial_epoch": resumable.epoch, "steps_per_epoch": steps}
+        model.fit(batches, **epochs, shuffle=False, callbacks=[resumable])
 
     The same lines, run again after a kill, go on after the last finished epoch. The result is that of the uninterrupted
     training, bit for bit where the operations are deterministic, for all state in Keras variables: weights, seeds of
@@ -62,6 +63,7 @@ class Resumable(keras.callbacks.CallbackList):
         self.metadata = {**self.metadata, "model": fingerprint(self.model)}
         with writing_to(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
+        kept = variables(self.model)
         if self.stored is None:
             return
         arrays, state = self.stored
@@ -72,10 +74,20 @@ class Resumable(keras.callbacks.CallbackList):
                 "give the number of all epochs, the finished ones among them",
                 argument="epochs",
             )
-        assign(variables(self.model), arrays)
-        for callback, kept in zip(self.callbacks, state["callbacks"], strict=True):
-            set_state(callback, kept)
+        assign(kept, arrays)
+        self.restore_callbacks(state["callbacks"])
         logger.info("resuming after epoch %d", len(self.history))
+
+    def restore_callbacks(self, kept):
+        """Give each pair (class name, state) to the first callback of that class that has not got one."""
+        given = list(self.callbacks)
+        for name, state in kept:
+            callback = next((callback for callback in given if type(callback).__name__ == name), None)
+            if callback is None:
+                words = f"callbacks has no {name}, and {self.folder} was trained with one"
+                raise UsageError(f"{words}; give it again, or choose another folder", argument="callbacks")
+            given.remove(callback)
+            set_state(callback, state)
 
     def on_epoch_begin(self, epoch, logs=None):
         if epoch != self.epoch:
@@ -98,7 +110,11 @@ class Resumable(keras.callbacks.CallbackList):
             "history": self.history,
             "epochs": self.params["epochs"],
             "stopped": self.model.stop_training,
-            "callbacks": [get_state(callback) for callback in self.callbacks],
+            "callbacks": [
+                (type(callback).__name__, state)
+                for callback in self.callbacks
+                if (state := get_state(callback)) is not None
+            ],
         }
         write_checkpoint(self.checkpoint, self.model, state)
         self.stored = None, state
@@ -129,7 +145,7 @@ def set_state(callback, state):
     """Give a callback what get_state said of it."""
     if hasattr(callback, "set_state"):
         callback.set_state(state)
-    elif state:
+    else:
         vars(callback).update(state)
 
 

@@ -6,16 +6,24 @@ import zipfile
 import keras
 import numpy as np
 
-from kerascnn.errors import InputError
+from kerascnn.errors import InputError, UsageError
 from kerascnn.files import write_aside
 
 
 def variables(model):
     """Every variable that a training step may change: the model's own, then those of each optimizer that it holds.
 
-    A model with its own train_step may hold more optimizers than the compiled one, as attributes.
+    A model with its own train_step may hold more optimizers than the compiled one, as attributes. Raises UsageError for
+    one of these that is not built, whose variables are not there yet; the compiled one is built here.
     """
-    optimizers = {id(value): value for value in vars(model).values() if isinstance(value, keras.optimizers.Optimizer)}
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    found = {name: value for name, value in vars(model).items() if isinstance(value, keras.optimizers.Optimizer)}
+    for name, optimizer in found.items():
+        if not optimizer.built:
+            words = f"model.{name} is not built, so its state cannot be kept"
+            raise UsageError(f"{words}; call model.{name}.build(variables) before training", argument="model")
+    optimizers = {id(optimizer): optimizer for optimizer in found.values()}
     return [*model.variables, *(variable for optimizer in optimizers.values() for variable in optimizer.variables)]
 
 

@@ -147,10 +147,23 @@ def check_model(model, recipe, feed):
         if value != getattr(Recipe, name):
             words = f"{name} is {value}, and the model is compiled with an optimizer and a loss of its own"
             raise UsageError(f"{words}; leave it out, or give a model that is not compiled", argument=name)
+    if not model.compiled and any(map(is_normalised, model.outputs)):
+        raise UsageError(
+            f"model {model.name} ends in an activation and the loss takes logits; leave it out, or compile the model "
+            "with a loss of its own",
+            argument="model",
+        )
     for name in ("early_stopping", "schedule"):
         if getattr(recipe, name) not in (0, "constant", "cosine", "step") and feed.validation is None:
             words = f"{name} is {getattr(recipe, name)}, which looks at the validation loss"
             raise UsageError(f"{words}; give validation data, or leave it out", argument=name)
+
+
+def is_normalised(output):
+    """Whether an output of a model is made of probabilities, as far as its last layer says."""
+    layer = output._keras_history.operation
+    activations = keras.activations.softmax, keras.activations.sigmoid
+    return isinstance(layer, keras.layers.Softmax) or getattr(layer, "activation", None) in activations
 
 
 def check_folder(folder, unfinished, resume):

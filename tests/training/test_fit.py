@@ -2,6 +2,7 @@ import csv
 import errno
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -18,11 +19,12 @@ import tensorflow as tf
 from kerascnn.classification.losses import SparseCrossEntropy
 from kerascnn.cli.progress import Progress
 from kerascnn.datasets.augmentation import Distortion
+from kerascnn.datasets.examples import Dataset, Examples
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.errors import InputError, TrainingStopped, UsageError
 from kerascnn.files import one_writer
 from kerascnn.models import builder
-from kerascnn.training.feed import epoch_steps
+from kerascnn.training.feed import Feed, balanced, epoch_steps
 from kerascnn.training.fit import fit, stopped_by_limits
 from kerascnn.training.recipe import Recipe, as_json
 from kerascnn.training.run_folder import load_trained, main_head
@@ -402,3 +404,197 @@ def test_auxiliary_heads_weigh_three_tenths_and_are_left_out_of_what_is_loaded(t
     alone = main_head(keras.saving.load_model(tmp_path / "model.keras", compile=False))
     assert "aux1_logits" not in [layer.name for layer in alone.layers]
     np.testing.assert_allclose(alone(x).numpy(), outputs["logits"], atol=1e-5)
+
+
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def compiled(model, optimizer="sgd", **options):
+    model.compile(optimizer, loss=LOSS, metrics=["accuracy"], **options)
+    return model
+
+
+def test_a_compiled_model_keeps_its_loss_metrics_and_optimizer(tmp_path):
+    optimizer = keras.optimizers.SGD(0.01)
+    model = compiled(LENET5(), optimizer)
+    run = fit(model, (TRAIN, VALIDATION), Recipe(epochs=2, batch_size=32), folder=tmp_path)
+    assert model.optimizer is optimizer
+    assert int(optimizer.iterations) == 40
+    assert list(run.history) == ["accuracy", "loss", "val_accuracy", "val_loss", "seconds", "images_per_second"]
+    loss, accuracy = model.evaluate(VALIDATION.images / np.float32(255), VALIDATION.labels, verbose=0)
+    assert loss == pytest.approx(run.history["val_loss"][run.best_epoch - 1], rel=1e-4)
+    assert accuracy == pytest.approx(run.history["val_accuracy"][run.best_epoch - 1])
+
+
+def test_a_recipe_that_asks_a_compiled_model_for_another_optimizer_is_an_error(tmp_path):
+    expected = (
+        "^learning_rate is 0.1, and the model is compiled with an optimizer and a loss of its own; leave it out, or"
+    )
+    with pytest.raises(UsageError, match=expected):
+        fit(compiled(LENET5()), (TRAIN, VALIDATION), Recipe(learning_rate=0.1), folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_is_not_compiled_is_not_afterwards_and_trains_again(tmp_path):
+    model = train(tmp_path / "first", replace(RECIPE, epochs=1))
+    assert not model.compiled
+    before = model.get_weights()
+    fit(model, (TRAIN, VALIDATION), replace(RECIPE, epochs=1, optimizer="sgd"), folder=tmp_path / "second", loss=LOSS)
+    assert not np.array_equal(before[0], model.get_weights()[0])
+
+
+def test_no_seed_of_the_process_is_set(tmp_path):
+    model = LENET5()
+    states = random.getstate(), np.random.get_state()[1].tolist()
+    fit(model, (TRAIN, VALIDATION), replace(RECIPE, epochs=1, deterministic=True), folder=tmp_path, loss=LOSS)
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == states
+
+
+def test_deterministic_operations_are_switched_off_again(tmp_path):
+    from tensorflow.python.framework import config
+
+    train(tmp_path, replace(RECIPE, epochs=1, deterministic=True))
+    assert not config.is_op_determinism_enabled()
+
+
+def test_a_compiled_model_scales_its_loss_under_float16_and_goes_back(tmp_path):
+    model, seen = compiled(LENET5()), []
+    look = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(type(model.optimizer).__name__))
+    recipe = Recipe(epochs=1, batch_size=32, precision="mixed_float16")
+    fit(model, (TRAIN, VALIDATION), recipe, folder=tmp_path, callbacks=[look])
+    assert (seen, type(model.optimizer).__name__) == (["LossScaleOptimizer"], "SGD")
+
+
+def test_without_validation_data_the_last_epoch_is_kept(tmp_path):
+    model = LENET5()
+    run = fit(model, (TRAIN, None), RECIPE, folder=tmp_path, loss=LOSS)
+    assert run.best_epoch == 2
+    assert list(run.history) == ["loss", "seconds", "images_per_second"]
+    assert (tmp_path / "learning_curve.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        (
+            replace(RECIPE, early_stopping=3),
+            "^early_stopping is 3, which looks at the validation loss; give validation",
+        ),
+        (replace(RECIPE, schedule="plateau"), "^schedule is plateau, which looks at the validation loss; give validat"),
+    ],
+)
+def test_what_looks_at_the_validation_loss_needs_one(recipe, words, tmp_path):
+    with pytest.raises(UsageError, match=words):
+        fit(LENET5(), (TRAIN, None), recipe, folder=tmp_path, loss=LOSS)
+
+
+def test_a_model_that_ends_in_a_softmax_is_an_error_where_the_loss_takes_logits(tmp_path):
+    image = keras.Input((28, 28, 1))
+    model = keras.Model(image, keras.layers.Dense(10, "softmax")(keras.layers.Flatten()(image)), name="ending")
+    with pytest.raises(UsageError, match="^model ending ends in an activation and the loss takes logits; leave it out"):
+        fit(model, (TRAIN, VALIDATION), RECIPE, folder=tmp_path, loss=LOSS)
+
+
+def test_a_model_without_an_input_of_its_own_is_an_error(tmp_path):
+    with pytest.raises(UsageError, match=r"^model sequential.* has no input and output of its own; build it as"):
+        fit(keras.Sequential([keras.layers.Dense(10)]), (TRAIN, VALIDATION), RECIPE, folder=tmp_path, loss=LOSS)
+
+
+def test_layers_that_are_not_trainable_stay_as_they_are_within_a_layer_too(tmp_path):
+    def block(trainable):
+        layers = [keras.layers.Conv2D(4, 3, use_bias=False), keras.layers.BatchNormalization(), keras.layers.ReLU()]
+        part = keras.Sequential([keras.Input((28, 28, 1)), *layers])
+        part.trainable = trainable
+        return part
+
+    frozen, free = block(False), block(True)
+    image = keras.Input((28, 28, 1))
+    x = keras.layers.Concatenate()([frozen(image), free(image)])
+    model = keras.Model(image, keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(x)))
+    before = [part.get_weights() for part in (frozen, free)]
+    fit(model, (TRAIN, VALIDATION), replace(RECIPE, epochs=1), folder=tmp_path, loss=LOSS)
+    for array, old in zip(frozen.get_weights(), before[0], strict=True):
+        np.testing.assert_array_equal(array, old)
+    # kernel, and the moving averages, which are measured once more for the kept weights
+    moved = [not np.array_equal(array, old) for array, old in zip(free.get_weights(), before[1], strict=True)]
+    assert all(moved)
+    images, norm = TRAIN.images / np.float32(255), free.layers[1]
+    features = keras.Model(free.inputs[0], free.layers[0].output)(images).numpy()
+    np.testing.assert_allclose(norm.moving_mean, features.mean((0, 1, 2)), atol=1e-4)
+
+
+def test_classes_are_balanced_by_weights():
+    labels = np.array([0, 0, 0, 2], np.int32)
+    examples = Examples(np.zeros((4, 1, 1, 1), np.uint8), labels)
+    # 4 examples of 2 classes: 4 / (2 x 3) and 4 / (2 x 1)
+    np.testing.assert_allclose(balanced(examples).weights, [2 / 3] * 3 + [2])
+    recipe = Recipe(batch_size=4, class_weights="balanced")
+    ((_, truth, weights),) = Feed((examples, None), recipe).training(0, []).take(1)
+    np.testing.assert_allclose(weights, np.where(truth == 0, 2 / 3, 2))
+    masks = Examples(np.zeros((4, 2, 2, 1), np.uint8), np.zeros((4, 2, 2, 1), np.uint8))
+    with pytest.raises(UsageError, match="^class_weights is balanced, and the examples have masks; leave it out$"):
+        Feed((masks, None), recipe)
+
+
+def batches_of(examples):
+    return tf.data.Dataset.from_tensor_slices((examples.images / np.float32(255), examples.labels)).batch(32)
+
+
+def test_a_dataset_of_batches_is_trained_on_as_it_is(tmp_path):
+    data = batches_of(TRAIN), batches_of(VALIDATION)
+    run = fit(LENET5(), data, replace(RECIPE, epochs=3), folder=tmp_path, loss=LOSS)
+    assert run.history["val_loss"][-1] < run.history["val_loss"][0]
+    endless = data[0].repeat()
+    with pytest.raises(
+        UsageError, match=r"^data is a tf.data.Dataset whose number of batches is not known; give it one"
+    ):
+        fit(LENET5(), endless, RECIPE, folder=tmp_path / "endless", loss=LOSS)
+    recipe = replace(RECIPE, augmentations=(Distortion(shift=1),))
+    with pytest.raises(
+        UsageError, match=r"^augmentations is .*, and data is a tf.data.Dataset, which is taken as it is;"
+    ):
+        fit(LENET5(), data, recipe, folder=tmp_path / "augmented", loss=LOSS)
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends the training within its second epoch, as a kill does: nothing is written after it."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch == 1:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("optimizer", [None, "adam"])
+def test_a_stopped_run_goes_on_in_place_with_a_new_model(optimizer, tmp_path):
+    """Compiled by fit, or by its owner; with frozen layers, mixed precision and noise from a Keras layer."""
+    recipe = Recipe(epochs=3, batch_size=32, precision="mixed_bfloat16", deterministic=True, class_weights="balanced")
+
+    def run(folder, *callbacks):
+        keras.utils.set_random_seed(5)
+        image = keras.Input((28, 28, 1))
+        x = keras.layers.GaussianNoise(0.1)(keras.layers.Conv2D(4, 3, trainable=False)(image))
+        x = keras.layers.BatchNormalization()(keras.layers.Dropout(0.3)(x))
+        model = keras.Model(image, keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(x)))
+        loss = None if optimizer else LOSS
+        model = compiled(model, optimizer) if optimizer else model
+        fit(model, (TRAIN, VALIDATION), recipe, folder=folder, loss=loss, callbacks=callbacks)
+        return model.get_weights()
+
+    whole = run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "part", Stop())
+    for array, expected in zip(run(tmp_path / "part"), whole, strict=True):
+        np.testing.assert_array_equal(array, expected)
+
+
+def test_other_data_are_an_error(tmp_path):
+    data = [Dataset("set", TRAIN.take(slice(n)), VALIDATION, None, ("0",), "MIT", "some") for n in (320, 640)]
+    with pytest.raises(KeyboardInterrupt):
+        fit(LENET5(), data[0], RECIPE, folder=tmp_path, loss=LOSS, callbacks=[Stop()])
+    with pytest.raises(
+        UsageError, match=r"was trained with sha256 .* \(now .*\), train 320 \(now 640\); give the same"
+    ):
+        fit(LENET5(), data[1], RECIPE, folder=tmp_path, loss=LOSS)

@@ -1,0 +1,253 @@
+"""Plain model.fit, stopped in the middle of an epoch and run again; a kill leaves what such a stop leaves."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kerascnn as kc
+from kerascnn.datasets.synthetic import drawn
+from kerascnn.errors import InputError, UsageError
+
+ROOT = Path(__file__).parents[2]
+TRAIN, VALIDATION = drawn(320, 0), drawn(100, 1)
+VALIDATING = VALIDATION.images / np.float32(255), VALIDATION.labels
+EPOCHS, STEPS = 5, 10
+
+
+class Noisy(keras.Model):
+    """Trains on images with noise from a generator of its own, with another optimizer for the classifier.
+
+    What adversarial training needs: a train_step, state, and rates per group of layers.
+    """
+
+    def __init__(self, inputs, outputs, **kwargs):
+        super().__init__(inputs, outputs, **kwargs)
+        self.noise = keras.random.SeedGenerator(7)
+        self.head_optimizer = keras.optimizers.Adam(1e-3)
+        self.head_optimizer.build(self.layers[-1].trainable_variables)
+
+    def train_step(self, data):
+        images, labels = data
+        images = images + keras.random.normal(keras.ops.shape(images), stddev=0.1, seed=self.noise)
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(images, labels, self(images, training=True))
+        head, body = self.layers[-1].trainable_variables, self.layers[1].trainable_variables
+        gradients = tape.gradient(loss, [*head, *body])
+        self.head_optimizer.apply(gradients[: len(head)], head)
+        self.optimizer.apply(gradients[len(head) :], body)
+        return {"loss": loss}
+
+
+class Counter(keras.callbacks.Callback):
+    """A callback with a state of its own."""
+
+    seen = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen += 1
+
+    def get_state(self):
+        return {"seen": self.seen, "array": np.arange(3)}
+
+    def set_state(self, state):
+        np.testing.assert_array_equal(state["array"], np.arange(3))
+        self.seen = state["seen"]
+
+
+class Stopped(Exception):
+    pass
+
+
+class StopAt(keras.callbacks.Callback):
+    """Ends the training in the middle of an epoch, as a kill does: nothing is written after it."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.at = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch == self.at and batch == STEPS // 2:
+            raise Stopped
+
+
+def network(kind=Noisy):
+    keras.utils.set_random_seed(3)
+    image = keras.Input((28, 28, 1), name="image")
+    x = keras.layers.Flatten()(image)
+    x = keras.layers.Dropout(0.2)(keras.layers.Dense(32, activation="relu")(x))
+    model = kind(image, keras.layers.Dense(10)(x))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.05, momentum=0.9), loss=loss, steps_per_execution=1)
+    return model
+
+
+def train(folder, others=(), model=None, **options):
+    """(the model, the callbacks with a state) after the lines of the documentation."""
+    model = model or network()
+    # patience 1: some epochs are no better than the last
+    kept = [keras.callbacks.ReduceLROnPlateau(patience=1, min_delta=0.05), Counter()]
+    resumable = kc.callbacks.Resumable(folder, callbacks=kept)
+    batches = kc.batches(TRAIN, 32, seed=0, epochs=EPOCHS, first_epoch=resumable.epoch)
+    options = {
+        "epochs": EPOCHS,
+        "initial_epoch": resumable.epoch,
+        "steps_per_epoch": STEPS,
+        "shuffle": False,
+        **options,
+    }
+    model.fit(batches, validation_data=VALIDATING, verbose=0, callbacks=[resumable, *others], **options)
+    return model, kept
+
+
+def assert_same(one, other):
+    for variable, expected in zip(one.variables, other.variables, strict=True):
+        np.testing.assert_array_equal(variable, expected, err_msg=variable.path)
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_a_train_step_of_ones_own_goes_on_to_the_same_weights(epoch, tmp_path):
+    whole, (plateau, counter) = train(tmp_path / "whole")
+    with pytest.raises(Stopped):
+        train(tmp_path / "part", [StopAt(epoch)])
+    resumed, (again, counter_again) = train(tmp_path / "part")
+    assert_same(resumed, whole)
+    assert_same(resumed.head_optimizer, whole.head_optimizer)
+    assert_same(resumed.optimizer, whole.optimizer)
+    assert (again.wait, again.best) == (plateau.wait, plateau.best)
+    assert counter.seen == counter_again.seen == EPOCHS
+    assert float(whole.optimizer.learning_rate) < 0.05, "the plateau schedule is meant to act"
+
+
+def test_what_is_finished_is_taken_up_and_not_trained_again(tmp_path):
+    first, _ = train(tmp_path)
+    before = (tmp_path / "history.csv").read_text()
+    again, (_, counter) = train(tmp_path)
+    assert_same(again, first)
+    assert counter.seen == EPOCHS
+    assert (tmp_path / "history.csv").read_text() == before
+    assert before.startswith("epoch,loss,")
+    assert len(before.splitlines()) == 1 + EPOCHS
+
+
+def test_a_training_that_ended_early_is_not_gone_on_with(tmp_path):
+    stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(model, "stop_training", epoch == 1))
+    model = network()
+    train(tmp_path, [stop], model)
+    assert kc.callbacks.Resumable(tmp_path).epoch == 2, "a callback that stands behind it is not seen"
+    early = keras.callbacks.EarlyStopping(patience=0, min_delta=10)
+    for _ in range(2):
+        model, resumable = network(), kc.callbacks.Resumable(tmp_path / "early", callbacks=[early])
+        batches = kc.batches(TRAIN, 32, epochs=EPOCHS, first_epoch=resumable.epoch)
+        options = {
+            "epochs": EPOCHS,
+            "initial_epoch": resumable.epoch,
+            "steps_per_epoch": STEPS,
+            "shuffle": False,
+            "verbose": 0,
+        }
+        model.fit(batches, validation_data=VALIDATING, callbacks=[resumable], **options)
+        assert len(resumable.history) == 2
+
+
+def test_the_weights_that_early_stopping_restores_are_kept_over_a_stop(tmp_path):
+    def run(folder, others=()):
+        model, early = network(keras.Model), keras.callbacks.EarlyStopping(patience=9, restore_best_weights=True)
+        resumable = kc.callbacks.Resumable(folder, callbacks=[early])
+        batches = kc.batches(TRAIN, 32, epochs=EPOCHS, first_epoch=resumable.epoch)
+        options = {
+            "epochs": EPOCHS,
+            "initial_epoch": resumable.epoch,
+            "steps_per_epoch": STEPS,
+            "shuffle": False,
+            "verbose": 0,
+        }
+        # so large a rate that the first epochs are the best
+        model.optimizer.learning_rate = 0.5
+        model.fit(batches, validation_data=VALIDATING, callbacks=[resumable, *others], **options)
+        return model, early.best_epoch
+
+    whole, best = run(tmp_path / "whole")
+    assert best < EPOCHS - 1, "the best epoch is meant to be another than the last"
+    with pytest.raises(Stopped):
+        run(tmp_path / "part", [StopAt(best + 1)])
+    resumed, again = run(tmp_path / "part")
+    assert again == best
+    assert_same(resumed, whole)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"initial_epoch": 0}, "^initial_epoch is 0, and .* holds 5 epochs; pass initial_epoch=resumable.epoch, or"),
+        ({"epochs": 1}, "^epochs is 1, and .* holds 5; give the number of all epochs, the finished ones among them$"),
+    ],
+)
+def test_epochs_that_do_not_go_on_are_an_error(options, words, tmp_path):
+    train(tmp_path)
+    with pytest.raises(UsageError, match=words) as caught:
+        train(tmp_path, **options)
+    assert caught.value.argument in options
+
+
+def test_an_optimizer_that_is_not_built_is_an_error(tmp_path):
+    model = network()
+    model.head_optimizer = keras.optimizers.Adam()
+    with pytest.raises(
+        UsageError, match=r"^model.head_optimizer is not built, .*; call model.head_optimizer.build\(var"
+    ):
+        train(tmp_path, model=model)
+
+
+def test_another_model_is_an_error(tmp_path):
+    train(tmp_path)
+    image = keras.Input((28, 28, 1))
+    other = keras.Model(image, keras.layers.Dense(10)(keras.layers.Flatten()(image)))
+    other.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(UsageError, match=r"was trained with parameters 25450 \(now 7850\), config .*; give the same"):
+        train(tmp_path, model=other)
+
+
+def test_the_same_model_built_again_is_the_same_whatever_keras_calls_its_layers(tmp_path):
+    image = keras.Input((4,))
+    models = [keras.Sequential([image, keras.layers.Dense(2), keras.layers.Dense(3)]) for _ in range(2)]
+    assert models[0].layers[0].name != models[1].layers[0].name
+    first, second = map(kc.callbacks.fingerprint, models)
+    assert first == second
+    other = keras.Sequential([image, keras.layers.Dense(2, activation="relu"), keras.layers.Dense(3)])
+    assert kc.callbacks.fingerprint(other) != first
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    (tmp_path / "checkpoint.npz").write_bytes(b"PK\3\4 nothing")
+    with pytest.raises(InputError, match=r"checkpoint.npz is damaged \(.*\); train again into another folder"):
+        kc.callbacks.Resumable(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_killed_model_fit_goes_on_to_the_same_weights(tmp_path):
+    code = "import sys; from tests.training.test_resumable import *; "
+    code += "np.savez(sys.argv[2], *train(sys.argv[1])[0].get_weights())"
+
+    def start(name):
+        command = [sys.executable, "-c", code, str(tmp_path / name), str(tmp_path / f"{name}.npz")]
+        return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+    whole, killed = start("whole"), start("killed")
+    while not (tmp_path / "killed" / "history.csv").exists():
+        assert killed.poll() is None
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    assert start("killed").wait() == whole.wait() == 0
+    with np.load(tmp_path / "whole.npz") as expected, np.load(tmp_path / "killed.npz") as found:
+        for name in expected:
+            np.testing.assert_array_equal(found[name], expected[name])
