@@ -71,6 +71,8 @@ def as_augmentation(augmentation):
 class Distortion:
     """Moves pixels: each image draws its own values, uniformly from -limit to +limit; outside the image is 0.
 
+        recipe = kc.Recipe(augmentations=[kc.augmentation.Distortion(rotation=10, horizontal_flip=True)])
+
     Masks and weights of pixels, float32 (B, H, W, 1), move with their images; masks stay 0 or 1.
     """
 

@@ -24,6 +24,7 @@ def batches(examples, batch_size, *, seed=0, epochs=1, first_epoch=0, augmentati
     """The batches of the epochs first_epoch … epochs - 1, one epoch after the other, as one tf.data.Dataset.
 
         batches = kc.batches(data.train, 128, seed=0, epochs=5)
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         model.fit(batches, epochs=5, steps_per_epoch=len(data.train) // 128, shuffle=False)
 
     Every epoch is a new order of all examples, of which the first `steps` batches are taken, by default as many as are

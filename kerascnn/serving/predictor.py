@@ -23,17 +23,14 @@ MOST_FILE_BYTES = 2**28  # read of a file: an image of 25 million pixels has few
 
 
 def load_predictor(place, timeout=TIMEOUT):
-    """A Predictor of the model at a place, which may be
+    """A Predictor of the model at a place.
 
-        "runs/mine"                                       a run folder: its newest exported version
-        "runs/mine/1"                                     a SavedModel
-        "http://127.0.0.1:8501/v1/models/mine"            a model behind TensorFlow Serving's REST API, or one of its
-        "http://127.0.0.1:8501/v1/models/mine/versions/1" versions
+        predictor = kc.load_predictor("runs/mine")
+        predictor.predict(["a.png", png_bytes, array])["class_name"]  # three str
 
-    timeout: the seconds that one request to a server may take in all, above 0.
-
-        predictor = kc.load_predictor("saved_models/digits")
-        predictor.predict(np.zeros((2, 28, 28, 1), np.uint8))["class_name"]  # two str
+    place: a run folder, of which the newest exported version is taken; a SavedModel, as "runs/mine/1"; or a model
+    behind TensorFlow Serving's REST API, as "http://127.0.0.1:8501/v1/models/mine", or one of its versions, with
+    "/versions/1" behind it. timeout: the seconds that one request to a server may take in all, above 0.
 
     Raises InputError when there is no model, it is damaged, or no such server answers; UsageError for another timeout.
     """

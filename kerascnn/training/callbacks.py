@@ -27,7 +27,8 @@ KERAS_STATE = {
 class Resumable(keras.callbacks.CallbackList):
     """A callback that keeps in a folder, after every epoch, all that decides how the training goes on.
 
-        resumable = kc.callbacks.Resumable("runs/mine", callbacks=[keras.callbacks.EarlyStopping(patience=3)])
+        early = keras.callbacks.EarlyStopping(monitor="loss", patience=3)
+        resumable = kc.callbacks.Resumable("runs/mine", callbacks=[early])
         model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         batches = kc.batches(data.train, 128, seed=0, epochs=5, first_epoch=resumable.epoch)
         steps = len(data.train) // 128

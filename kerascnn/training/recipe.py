@@ -25,7 +25,9 @@ RANGES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How to train: recipe = kc.Recipe(epochs=5, optimizer="adamw", weight_decay=0.05).
+    """How to train.
+
+        recipe = kc.Recipe(epochs=5, optimizer="adamw", weight_decay=0.05)
 
     Raises UsageError for a value that no training can use.
     """

@@ -1,0 +1,91 @@
+"""Every public name has documentation with an example, and the examples run, one after the other, as in a notebook."""
+
+import inspect
+import re
+import textwrap
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+import kerascnn as kc
+from tests.pretrained.test_load_weights import lenet_arrays
+
+FUNCTIONS = {
+    "datasets.load": kc.datasets.load,
+    "datasets.from_arrays": kc.datasets.from_arrays,
+    "datasets.image_folder": kc.datasets.image_folder,
+    "Recipe": kc.Recipe,
+    "batches": kc.batches,
+    "callbacks.Resumable": kc.callbacks.Resumable,
+    "augmentation.Distortion": kc.augmentation.Distortion,
+    "fit": kc.fit,
+    "evaluate": kc.evaluate,
+    "export": kc.export,
+    "load_model": kc.load_model,
+    "load_predictor": kc.load_predictor,
+    "load_weights": kc.load_weights,
+}
+
+
+def example(value):
+    """The indented lines of code in a docstring."""
+    blocks = re.findall(r"(?:^ {4,}\S.*\n(?:\s*\n(?= {4}))*)+", inspect.cleandoc(value.__doc__) + "\n", re.MULTILINE)
+    return textwrap.dedent("".join(blocks))
+
+
+@pytest.fixture
+def notebook(tmp_path, monkeypatch):
+    """The names that the examples take for granted, in a folder with photos and a trained, exported run."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(10):
+            cv2.imwrite(f"photos/{name}/{number}.png", np.full((30, 30, 3), 20 * number, np.uint8))
+    cv2.imwrite("a.png", np.full((28, 28, 3), 200, np.uint8))
+    data = kc.datasets.load("synthetic")
+    model = kc.models.lenet5((28, 28, 1), 10)
+    return {
+        "kc": kc,
+        "keras": keras,
+        "np": np,
+        "data": data,
+        "model": model,
+        "png_bytes": (tmp_path / "a.png").read_bytes(),
+    }
+
+
+def test_every_public_function_has_an_example():
+    lazy = {name for name in kc.LAZY if inspect.isfunction(getattr(kc, name)) or inspect.isclass(getattr(kc, name))}
+    assert lazy | {"fit", "evaluate", "export"} <= set(FUNCTIONS)
+    for name, value in FUNCTIONS.items():
+        assert "kc." in example(value), name
+
+
+@pytest.mark.parametrize(
+    "name", ["Recipe", "augmentation.Distortion", "batches", "datasets.from_arrays", "datasets.load"]
+)
+def test_its_example_runs(name, notebook):
+    exec(example(FUNCTIONS[name]), notebook)
+
+
+def test_the_examples_of_a_run_go_together(notebook):
+    exec(example(kc.datasets.image_folder).replace("224, 224", "28, 28"), {**notebook})
+    exec(example(kc.fit), {**notebook})
+    exec(example(kc.evaluate), notebook)
+    exec(example(kc.load_model), notebook)
+    names = example(kc.export).replace('["cat", "dog"]', "data.class_names")
+    exec(names, notebook)
+    exec(example(kc.load_predictor), {**notebook, "array": np.zeros((28, 28, 1), np.uint8)})
+
+
+def test_the_example_of_weights_runs_with_a_smaller_network(notebook):
+    np.savez("lenet5.npz", **lenet_arrays())
+    lines = example(kc.load_weights).replace("resnet50_v1_5((None, None, 3), 10)", "lenet5()")
+    exec(lines.replace("resnet50-0676ba61.pth", "lenet5.npz"), notebook)
+
+
+def test_plain_model_fit_as_the_documentation_writes_it(notebook):
+    exec(example(kc.callbacks.Resumable), notebook)
+    assert notebook["resumable"].epoch == 5
