@@ -3,6 +3,7 @@
 import inspect
 import re
 import textwrap
+from pathlib import Path
 
 import cv2
 import keras
@@ -89,3 +90,13 @@ def test_the_example_of_weights_runs_with_a_smaller_network(notebook):
 def test_plain_model_fit_as_the_documentation_writes_it(notebook):
     exec(example(kc.callbacks.Resumable), notebook)
     assert notebook["resumable"].epoch == 5
+
+
+def test_the_page_about_the_library_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[1] / "docs" / "library.md").read_text()
+    # a smaller network is traced in less time
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)).replace("resnet20", "five_layer_cnn")
+    exec(code, {})
+    assert (tmp_path / "runs" / "mine" / "1" / "saved_model.pb").is_file()
+    assert (tmp_path / "runs" / "plain" / "history.csv").is_file()
