@@ -25,5 +25,5 @@ def load(name, data_dir=None):
     Raises UsageError for an unknown name, InputError when files are neither there nor to be had, or damaged.
     """
     if name not in DATASETS:
-        raise UsageError(f"unknown data set {name!r}; choose one of {', '.join(DATASETS)}")
+        raise UsageError(f"name is {name!r}, which is no data set; choose one of {', '.join(DATASETS)}")
     return importlib.import_module(f"kerascnn.datasets.{DATASETS[name]}").load(name, data_dir)

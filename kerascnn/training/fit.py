@@ -173,7 +173,7 @@ def check_folder(folder, unfinished, resume):
     """
     check_unfinished(folder)
     if unfinished and not resume:
-        raise UsageError(f"{folder} holds an unfinished run; resume it, or choose another folder")
+        raise UsageError(f"folder {folder} holds an unfinished run; resume it, or choose another folder")
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_aside(folder / "write.test", lambda aside: aside.write_text("1"))

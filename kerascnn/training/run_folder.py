@@ -81,13 +81,15 @@ def check_app(record, folder, app):
 def check_unfinished(folder):
     """Raise UsageError where `folder` holds a finished run."""
     if (folder / "recipe.json").exists():
-        raise UsageError(f"{folder} holds a finished run; choose another folder")
+        raise UsageError(f"folder {folder} holds a finished run; choose another folder")
 
 
 def check_same_run(folder, recorded, given):
     """Raise UsageError unless the run in `folder`, of which this is `recorded`, had what is `given` now, two dicts."""
     if was := differences(recorded, json.loads(json.dumps(given))):
-        raise UsageError(f"{folder} was trained with {', '.join(was)}; give the same recipe or choose another folder")
+        raise UsageError(
+            f"folder {folder} was trained with {', '.join(was)}; give the same recipe or choose another folder"
+        )
 
 
 def warn_of_other_data(record, data):

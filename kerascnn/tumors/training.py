@@ -52,7 +52,7 @@ def finished_run(folder, recipe, data=None, parts=None):
         return False
     check_same_run(folder, record["recipe"], as_json(recipe))
     if (data and record["data"] != data.metadata()) or (parts and record["split"] != parts.metadata()):
-        raise UsageError(f"{folder} was trained on other data; give the same or choose another folder")
+        raise UsageError(f"folder {folder} was trained on other data; give the same or choose another folder")
     return True
 
 

@@ -106,7 +106,7 @@ def test_a_requirement_decides_the_exit_code(folder, command):
 def test_training_into_a_finished_folder_is_an_error(folder, command):
     code, _, words = command("train", "--smoke", "--out", folder)
     assert code == 2
-    assert words.splitlines()[-1] == f"error: {folder} holds a finished run; choose another folder"
+    assert words.splitlines()[-1] == f"error: folder {folder} holds a finished run; choose another folder"
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,7 @@ def test_an_evaluation_names_what_its_data_lack(folder, tmp_path, command):
         (["train", "--elastic", "nan"], 2, "--elastic is nan; give a number from 0 to 10000"),
         (["train", "--ensemble", "8"], 2, "--ensemble is 8; give a whole number from 1 to 7"),
         (["train", "--modalities", "flair"], 2, "--modalities is ('flair',); it is for data nifti, leave it out"),
-        (["train", "--out", "{saved}/tumors"], 2, "{saved}/tumors holds a finished run; choose another"),
+        (["train", "--out", "{saved}/tumors"], 2, "folder {saved}/tumors holds a finished run; choose another"),
         (["train", "--recipe", "unet"], 2, "invalid value"),
         (["evaluate", "--out", "{saved}/digits"], 3, "{saved}/digits holds a model of digits, not of tumors"),
         (["export", "--out", "{saved}/digits"], 3, "{saved}/digits holds a model of digits, not of tumors"),

@@ -9,7 +9,7 @@ from kerascnn.errors import UsageError
 
 
 def test_unknown_data_set_lists_the_names():
-    with pytest.raises(UsageError, match="unknown data set 'minst'; choose one of mnist, fashion_mnist"):
+    with pytest.raises(UsageError, match="name is 'minst', which is no data set; choose one of mnist, fashion_mnist"):
         datasets.load("minst")
 
 
