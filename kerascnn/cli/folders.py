@@ -21,12 +21,14 @@ def run_to_train(app, out, resume, smoke):
 
     smoke: its runs are called smoke1, smoke2, …, so that no other command takes one for the newest model.
     """
-    if out:
-        return out
-    kind = "smoke" if smoke else "run"
-    newest = max(numbered_runs(app, kind), default=0)
-    folder = Path("runs", app, f"{kind}{newest if newest and resume else newest + 1}")
-    note(f"run folder: {folder}")
+    folder = out
+    if not out:
+        kind = "smoke" if smoke else "run"
+        newest = max(numbered_runs(app, kind), default=0)
+        folder = Path("runs", app, f"{kind}{newest if newest and resume else newest + 1}")
+        note(f"run folder: {folder}")
+    if resume and not folder.is_dir():
+        note(f"note: {folder} holds no unfinished run to resume; starting one")
     return folder
 
 

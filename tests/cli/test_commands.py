@@ -93,14 +93,14 @@ def test_flags_reach_the_training(app, flags, tmp_path, monkeypatch):
     asked = {}
 
     def fit(*arguments, **options):
-        asked.update(options, training=arguments[3])
+        asked.update(options, training=arguments[2])
 
     for module in ("kerascnn.classification.training", "kerascnn.training.fit"):
         monkeypatch.setattr(f"{module}.fit", fit)
     with pytest.raises(SystemExit, match="^0$"):
         cli.run(app, ["train", "--smoke", "--resume", "--seed", "3", "--out", str(tmp_path / "new"), *flags])
     assert asked["resume"] is True
-    assert asked["augment"] is not None
+    assert asked["training"].augmentations
     assert asked["training"].seed == asked["metadata"]["recipe"]["training"]["seed"] == 3
     if app is digits.app:
         assert asked["loss"].label_smoothing == 0.1

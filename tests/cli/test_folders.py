@@ -60,6 +60,11 @@ def test_the_newest_run_is_resumed(runs):
     assert run_to_train("digits", None, True, smoke=False) == runs / "run2"
 
 
+def test_resuming_what_is_not_there_says_so(runs, capsys):
+    assert run_to_train("digits", runs / "own", True, smoke=False) == runs / "own"
+    assert capsys.readouterr().err == f"note: {runs / 'own'} holds no unfinished run to resume; starting one\n"
+
+
 def test_the_newest_finished_run_is_taken_else_the_shipped_model(runs, capsys):
     assert trained_run("digits", None) == SHIPPED / "digits"
     assert capsys.readouterr().err == f"model folder: {SHIPPED / 'digits'}\n"

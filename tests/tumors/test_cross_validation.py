@@ -6,6 +6,7 @@ import pytest
 
 from kerascnn.errors import UsageError
 from kerascnn.segmentation.metrics import summary
+from kerascnn.training.recipe import as_json
 from kerascnn.tumors import cross_validation
 from kerascnn.tumors.patients import Patient, PatientDataset
 from kerascnn.tumors.recipes import TumorRecipe
@@ -31,7 +32,7 @@ class Folds:
     def train(self, recipe, data, folder, callbacks, resume):
         self.trained.append((recipe.fold, resume))
         folder.mkdir(parents=True, exist_ok=True)
-        record = {"recipe": dataclasses.asdict(recipe), "settings": {"threshold": 0.5}, "training_seconds": 10.0}
+        record = {"recipe": as_json(recipe), "settings": {"threshold": 0.5}, "training_seconds": 10.0}
         tried = [{"threshold": 0.5, "dice": 0.8}, {"threshold": 0.6, "dice": 0.8 + recipe.fold / 100}]
         rest = {"settings_tried": tried, "data": data.metadata(), "hardware": "h", "date": "d", "versions": {}}
         (folder / "recipe.json").write_text(json.dumps(record | rest))

@@ -1,10 +1,9 @@
-import dataclasses
 import json
 
 import pytest
 
 from kerascnn.errors import UsageError
-from kerascnn.training.recipe import Recipe
+from kerascnn.training.recipe import Recipe, as_json
 from kerascnn.tumors.patients import PatientDataset, split
 from kerascnn.tumors.phantoms import drawn_patient
 from kerascnn.tumors.recipes import TumorRecipe
@@ -22,7 +21,7 @@ def data():
 
 def leave(folder, recipe, data, parts):
     """What a finished network of an ensemble says of itself."""
-    record = {"recipe": dataclasses.asdict(recipe), "data": data.metadata(), "split": parts.metadata()}
+    record = {"recipe": as_json(recipe), "data": data.metadata(), "split": parts.metadata()}
     (folder / "recipe.json").write_text(json.dumps(record))
 
 
