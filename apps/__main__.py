@@ -1,19 +1,20 @@
-"""List the apps: the modules beside this one, with the first line of their docstrings."""
+"""The classic convolutional networks as real software: an app a task, a command of its own for each step of it."""
 
 import importlib
 import pkgutil
 
-import apps
 from kerascnn.cli.app import create_app, run
 
-app = create_app("apps", __doc__)
+app = create_app(__doc__)
+for module in pkgutil.iter_modules(importlib.import_module(__package__).__path__):
+    if module.name != "__main__":
+        app.command(importlib.import_module(f"{__package__}.{module.name}").app, name=module.name)
 
 
-@app.default
 def main():
-    for module in pkgutil.iter_modules(apps.__path__, "apps."):
-        if not module.name.endswith("__main__"):
-            print(f"python -m {module.name}\t{importlib.import_module(module.name).__doc__.splitlines()[0]}")
+    """The command `kerascnn`."""
+    run(app)
 
 
-run(app)
+if __name__ == "__main__":
+    main()

@@ -4,14 +4,15 @@ Trains a digit network on MNIST, evaluates it on the test split, exports it as a
 single digits (predict) or scanned pages with lines of digits (read).
 """
 
+import contextlib
 import functools
+import io
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-if __name__ == "__main__":
+if not __package__:  # run as a file
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cyclopts import Parameter
@@ -27,7 +28,7 @@ from kerascnn.saved_model.versions import latest_version
 from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.training.run_folder import check_unfinished
 
-app = create_app("apps.digits", __doc__)
+app = create_app(__doc__)
 
 Flags = flags_of(DigitRecipe)
 Named = Annotated[Literal[tuple(RECIPES)], Parameter(help="The recipe that the other flags change.")]
@@ -113,11 +114,9 @@ def demo(*, data_dir: DataDir = None, out: Annotated[Path, Parameter(help="The r
 
     record, metrics = read_json(out / "recipe.json"), read_json(out / "metrics.json")
     written, page = pages.compose_sample(data.load(record["data"]["name"], data_dir).test, out)
-    reader = [sys.executable, __file__, "read", page, "--out", out, "--results", out / "read"]
-    answer = subprocess.run(reader, stdout=subprocess.PIPE, check=False)
-    if answer.returncode:
-        sys.exit(answer.returncode)
-    read_back = json.loads(answer.stdout)
+    with contextlib.redirect_stdout(io.StringIO()) as answer:
+        read([page], out=out, results=out / "read")
+    read_back = json.loads(answer.getvalue())
     table = {
         "data": record["data"]["description"],
         "test error": f"{100 * metrics['error']:.2f} % of {metrics['examples']:,}",

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-if __name__ == "__main__":
+if not __package__:  # run as a file
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cyclopts import Parameter
@@ -24,7 +24,7 @@ LARGEST_KERNEL = 63
 LARGEST_VALUE = 1e6
 Padding = Literal["full", "same", "valid"]
 
-app = cli.create_app("apps.filters", __doc__)
+app = cli.create_app(__doc__)
 
 
 @app.default

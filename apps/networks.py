@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-if __name__ == "__main__":
+if not __package__:  # run as a file
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cyclopts import Parameter
@@ -20,7 +20,7 @@ from kerascnn.tensorflow_setup import load_tensorflow
 
 LARGEST_COUNT = 1_000_000
 
-app = cli.create_app("apps.networks", __doc__)
+app = cli.create_app(__doc__)
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="One JSON object on one line.")]
 Input = Annotated[

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-if __name__ == "__main__":
+if not __package__:  # run as a file
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cyclopts import Parameter
@@ -19,7 +19,7 @@ from kerascnn.cli.flags import Out, Require, Resume, Server, chosen, flags_of
 from kerascnn.cli.folders import run_to_train, trained_run
 from kerascnn.tumors.recipes import RECIPES, TumorRecipe
 
-app = create_app("apps.tumors", __doc__)
+app = create_app(__doc__)
 
 Flags = flags_of(TumorRecipe)
 Named = Annotated[Literal[tuple(RECIPES)], Parameter(help="The recipe that the other flags change.")]

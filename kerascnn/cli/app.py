@@ -4,6 +4,7 @@ import io
 import os
 import sys
 import traceback
+from pathlib import Path
 
 from cyclopts import App, CycloptsError
 
@@ -19,15 +20,21 @@ class RequirementError(Exception):
 EXIT_CODES = {UsageError: 2, InputError: 3, RequirementError: 4, TrainingStopped: 5}
 
 
-def create_app(module, text):
-    """The Cyclopts App of `python -m <module>`; `text` is its help."""
+def create_app(text):
+    """A Cyclopts App, called as its user calls this program; `text` is its help."""
     return App(
-        name=f"python -m {module}",
+        name=program(),
         help=text,
         version=__version__,
         result_action="return_value",
         suppress_keyboard_interrupt=False,  # else it ends the process without a word
     )
+
+
+def program():
+    """What the user calls this program: `kerascnn`, the name of a file, or `python -m apps.digits`."""
+    module = sys.modules["__main__"].__spec__
+    return f"python -m {module.name.removesuffix('.__main__')}" if module else Path(sys.argv[0]).name
 
 
 def run(app, arguments=None):

@@ -16,7 +16,7 @@ METRICS = {"accuracy": 0.9871, "error": 0.0129, "data": "mnist"}
 
 def ended(app_body, arguments, capsys):
     """(exit code, stdout, stderr) of an app whose only command is app_body."""
-    app = cli.create_app("apps.test", "A test.")
+    app = cli.create_app("A test.")
     app.command(app_body, name="command")
     with pytest.raises(SystemExit) as caught:
         cli.run(app, arguments)
@@ -127,7 +127,7 @@ def test_tensorflow_is_loaded_without_a_word():
 
 
 def test_a_reader_that_closes_the_pipe_is_no_error():
-    code = "from kerascnn.cli import app as cli; a = cli.create_app('t', ''); "
+    code = "from kerascnn.cli import app as cli; a = cli.create_app(''); "
     code += "a.command(lambda: [print(i) for i in range(10**6)], name='v'); cli.run(a, ['v'])"
     command = f'{sys.executable} -c "{code}" | head -1'
     ran = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
