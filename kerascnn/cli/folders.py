@@ -6,7 +6,7 @@ from pathlib import Path
 from kerascnn.cli.messages import note
 from kerascnn.errors import InputError
 
-SHIPPED = Path(__file__).resolve().parents[2] / "saved_models"  # of a checkout; an installed wheel has none
+SHIPPED = Path(__file__).resolve().parents[2] / "saved_models"  # of a checkout; the wheel has none
 
 
 def numbered_runs(app, kind="run"):
@@ -42,6 +42,9 @@ def trained_run(app, out):
     finished = [run for run in numbered_runs(app).values() if (run / "recipe.json").is_file()]
     folder = finished[-1] if finished else SHIPPED / app
     if not folder.is_dir():
-        raise InputError(f"no trained run in runs/{app} and no shipped model; train one, or name a folder with --out")
+        raise InputError(
+            f"no trained run in runs/{app} and no shipped model in {folder}; train one, "
+            f"or take saved_models/{app} of kerascnn's repository and name it with --out"
+        )
     note(f"model folder: {folder}")
     return folder
