@@ -86,8 +86,8 @@ serve: install
 	@$(BIN)/python -m kerascnn.serving.server
 
 lock: install
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --upgrade requirements.txt -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --upgrade pyproject.toml --extra dev \
+	    -o requirements.lock
 
 clean:
 	rm -rf .venv .venv-bench runs
