@@ -14,7 +14,7 @@ def resizing(input_shape):
     *size, channels = input_shape
 
     def resize(images):
-        """Resized bilinearly, whatever the proportions, and scaled to [0, 1]; grey is repeated, colour becomes luma."""
+        """Resized, whatever the proportions, and scaled to [0, 1]; grey is repeated, colour becomes luma."""
         images = in_colour(images)
         if channels == 1:
             images = tf.image.rgb_to_grayscale(images)

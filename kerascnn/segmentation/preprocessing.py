@@ -8,7 +8,7 @@ from kerascnn.segmentation.inference import Preprocessing
 
 
 def resize_volume(volume, image_size):
-    """Resized bilinearly to a square, whatever the proportions, and scaled to [0, 1]."""
+    """Resized to a square, whatever the proportions, and scaled to [0, 1]."""
     return scaled(resized(volume, (image_size, image_size)))
 
 
