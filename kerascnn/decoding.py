@@ -109,8 +109,8 @@ def in_colour(images):
 def resized(images, size):
     """uint8 (B, H, W, C) -> uint8 (B, *size, C), whatever the proportions.
 
-    Means over areas where both sides shrink, else bilinear. tf.image.resize's antialias gives the same quality and takes
-    four times as long to 224x224.
+    Means over areas where both sides shrink, else bilinear. tf.image.resize's antialias gives the same quality and
+    takes four times as long to 224x224.
     """
     pixels = tf.cond(
         tf.reduce_all(tf.shape(images)[1:3] >= size),

@@ -54,8 +54,9 @@ def test_an_image_is_what_opencv_reads_and_resizes(photos):
     ours = np.concatenate([images for images, _ in evaluation_batches(data.train)])
     for name, image in zip(data.train.names, ours, strict=True):
         theirs = cv2.resize(cv2.imread(str(photos / name)), (24, 32), interpolation=cv2.INTER_AREA)[..., ::-1] / 255
-        # every file is larger; JPEG decoders differ by a few levels
-        assert np.abs(image - theirs).max() < 6 / 255, name
+        # every file is larger; JPEG decoders differ where colours begin
+        most = 1.01 / 255 if name.endswith(("png", "bmp")) else 20 / 255
+        assert np.abs(image - theirs).max() < most, name
 
 
 def test_other_folders_are_taken_as_splits(photos):
