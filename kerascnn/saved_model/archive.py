@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import logging
 import tempfile
 from pathlib import Path
 
@@ -24,7 +25,8 @@ def write_version(endpoints, inputs, verify, folder, card):
         archive = keras.export.ExportArchive()
         for name, (answer, spec) in endpoints.items():
             archive.add_endpoint(name, answer, [spec])
-        archive.write_out(str(version), verbose=False)
+        with without_info():
+            archive.write_out(str(version), verbose=False)
         differences = verify(version, work)
         extra = version / "assets.extra"
         extra.mkdir()
@@ -41,6 +43,18 @@ def write_version(endpoints, inputs, verify, folder, card):
         }
         write_json(extra / "card.json", card | own)
         return published(version, folder)
+
+
+@contextlib.contextmanager
+def without_info():
+    """TensorFlow without its INFO lines, which in a notebook would name the work folder, gone afterwards."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """A version appears whole under the next number, or nothing is left."""
 
 import concurrent.futures
+import logging
 import threading
 
 import numpy as np
@@ -26,6 +27,13 @@ def test_versions_count_up_and_none_is_touched_again(tmp_path):
     assert first == tmp_path / "8"
     assert (first / "saved_model.pb").read_bytes() == before
     assert sorted(child.name for child in tmp_path.iterdir()) == ["7", "8", "9", "model.keras"]
+
+
+def test_an_export_says_nothing_of_its_work_folder_where_tensorflow_logs_info(tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="tensorflow")  # as TensorFlow does itself in a notebook
+    write(tmp_path)
+    assert not caplog.records
+    assert tf.get_logger().level == logging.INFO
 
 
 def test_concurrent_exports_take_different_numbers(tmp_path):
