@@ -1,6 +1,6 @@
 # make run: from nothing to a served model.  make test: all fast tests.  make check: format, lint and test, as CI does.
 # make parity: our networks against torchvision, timm, keras.applications and the papers' tables, with the same weights.
-.PHONY: install run test check format lint slow parity bench seeds folds serve lock clean
+.PHONY: install run test check format lint slow notebooks parity bench seeds folds serve lock clean
 PYTHON ?= python3
 BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -26,6 +26,10 @@ test: install
 
 slow: install
 	$(BIN)/python -m pytest -q -m slow
+
+# minutes: with MNIST and the LGG MRI segmentation data under TFDS_DATA_DIR
+notebooks: install
+	$(BIN)/python docs/notebooks/run.py
 
 check: install lint test
 
