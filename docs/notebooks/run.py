@@ -21,7 +21,6 @@ def executed(path, settings=None):
 
     settings: source that takes the place of the cell tagged `parameters`. Raises CellExecutionError where a cell does.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     notebook = nbformat.read(path, as_version=4)
     if settings is not None:
         (cell,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
@@ -35,7 +34,7 @@ def executed(path, settings=None):
         record_timing=False,
         resources={"metadata": {"path": str(ROOT)}},
     )
-    return client.execute()
+    return client.execute(env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ})
 
 
 def main():
