@@ -18,7 +18,7 @@ from kerascnn.decoding import preprocess_bytes
 from kerascnn.errors import UsageError
 from kerascnn.saved_model.archive import write_version
 from kerascnn.saved_model.folding import folded, in_float32
-from kerascnn.saved_model.verification import verify_answers
+from kerascnn.saved_model.verification import ON_NOISE, verify_answers
 from kerascnn.training.run_folder import main_head, plain, run_card
 
 
@@ -29,10 +29,11 @@ def export(model, folder, class_names=None, preprocessing=None):
     names = list(class_names or map(str, range(model.output_shape[-1])))
     size = tuple(side or 224 for side in shape[:2])
     noise = np.random.default_rng(0).integers(0, 256, (4, *size, shape[2]), np.uint8)
-    return export_classifier(model, preprocessing or resizing(shape), names, folder, run_card(model, folder), noise)
+    preprocess, card = preprocessing or resizing(shape), run_card(model, folder)
+    return export_classifier(model, preprocess, names, folder, card, noise, tolerance=ON_NOISE)
 
 
-def export_classifier(model, preprocess, class_names, folder, card, warmup_images):
+def export_classifier(model, preprocess, class_names, folder, card, warmup_images, *, tolerance=1e-5):
     """Write `model` as the next version of the SavedModel in `folder`; the path of that version's folder.
 
     model: a classifier with one input of images and an output of logits; a layer `embedding` is the vector before it.
@@ -56,7 +57,7 @@ def export_classifier(model, preprocess, class_names, folder, card, warmup_image
     nothing; no version is ever overwritten.
 
     Raises UsageError when the class names do not fit the logits, InputError when `folder` cannot be written to, and
-    RuntimeError when a consumer cannot read what was written or its probabilities differ by more than 1e-5.
+    RuntimeError when a consumer cannot read what was written or its probabilities differ by more than `tolerance`.
     """
     if len(class_names) != model.output_shape[-1]:
         raise UsageError(
@@ -75,7 +76,7 @@ def export_classifier(model, preprocess, class_names, folder, card, warmup_image
 
     def verify(version, work):
         outputs, expected = dict.fromkeys(compared, "probabilities"), dict.fromkeys(compared, probabilities)
-        return verify_answers(version, work, compared, outputs, expected)
+        return verify_answers(version, work, compared, outputs, expected, tolerance)
 
     preprocessing = f"{preprocess.__name__}: {preprocess.__doc__.splitlines()[0]}"
     metadata = {"class_names": list(class_names), "preprocessing": preprocessing}

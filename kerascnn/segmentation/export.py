@@ -15,7 +15,7 @@ from kerascnn.errors import UsageError
 from kerascnn.images import MOST_VOXELS
 from kerascnn.saved_model.archive import write_version
 from kerascnn.saved_model.folding import folded, in_float32
-from kerascnn.saved_model.verification import verify_answers
+from kerascnn.saved_model.verification import ON_NOISE, verify_answers
 from kerascnn.segmentation.inference import MaskSettings, network_probabilities, segment, volume_probabilities
 from kerascnn.segmentation.preprocessing import RESIZING
 from kerascnn.training.run_folder import plain, run_card
@@ -34,10 +34,11 @@ def export(model, folder, preprocessing=None):
             argument="model",
         )
     noise = np.random.default_rng(0).integers(0, 256, (2, height, width, channels), np.uint8)
-    return export_segmenter(model, preprocessing or RESIZING, MaskSettings(), folder, run_card(model, folder), noise)
+    preprocessing, card = preprocessing or RESIZING, run_card(model, folder)
+    return export_segmenter(model, preprocessing, MaskSettings(), folder, card, noise, tolerance=ON_NOISE)
 
 
-def export_segmenter(model, preprocessing, settings, folder, card, warmup_volume):
+def export_segmenter(model, preprocessing, settings, folder, card, warmup_volume, *, tolerance=1e-5):
     """Write `model` as the next version of the SavedModel in `folder`; the path of that version's folder.
 
     model: a segmentation network with the input `image` (size, size, C) and logits of as many pixels. preprocessing,
@@ -59,7 +60,7 @@ def export_segmenter(model, preprocessing, settings, folder, card, warmup_volume
     of more pixels.
 
     Raises InputError when `folder` cannot be written to, and RuntimeError when a consumer cannot read what was written
-    or its probabilities differ by more than 1e-5.
+    or its probabilities differ by more than `tolerance`.
     """
     network, folder = in_float32(model), Path(folder).resolve()
     endpoints = signatures(folded(network), preprocessing, settings)
@@ -76,7 +77,7 @@ def export_segmenter(model, preprocessing, settings, folder, card, warmup_volume
 
     def compare(version, work):
         outputs = {name: "probabilities" if name == "probabilities" else "probability" for name in inputs}
-        return verify_answers(version, work, inputs, outputs, expected)
+        return verify_answers(version, work, inputs, outputs, expected, tolerance)
 
     metadata = {
         "settings": dataclasses.asdict(settings),
