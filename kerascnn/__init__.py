@@ -44,6 +44,7 @@ def __dir__():
 
 
 # The one place that chooses between tasks: labels are classified, masks are segmented.
+CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
 
 
 def fit(
@@ -68,10 +69,9 @@ def fit(
     recipe = recipe or __getattr__("Recipe")()
     options = {"loss": loss, "metrics": metrics}
     if not model.compiled:
-        usual = _of_task(_has_masks(data), "training").loss_and_metrics(recipe)
+        usual = _module(f"{_task(data)}.training").loss_and_metrics(recipe)
         options = {name: usual[name] if value is None else value for name, value in options.items()}
-    stage = importlib.import_module("kerascnn.training.fit")
-    return stage.fit(
+    return _module("training.fit").fit(
         model, data, recipe, folder=folder, **options, callbacks=callbacks, resume=resume, verbose=verbose
     )  # fmt: skip
 
@@ -85,7 +85,7 @@ def evaluate(model, data):
     a classifier (accuracy, error, cross_entropy, ece, per_class …), with masks of a segmentation network (dice, iou,
     image_dice). The output of the model is logits.
     """
-    return _of_task(_has_masks(data), "evaluation").evaluate(model, data)
+    return _module(f"{_task(data)}.evaluation").evaluate(model, data)
 
 
 def export(model, folder, *, class_names=None, preprocessing=None):
@@ -104,16 +104,24 @@ def export(model, folder, *, class_names=None, preprocessing=None):
     """
     masks = len(model.outputs[0].shape) == 4
     options = {"preprocessing": preprocessing} | ({} if masks else {"class_names": class_names})
-    return _of_task(masks, "export").export(model, folder, **options)
+    return _module(f"{SEGMENTATION if masks else CLASSIFICATION}.export").export(model, folder, **options)
 
 
-def _of_task(masks, module):
-    """A module of segmentation where there are masks, else of classification."""
-    return importlib.import_module(f"kerascnn.{'segmentation' if masks else 'classification'}.{module}")
+def _module(name):
+    return importlib.import_module(f"kerascnn.{name}")
 
 
-def _has_masks(data):
-    """Whether the labels of a Dataset, of Examples, of a tf.data.Dataset or of a pair of these are masks."""
+def _task(data):
+    """The task of a Dataset, of Examples, of a tf.data.Dataset or of a pair of these."""
     examples = getattr(data, "train", data[0] if isinstance(data, tuple) else data)
-    labels = examples.labels if hasattr(examples, "labels") else examples.element_spec[1]
-    return len(labels.shape) == 4
+    labels = getattr(examples, "labels", None)
+    if labels is None:
+        element = getattr(examples, "element_spec", None)
+        if not isinstance(element, tuple) or len(element) < 2:
+            raise _module("errors").UsageError(
+                f"data is {type(examples).__name__}; give what kc.datasets.from_arrays(x, y) returns, or a tf.data.Dataset "
+                "of batches (images, labels)",
+                argument="data",
+            )
+        labels = element[1]
+    return SEGMENTATION if len(labels.shape) == 4 else CLASSIFICATION

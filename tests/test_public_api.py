@@ -92,6 +92,14 @@ def test_plain_model_fit_as_the_documentation_writes_it(notebook):
     assert notebook["resumable"].epoch == 5
 
 
+@pytest.mark.parametrize("data", [np.zeros((4, 28, 28, 1)), (np.zeros((4, 28, 28, 1)), np.zeros(4))])
+def test_bare_arrays_are_an_error_that_names_the_way(data, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"^data is ndarray; give what kc.datasets.from_arrays\(x, y\) returns, or a tf"
+    ):
+        kc.fit(kc.models.lenet5(), data, folder=tmp_path)
+
+
 def test_the_page_about_the_library_runs_from_top_to_bottom(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parents[1] / "docs" / "library.md").read_text()

@@ -58,16 +58,16 @@ def deterministic_operations(model, wanted):
     """
     from tensorflow.python.framework import config  # the one place where it can be switched off again
 
-    if not wanted or config.is_op_determinism_enabled():
-        yield
-        return
-    tf.config.experimental.enable_op_determinism()
-    compiled_by_xla = model.compiled and model.jit_compile
+    switched = wanted and not config.is_op_determinism_enabled()
+    compiled_by_xla = wanted and model.compiled and model.jit_compile
+    if switched:
+        tf.config.experimental.enable_op_determinism()
+    if compiled_by_xla:
+        model.jit_compile = False
     try:
-        if compiled_by_xla:
-            model.jit_compile = False
         yield
     finally:
-        config.disable_op_determinism()
+        if switched:
+            config.disable_op_determinism()
         if compiled_by_xla:
             model.jit_compile = True
