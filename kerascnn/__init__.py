@@ -119,8 +119,8 @@ def _task(data):
         element = getattr(examples, "element_spec", None)
         if not isinstance(element, tuple) or len(element) < 2:
             raise _module("errors").UsageError(
-                f"data is {type(examples).__name__}; give what kc.datasets.from_arrays(x, y) returns, or a tf.data.Dataset "
-                "of batches (images, labels)",
+                f"data is {type(examples).__name__}; give what kc.datasets.from_arrays(x, y) returns, or a "
+                "tf.data.Dataset of batches (images, labels)",
                 argument="data",
             )
         labels = element[1]
