@@ -63,13 +63,17 @@ def fit(
     cross-entropy on logits, masks soft Dice with cross-entropy. data: a Dataset; or a tf.data.Dataset of batches
     (images, labels) or (images, labels, sample weights), or a pair of such ones, training and validation. recipe: a
     Recipe. folder: of the run, which gets `model.keras`, `history.csv`, `learning_curve.png` and `recipe.json`.
-    callbacks: Keras's; see callbacks.Resumable for those with a state. resume: False raises where the folder holds an
-    unfinished run. verbose: as for model.fit. More, and what is raised: kerascnn.training.fit.fit.
+    callbacks: Keras's; see callbacks.Resumable for those with a state. Of small images many steps run in one call, so
+    their hooks of batches come once in 16 to 32 steps, unless the model is compiled. resume: False raises where the
+    folder holds an unfinished run. verbose: as for model.fit.
+
+    A folder with a finished run raises. Statistics of batch normalization are measured once more for the weights that
+    are kept, so the model may score better than the history says of its epoch. More: kerascnn.training.fit.fit.
     """
-    recipe = recipe or __getattr__("Recipe")()
-    options = {"loss": loss, "metrics": metrics}
+    recipe = __getattr__("Recipe")() if recipe is None else recipe
+    options, task = {"loss": loss, "metrics": metrics}, _task(data)
     if not model.compiled:
-        usual = _module(f"{_task(data)}.training").loss_and_metrics(recipe)
+        usual = _module(f"{task}.training").loss_and_metrics(recipe)
         options = {name: usual[name] if value is None else value for name, value in options.items()}
     return _module("training.fit").fit(
         model, data, recipe, folder=folder, **options, callbacks=callbacks, resume=resume, verbose=verbose
@@ -85,6 +89,9 @@ def evaluate(model, data):
     a classifier (accuracy, error, cross_entropy, ece, per_class …), with masks of a segmentation network (dice, iou,
     image_dice). The output of the model is logits.
     """
+    if hasattr(data, "train"):
+        words = f"data is the whole data set {data.name}; give one of its splits, as data.test"
+        raise _module("errors").UsageError(words, argument="data")
     return _module(f"{_task(data)}.evaluation").evaluate(model, data)
 
 
@@ -102,7 +109,7 @@ def export(model, folder, *, class_names=None, preprocessing=None):
     Raises UsageError where names do not fit the logits, InputError where `folder` cannot be written to, RuntimeError
     where a program without Keras answers otherwise.
     """
-    masks = len(model.outputs[0].shape) == 4
+    masks = len(_module("training.run_folder").plain(model).outputs[0].shape) == 4
     options = {"preprocessing": preprocessing} | ({} if masks else {"class_names": class_names})
     return _module(f"{SEGMENTATION if masks else CLASSIFICATION}.export").export(model, folder, **options)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import kerascnn as kc
+from kerascnn.errors import InputError
 from tests.pretrained.test_load_weights import lenet_arrays
 
 FUNCTIONS = {
@@ -98,6 +99,63 @@ def test_bare_arrays_are_an_error_that_names_the_way(data, tmp_path):
         ValueError, match=r"^data is ndarray; give what kc.datasets.from_arrays\(x, y\) returns, or a tf"
     ):
         kc.fit(kc.models.lenet5(), data, folder=tmp_path)
+
+
+def ending_in_softmax(loss):
+    layers = [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10, "softmax")]
+    model = keras.Sequential(layers, name="ending")
+    model.compile("sgd", loss)
+    return model
+
+
+@pytest.mark.parametrize(
+    "call", [lambda model, data: kc.evaluate(model, data.test), lambda model, _: kc.export(model, "x")]
+)
+def test_a_model_of_probabilities_is_neither_scored_nor_exported_as_one_of_logits(call):
+    model, data = ending_in_softmax("sparse_categorical_crossentropy"), kc.datasets.load("synthetic")
+    with pytest.raises(
+        ValueError, match="^model ending ends in an activation, and logits are wanted; leave it out, and"
+    ):
+        call(model, data)
+
+
+def test_models_that_cannot_be_exported_are_an_error(tmp_path):
+    class Own(keras.Model):
+        pass
+
+    with pytest.raises(
+        ValueError, match=r"^model own has no input and output of its own; build it as keras.Model\(inp"
+    ):
+        kc.export(Own(name="own"), tmp_path)
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Flatten()(image)
+    two = keras.Model(image, [keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)], name="two")
+    with pytest.raises(
+        ValueError, match=r"^model two has 2 outputs, none of them called logits; give keras.Model\(mod"
+    ):
+        kc.export(two, tmp_path)
+
+
+def test_the_whole_data_set_is_not_scored():
+    with pytest.raises(
+        ValueError, match="^data is the whole data set synthetic; give one of its splits, as data.test$"
+    ):
+        kc.evaluate(kc.models.lenet5(), kc.datasets.load("synthetic"))
+
+
+@keras.saving.register_keras_serializable("test")
+class Known(keras.layers.Layer):
+    pass
+
+
+def test_a_layer_that_keras_does_not_know_is_not_called_damage(tmp_path):
+    image = keras.Input((8,))
+    keras.Model(image, Known()(image)).save(tmp_path / "model.keras")
+    objects = keras.saving.get_custom_objects()
+    (name,) = [name for name, value in objects.items() if value is Known]
+    objects.pop(name)
+    with pytest.raises(InputError, match=r"model.keras holds what Keras does not know \(.*\); import the module"):
+        kc.load_model(tmp_path)
 
 
 def test_the_page_about_the_library_runs_from_top_to_bottom(tmp_path, monkeypatch):

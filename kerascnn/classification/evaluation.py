@@ -7,8 +7,10 @@ from scipy.special import softmax
 from kerascnn.classification.metrics import classification_metrics
 from kerascnn.classification.plots import plot_confusion_matrix, plot_mistakes
 from kerascnn.datasets.batches import evaluation_batches
+from kerascnn.datasets.image_folder import broken_files_named
 from kerascnn.files import write_json
 from kerascnn.saved_model.folding import folded, in_float32
+from kerascnn.training.run_folder import check_logits
 
 
 def evaluate(model, examples, class_names=None):
@@ -16,12 +18,14 @@ def evaluate(model, examples, class_names=None):
 
     examples: Examples, ImageFiles or a tf.data.Dataset of batches with labels. class_names: default 0, 1, 2 …
     """
+    check_logits(model)
     batches = examples if isinstance(examples, tf.data.Dataset) else evaluation_batches(examples)
     logits, labels = [], []
-    for images, truth, *_ in batches:
-        answer = model.predict_on_batch(images)
-        logits.append(answer["logits"] if isinstance(answer, dict) else answer)
-        labels.append(truth)
+    with broken_files_named(examples):
+        for images, truth, *_ in batches:
+            answer = model.predict_on_batch(images)
+            logits.append(answer["logits"] if isinstance(answer, dict) else answer)
+            labels.append(truth)
     probabilities = softmax(np.concatenate(logits).astype(np.float64), axis=-1)
     names = class_names or [str(number) for number in range(probabilities.shape[-1])]
     return classification_metrics(probabilities, np.concatenate(labels), names)

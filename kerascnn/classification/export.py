@@ -16,17 +16,18 @@ import tensorflow as tf
 from kerascnn.classification.preprocessing import resizing
 from kerascnn.decoding import preprocess_bytes
 from kerascnn.errors import UsageError
-from kerascnn.saved_model.archive import write_version
+from kerascnn.saved_model.archive import described, write_version
 from kerascnn.saved_model.folding import folded, in_float32
 from kerascnn.saved_model.verification import ON_NOISE, verify_answers
-from kerascnn.training.run_folder import main_head, plain, run_card
+from kerascnn.training.run_folder import check_logits, main_head, plain, run_card
 
 
 def export(model, folder, class_names=None, preprocessing=None):
     """kerascnn.export of a classifier: the path of the version."""
     model = plain(main_head(model))
+    check_logits(model)
     shape = model.input_shape[1:]
-    names = list(class_names or map(str, range(model.output_shape[-1])))
+    names = list(map(str, range(model.output_shape[-1]))) if class_names is None else list(class_names)
     size = tuple(side or 224 for side in shape[:2])
     noise = np.random.default_rng(0).integers(0, 256, (4, *size, shape[2]), np.uint8)
     preprocess, card = preprocessing or resizing(shape), run_card(model, folder)
@@ -78,8 +79,7 @@ def export_classifier(model, preprocess, class_names, folder, card, warmup_image
         outputs, expected = dict.fromkeys(compared, "probabilities"), dict.fromkeys(compared, probabilities)
         return verify_answers(version, work, compared, outputs, expected, tolerance)
 
-    preprocessing = f"{preprocess.__name__}: {preprocess.__doc__.splitlines()[0]}"
-    metadata = {"class_names": list(class_names), "preprocessing": preprocessing}
+    metadata = {"class_names": list(class_names), "preprocessing": described(preprocess)}
     return write_version(endpoints, inputs, verify, folder, card | metadata)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerascnn.datasets.examples import Dataset, Examples, cut_share
+from kerascnn.datasets.examples import Dataset, Examples, cut_share, warn_of_empty_classes
 from kerascnn.errors import UsageError
 
 
@@ -13,8 +13,8 @@ def from_arrays(x, y, *, class_names=None, validation=0.1, test=0.1, seed=0):
         y = np.arange(100) % 10
         data = kc.datasets.from_arrays(x, y)  # 80 training, 10 validation and 10 test examples
 
-    x: images uint8 (N, H, W, C) or (N, H, W), or floats from 0 to 1. y: labels, whole numbers (N,) from 0, or masks
-    (N, H, W, 1) or (N, H, W) of 0 and 1. class_names: one text per label; default: the numbers themselves.
+    x: images uint8 (N, H, W, C) or (N, H, W), or floats from 0 to 1. y: labels, whole numbers (N,) or (N, 1) from 0, or
+    masks (N, H, W, 1) or (N, H, W) of 0 and 1. class_names: one text per label; default: the numbers themselves.
     validation, test: the share of the examples that is cut off, of each class alike, drawn with `seed`; 0 for none, or
     a pair (x, y) of other arrays. Raises UsageError for arrays that are none of these.
     """
@@ -25,13 +25,14 @@ def from_arrays(x, y, *, class_names=None, validation=0.1, test=0.1, seed=0):
             splits[name] = in_memory(*share, f"{name}[0]", f"{name}[1]")
         else:
             rest, splits[name] = cut_share(rest, share, len(y), seed, name)
-    labels = y if np.ndim(y) == 1 else (0, 1)
-    names = tuple(class_names or map(str, range(int(np.max(labels)) + 1)))
+    labels = rest.labels if rest.labels.ndim == 1 else (0, 1)
+    names = tuple(map(str, range(int(np.max(labels)) + 1)) if class_names is None else class_names)
     if np.max(labels) >= len(names):
         raise UsageError(
             f"class_names has {len(names)} names and y reaches {np.max(labels)}; name each label, from 0",
             argument="class_names",
         )
+    warn_of_empty_classes(rest, names)
     description = f"{len(y):,} images of {'x'.join(map(str, rest.image_shape))} in memory"
     return Dataset("arrays", rest, **splits, class_names=names, licence="not stated", description=description)
 
@@ -51,9 +52,10 @@ def in_memory(x, y, x_name, y_name):
         raise UsageError(f"{x_name} is of {images.dtype}; give uint8, or floats from 0 to 1", argument=x_name)
     if len(y) != len(x):
         raise UsageError(f"{y_name} has {len(y)} entries for {len(x)} images; give one for each", argument=y_name)
-    if y.ndim == 1:
+    if y.ndim == 1 or y.shape[1:] == (1,):
+        y = y.ravel()
         if y.dtype.kind not in "iu" or y.min() < 0:
-            words = f"{y_name} holds {y.dtype} from {y.min()}"
+            words = f"{y_name} holds {y.dtype}" + (f" from {y.min()}" if y.dtype.kind in "iuf" else "")
             raise UsageError(f"{words}; give whole numbers from 0, one a class", argument=y_name)
         return Examples(images, y.astype(np.int32))
     masks = y[..., np.newaxis] if y.ndim == 3 else y

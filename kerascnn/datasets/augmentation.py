@@ -38,6 +38,13 @@ class StepSeed(keras.random.SeedGenerator):
         return tf.random.experimental.stateless_fold_in(self.seed, self.asked)
 
 
+def unfolded(augmentations):
+    """The augmentations, with the layers of a keras.Sequential or a Pipeline in its place."""
+    for augmentation in augmentations:
+        within = isinstance(augmentation, keras.Sequential | keras.layers.Pipeline)
+        yield from unfolded(augmentation.layers) if within else [augmentation]
+
+
 def as_augmentation(augmentation):
     """The augmentation itself, or the function that a random layer of Keras becomes: masks move with their images.
 
@@ -55,7 +62,14 @@ def as_augmentation(augmentation):
         raise UsageError(f"{words}; give it value_range=(0, 1)", argument="augmentations")
     if name in SEEDLESS or not hasattr(layer, "get_random_transformation"):
         logger.warning("%s draws without the recipe's seed: a resumed training sees other images", name)
-        return lambda images, labels, seed, *weights: (layer(images, training=True), labels, *weights)
+
+        def of_images(images, labels, seed, *weights):
+            if len(labels.shape) == 4:
+                words = f"augmentations has {name}, which does not move masks with their images"
+                raise UsageError(f"{words}; leave it out", argument="augmentations")
+            return layer(images, training=True), labels, *weights
+
+        return of_images
 
     def augment(images, labels, seed, *weights):
         transformation = layer.get_random_transformation(images, training=True, seed=StepSeed(tf.cast(seed, tf.int32)))

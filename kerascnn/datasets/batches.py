@@ -13,11 +13,11 @@ import os
 
 import tensorflow as tf
 
-from kerascnn.datasets.augmentation import as_augmentation
+from kerascnn.datasets.augmentation import as_augmentation, unfolded
 from kerascnn.errors import UsageError
 
 BATCH_PIXELS = 2**19  # of one channel, in a batch for evaluation
-AHEAD = 2**26  # bytes of batches that wait for the training, at least two batches
+AHEAD = 2**29  # bytes of batches that are made at once, and of those that wait, at least two
 
 
 def batches(examples, batch_size, *, seed=0, epochs=1, first_epoch=0, augmentations=(), steps=None):
@@ -31,8 +31,13 @@ def batches(examples, batch_size, *, seed=0, epochs=1, first_epoch=0, augmentati
     full. A batch is (images float32 (B, H, W, C) in [0, 1], labels int32 (B,) or masks float32 (B, H, W, 1)), with
     float32 weights (B,) or (B, H, W, 1) as a third element where the examples have them. augmentations: what
     Recipe.augmentations holds; each is called with a seed of shape (2,) that is different at every step.
-    Raises UsageError where batch_size is more than all examples.
+    Raises UsageError where batch_size is not one of 1 to all examples, or examples are none.
     """
+    if not hasattr(examples, "loader"):
+        words = f"examples is {type(examples).__name__}"
+        raise UsageError(f"{words}; give a split of a Dataset, as data.train", argument="examples")
+    if batch_size < 1:
+        raise UsageError(f"batch_size is {batch_size}; give a whole number of at least 1", argument="batch_size")
     full = len(examples) // batch_size
     if full == 0:
         raise UsageError(
@@ -40,7 +45,7 @@ def batches(examples, batch_size, *, seed=0, epochs=1, first_epoch=0, augmentati
             argument="batch_size",
         )
     steps, load = steps or full, examples.loader()
-    augment = [as_augmentation(augmentation) for augmentation in augmentations]
+    augment = [as_augmentation(augmentation) for augmentation in unfolded(augmentations)]
 
     def epoch_order(epoch):
         order = tf.random.experimental.stateless_shuffle(tf.range(len(examples)), seed=[seed, epoch])
@@ -59,8 +64,11 @@ def batches(examples, batch_size, *, seed=0, epochs=1, first_epoch=0, augmentati
 
     # where every epoch is done, one more: Keras looks at a batch before it finds that there is nothing to train
     order = tf.data.Dataset.range(first_epoch, max(epochs, first_epoch + 1)).flat_map(epoch_order)
-    ahead = min(8, max(2, AHEAD // (4 * batch_size * math.prod(examples.image_shape))))
-    return not_autotuned(order.map(batch, num_parallel_calls=os.cpu_count(), deterministic=True).prefetch(ahead))
+    fitting = AHEAD // (4 * batch_size * math.prod(examples.image_shape))
+    at_once = max(2, min(os.cpu_count(), fitting))
+    return not_autotuned(
+        order.map(batch, num_parallel_calls=at_once, deterministic=True).prefetch(max(2, min(8, fitting)))
+    )  # fmt: skip
 
 
 def evaluation_batches(examples, most=500, preprocess=None):

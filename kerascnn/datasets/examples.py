@@ -2,13 +2,16 @@
 
 import dataclasses
 import hashlib
+import logging
 
 import numpy as np
 
 from kerascnn.errors import UsageError
 
+logger = logging.getLogger(__name__)
 
-@dataclasses.dataclass(frozen=True, eq=False)
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Examples:
     """Examples in memory.
 
@@ -22,6 +25,9 @@ class Examples:
 
     def __len__(self):
         return len(self.labels)
+
+    def __repr__(self):
+        return f"Examples({len(self):,} of {'x'.join(map(str, self.image_shape))})"
 
     @property
     def image_shape(self):
@@ -45,7 +51,7 @@ class Examples:
         digest.update(np.ascontiguousarray(self.labels))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """The splits and what a model card has to say about them; a split is Examples or ImageFiles, or None."""
 
@@ -57,6 +63,16 @@ class Dataset:
     licence: str
     description: str
 
+    def __repr__(self):
+        counts = ", ".join(f"{name} {count:,}" for name, count in self.counts().items())
+        shape = "x".join(map(str, self.train.image_shape))
+        return f"Dataset({self.name!r}, {counts}, images {shape}, {len(self.class_names)} classes)"
+
+    def counts(self):
+        """{split: number of examples}."""
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: len(split or ()) for name, split in splits.items()}
+
     def checksum(self):
         """sha256 over all splits in order, as hex digits: of images and labels, of files their names and sizes."""
         digest = hashlib.sha256()
@@ -67,8 +83,7 @@ class Dataset:
 
     def metadata(self):
         """What recipe.json and the model card say of the data, JSON types."""
-        splits = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {**source_metadata(self), "examples": {name: len(split or ()) for name, split in splits.items()}}
+        return {**source_metadata(self), "examples": self.counts()}
 
 
 def source_metadata(data):
@@ -79,6 +94,13 @@ def source_metadata(data):
         "licence": data.licence,
         "sha256": data.checksum(),
     }
+
+
+def warn_of_empty_classes(examples, class_names):
+    """Log a warning that names the classes of which Examples or ImageFiles have none."""
+    counts = np.bincount(examples.labels, minlength=len(class_names)) if examples.labels.ndim == 1 else np.ones(1)
+    if missing := [class_names[label] for label in np.flatnonzero(counts == 0)]:
+        logger.warning("no training example of the classes %s", ", ".join(missing))
 
 
 def cut(examples, count):
@@ -93,17 +115,19 @@ def cut_share(examples, share, count, seed, name):
 
     name: the argument that says the share. Raises UsageError unless it is one that leaves some.
     """
+    share = share or 0
     if not 0 <= share < 1:
         raise UsageError(f"{name} is {share}; give a share from 0 to below 1, or other examples", argument=name)
     if share == 0:
         return examples, None
-    share = share * count / len(examples)  # of what an earlier cut has left
+    left = share * count / len(examples)  # of what an earlier cut has left
     labels = examples.labels if examples.labels.ndim == 1 else np.zeros(len(examples))
     drawn, random = np.zeros(len(examples), bool), np.random.default_rng(seed)
     for label in np.unique(labels):
         places = random.permutation(np.flatnonzero(labels == label))
-        drawn[places[: round(share * len(places))]] = True
-    if not drawn.any() or drawn.all():
-        words = f"{name} is {share:g} and leaves nothing of {len(examples)} examples on one side"
-        raise UsageError(f"{words}; give another share, or other examples", argument=name)
+        # one at least on each side, where a class has two
+        drawn[places[: min(max(1, round(left * len(places))), len(places) - 1)]] = True
+    if not drawn.any():
+        words = f"{name} is {share:g}, and no class has two of the {len(examples)} examples"
+        raise UsageError(f"{words}; give more examples, or other ones as {name}", argument=name)
     return examples.take(~drawn), examples.take(drawn)

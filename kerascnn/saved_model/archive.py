@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import inspect
 import logging
 import tempfile
 from pathlib import Path
@@ -55,6 +56,12 @@ def without_info():
         yield
     finally:
         logger.setLevel(level)
+
+
+def described(function):
+    """The name of a function and the first line of its documentation, for a card."""
+    name, words = getattr(function, "__name__", type(function).__name__), inspect.getdoc(function) or ""
+    return f"{name}: {words.splitlines()[0]}" if words else name
 
 
 @contextlib.contextmanager

@@ -45,10 +45,10 @@ def folded(model):
 
 def convolution_before(layer):
     """[the convolution whose output goes into `layer`, a batch normalization, and nowhere else], or []."""
-    if not isinstance(layer, keras.layers.BatchNormalization):
+    if not isinstance(layer, keras.layers.BatchNormalization) or len(layer._inbound_nodes) != 1:
         return []
     before = layer.input._keras_history.operation
-    alone = isinstance(before, CONVOLUTIONS) and len(before._outbound_nodes) == 1
+    alone = isinstance(before, CONVOLUTIONS) and len(before._outbound_nodes) == len(before._inbound_nodes) == 1
     linear = alone and getattr(before, "activation", None) in (None, keras.activations.linear)
     return [before] if linear else []
 

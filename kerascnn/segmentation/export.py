@@ -13,12 +13,12 @@ import tensorflow as tf
 from kerascnn.decoding import checked, decode_or_blank
 from kerascnn.errors import UsageError
 from kerascnn.images import MOST_VOXELS
-from kerascnn.saved_model.archive import write_version
+from kerascnn.saved_model.archive import described, write_version
 from kerascnn.saved_model.folding import folded, in_float32
 from kerascnn.saved_model.verification import ON_NOISE, verify_answers
 from kerascnn.segmentation.inference import MaskSettings, network_probabilities, segment, volume_probabilities
 from kerascnn.segmentation.preprocessing import RESIZING
-from kerascnn.training.run_folder import plain, run_card
+from kerascnn.training.run_folder import check_logits, plain, run_card
 
 
 def export(model, folder, preprocessing=None):
@@ -27,6 +27,7 @@ def export(model, folder, preprocessing=None):
     Raises UsageError unless its input is a square of a fixed size.
     """
     model = plain(model)
+    check_logits(model)
     height, width, channels = model.input_shape[1:]
     if height is None or height != width:
         raise UsageError(
@@ -81,7 +82,7 @@ def export_segmenter(model, preprocessing, settings, folder, card, warmup_volume
 
     metadata = {
         "settings": dataclasses.asdict(settings),
-        "preprocessing": f"{preprocessing.preprocess.__name__}: {preprocessing.preprocess.__doc__.splitlines()[0]}",
+        "preprocessing": described(preprocessing.preprocess),
     }
     return write_version(endpoints, inputs, compare, folder, card | metadata)
 

@@ -22,11 +22,13 @@ def measure(model, batches):
     if not layers:
         return
     momenta, seen = [layer.momentum for layer in layers], 0
-    for images in batches:
-        for layer in layers:
-            # the moving average is the mean over all images so far; the last batch may be smaller
-            layer.momentum = seen / (seen + len(images))
-        seen += len(images)
-        model(images, training=True)
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
+    try:
+        for images in batches:
+            for layer in layers:
+                # the moving average is the mean over all images so far; the last batch may be smaller
+                layer.momentum = seen / (seen + len(images))
+            seen += len(images)
+            model(images, training=True)
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum

@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from kerascnn.errors import UsageError
 from kerascnn.files import write_aside, writing_to
 from kerascnn.training.checkpoint import assign, read_checkpoint, variables, write_checkpoint
-from kerascnn.training.run_folder import check_same_run
+from kerascnn.training.run_folder import check_same_run, check_unfinished
 
 logger = logging.getLogger(__name__)
 
@@ -49,35 +50,52 @@ class Resumable(keras.callbacks.CallbackList):
         super().__init__(list(callbacks))
         self.folder, self.metadata, self.history = Path(folder), {}, []
         self.checkpoint = self.folder / "checkpoint.npz"
-        self.stored = read_checkpoint(self.checkpoint) if self.checkpoint.is_file() else None
-        if self.stored:
-            self.history = self.stored[1]["history"]
+        self.state = read_checkpoint(self.checkpoint)[1] if self.checkpoint.is_file() else None
+        if self.state:
+            self.history = self.state["history"]
 
     @property
     def epoch(self):
         """The epoch to begin with, for `initial_epoch`: how many are done, or all where the training ended early."""
-        state = self.stored[1] if self.stored else {"stopped": False}
-        return state["epochs"] if state["stopped"] else len(self.history)
+        return self.state["epochs"] if self.state and self.state["stopped"] else len(self.history)
 
     def on_train_begin(self, logs=None):
+        self.check_call()
+        check_unfinished(self.folder)
         super().on_train_begin(logs)
-        self.metadata = {**self.metadata, "model": fingerprint(self.model)}
+        self.metadata = {**self.metadata, "model": fingerprint(self.model), "compiled": compiled_with(self.model)}
         with writing_to(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         kept = variables(self.model)
-        if self.stored is None:
+        if self.state is None:
             return
-        arrays, state = self.stored
-        check_same_run(self.folder, state["metadata"], self.metadata)
-        if self.params["epochs"] < self.epoch:
-            raise UsageError(
-                f"epochs is {self.params['epochs']}, and {self.folder} holds {self.epoch}; "
-                "give the number of all epochs, the finished ones among them",
-                argument="epochs",
-            )
+        check_same_run(self.folder, self.state["metadata"], self.metadata)
+        # read once more: it is another one than at first where a training was interrupted and is gone on with
+        arrays, self.state = read_checkpoint(self.checkpoint)
+        self.history = self.state["history"]
         assign(kept, arrays)
-        self.restore_callbacks(state["callbacks"])
-        logger.info("resuming after epoch %d", len(self.history))
+        self.restore_callbacks(self.state["callbacks"])
+        if self.epoch == self.params["epochs"]:
+            logger.warning("%s holds all %d epochs: nothing is left to train", self.folder, self.epoch)
+        else:
+            logger.info("resuming after epoch %d", len(self.history))
+
+    def check_call(self):
+        """Raise UsageError where model.fit was called with what cannot be gone on with."""
+        if getattr(self, "_model", None) is None:
+            raise UsageError("callbacks is a Resumable; give it in a list: callbacks=[resumable]", argument="callbacks")
+        steps, at_once = self.params["steps"], self.model.steps_per_execution
+        if steps and steps % at_once:
+            words = f"steps_per_epoch is {steps}, no multiple of the {at_once} steps_per_execution of the model"
+            raise UsageError(f"{words}; give {steps - steps % at_once or at_once}", argument="steps_per_epoch")
+        epochs = self.params["epochs"]
+        if epochs < self.epoch:
+            words = f"epochs is {epochs}, and {self.folder} holds {self.epoch}"
+            remedy = "give the number of all epochs, the finished ones among them"
+            raise UsageError(f"{words}; {remedy}", argument="epochs")
+        if self.epoch > len(self.history) and epochs > self.epoch:
+            words = f"epochs is {epochs}, and the training in {self.folder} ended early after {len(self.history)}"
+            raise UsageError(f"{words}; give {self.epoch}, or choose another folder", argument="epochs")
 
     def restore_callbacks(self, kept):
         """Give each pair (class name, state) to the first callback of that class that has not got one."""
@@ -101,12 +119,12 @@ class Resumable(keras.callbacks.CallbackList):
         super().on_epoch_begin(epoch, logs)
 
     def on_epoch_end(self, epoch, logs=None):
-        logs = {name: float(value) for name, value in logs.items()}
+        logs = scalars(logs)
         logs["seconds"] = round(time.perf_counter() - self.started, 2)
         for callback in self.callbacks:
             callback.on_epoch_end(epoch, logs)
         self.history = [*self.history, logs]
-        state = {
+        self.state = {
             "metadata": self.metadata,
             "history": self.history,
             "epochs": self.params["epochs"],
@@ -117,8 +135,7 @@ class Resumable(keras.callbacks.CallbackList):
                 if (state := get_state(callback)) is not None
             ],
         }
-        write_checkpoint(self.checkpoint, self.model, state)
-        self.stored = None, state
+        write_checkpoint(self.checkpoint, self.model, self.state)
         self.write_history()
 
     def write_history(self):
@@ -132,6 +149,17 @@ class Resumable(keras.callbacks.CallbackList):
                 writer.writerows({"epoch": i, **row} for i, row in enumerate(self.history, 1))
 
         write_aside(self.folder / "history.csv", write)
+
+
+def scalars(logs):
+    """The figures of an epoch as plain numbers; one that is a vector becomes name_0, name_1 …"""
+    found = {}
+    for name, value in logs.items():
+        values = np.ravel(value)
+        found |= (
+            {name: float(value)} if np.ndim(value) == 0 else {f"{name}_{i}": float(v) for i, v in enumerate(values)}
+        )
+    return found
 
 
 def get_state(callback):
@@ -165,4 +193,17 @@ def fingerprint(model):
         return places.get(value, value) if isinstance(value, str) else value
 
     config = json.dumps(placed(model.get_config()), sort_keys=True, default=lambda part: type(part).__name__)
-    return {"parameters": model.count_params(), "config": hashlib.sha256(config.encode()).hexdigest()[:16]}
+    return {"parameters": model.count_params(), "configuration": hashlib.sha256(config.encode()).hexdigest()[:16]}
+
+
+def compiled_with(model):
+    """What a resumed training must share of how its model is compiled, JSON types.
+
+    The learning rate is not among it: a callback may have changed it, and it is restored.
+    """
+    config = model.optimizer.get_config()
+    options = {name: value for name, value in config.items() if isinstance(value, bool | int | float | None)}
+    name = getattr(model.loss, "name", None) or getattr(model.loss, "__name__", None)
+    optimizer = {"optimizer": type(model.optimizer).__name__, **options}
+    optimizer.pop("learning_rate", None)
+    return {**optimizer, "loss": name or (model.loss if isinstance(model.loss, str) else None)}

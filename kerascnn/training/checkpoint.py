@@ -9,6 +9,8 @@ import numpy as np
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import write_aside
 
+ARRAY = "__array__"  # in a state, before the name of what stands beside it
+
 
 def variables(model):
     """Every variable that a training step may change: the model's own, then those of each optimizer that it holds.
@@ -18,12 +20,15 @@ def variables(model):
     """
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    found = {name: value for name, value in vars(model).items() if isinstance(value, keras.optimizers.Optimizer)}
-    for name, optimizer in found.items():
-        if not optimizer.built:
+    optimizers = {}
+    # attributes that begin with a line are Keras's own books of the same
+    for name, value in {name: value for name, value in vars(model).items() if not name.startswith("_")}.items():
+        parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+        found = [part for part in parts if isinstance(part, keras.optimizers.Optimizer)]
+        optimizers |= {id(optimizer): optimizer for optimizer in found}
+        if not all(optimizer.built for optimizer in found):
             words = f"model.{name} is not built, so its state cannot be kept"
-            raise UsageError(f"{words}; call model.{name}.build(variables) before training", argument="model")
-    optimizers = {id(optimizer): optimizer for optimizer in found.values()}
+            raise UsageError(f"{words}; call its build(variables) before training", argument="model")
     return [*model.variables, *(variable for optimizer in optimizers.values() for variable in optimizer.variables)]
 
 
@@ -59,16 +64,23 @@ def without_arrays(value, arrays):
     if isinstance(value, np.ndarray):
         name = f"state/{len(arrays)}"
         arrays[name] = value
-        return {"array": name}
-    if isinstance(value, dict):
+        return {ARRAY: name}
+    if isinstance(value, dict) and all(isinstance(name, str) for name in value):
         return {name: without_arrays(part, arrays) for name, part in value.items()}
-    return [without_arrays(part, arrays) for part in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [without_arrays(part, arrays) for part in value]
+    if not isinstance(value, str | int | float | None):
+        raise UsageError(
+            f"callbacks has a state with {value!r}; give dicts of texts, lists, numbers, texts, None and arrays",
+            argument="callbacks",
+        )
+    return value
 
 
 def with_arrays(value, arrays):
     """What without_arrays was given."""
     if isinstance(value, dict):
-        if value.keys() == {"array"}:
-            return arrays[value["array"]]
+        if value.keys() == {ARRAY}:
+            return arrays[value[ARRAY]]
         return {name: with_arrays(part, arrays) for name, part in value.items()}
     return [with_arrays(part, arrays) for part in value] if isinstance(value, list) else value

@@ -1,15 +1,15 @@
 """What a training is fed with: Examples in memory, image files, or somebody's own tf.data.Dataset of batches."""
 
-import contextlib
 import dataclasses
 import math
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from kerascnn.datasets.batches import batches, evaluation_batches
 from kerascnn.datasets.examples import Dataset
-from kerascnn.errors import InputError, UsageError
+from kerascnn.errors import UsageError
 
 STATISTICS_IMAGES, STATISTICS_BATCH = 5000, 250
 
@@ -19,10 +19,12 @@ class Feed:
 
     data: a Dataset, of which `train` and `validation` are used; a pair of these two alone; or a tf.data.Dataset of
     batches, or a pair of such ones, which every epoch goes through once, as they are. A batch is (images, labels) or
-    (images, labels, sample weights). validation may be None.
+    (images, labels, sample weights). validation may be None. at_once: the steps_per_execution of a compiled model.
+
+    image_shape: (H, W, C) or None; largest_label: of the training examples, None where it is not known.
     """
 
-    def __init__(self, data, recipe):
+    def __init__(self, data, recipe, at_once=None):
         self.recipe, self.metadata = recipe, {}
         if isinstance(data, Dataset):
             self.metadata = {"data": data.metadata()}
@@ -32,21 +34,24 @@ class Feed:
         if self.streamed:
             self.check_streamed()
             self.steps, self.at_once = int(self.train.cardinality()), 1
-            self.batch_size = len(next(iter(self.train))[0])
+            self.batch_size = len(keras.tree.flatten(next(iter(self.train)))[0])
+            images = self.train.element_spec[0]
+            self.image_shape, self.largest_label = getattr(images, "shape", [None])[1:], None
             return
+        self.image_shape = self.train.image_shape
+        self.largest_label = int(self.train.labels.max()) if self.train.labels.ndim == 1 else None
         if recipe.class_weights == "balanced":
             self.train = balanced(self.train)
         self.batch_size = recipe.batch_size
-        self.steps, self.at_once = epoch_steps(len(self.train), self.batch_size, math.prod(self.train.image_shape))
+        self.steps, self.at_once = epoch_steps(len(self.train), self.batch_size, math.prod(self.image_shape), at_once)
 
     def check_streamed(self):
         """Raise UsageError where the recipe asks for what is not done to a tf.data.Dataset, or it has no known end."""
         if self.train.cardinality() < 1:
-            raise UsageError(
-                "data is a tf.data.Dataset whose number of batches is not known; "
-                "give it one with .take(steps) or tf.data.experimental.assert_cardinality",
-                argument="data",
-            )
+            kind, remedy = "of unknown length", ".apply(tf.data.experimental.assert_cardinality(steps))"
+            if self.train.cardinality() == tf.data.INFINITE_CARDINALITY:
+                kind, remedy = "without end", ".take(steps)"
+            raise UsageError(f"data is a tf.data.Dataset {kind}; give it one with {remedy}", argument="data")
         for name, without in (("augmentations", ()), ("class_weights", "none")):
             if getattr(self.recipe, name) != without:
                 words = (
@@ -82,19 +87,6 @@ class Feed:
             taken = evaluation_batches(self.train.take(drawn), min(STATISTICS_BATCH, len(drawn)))
         return taken.map(lambda images, *rest: images)
 
-    @contextlib.contextmanager
-    def files_told(self):
-        """Turn an image file that cannot be read, which TensorFlow does not name, into InputError with its path."""
-        try:
-            yield
-        except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError):
-            splits = [split for split in (self.train, self.validation) if hasattr(split, "broken")]
-            if not (broken := [path for split in splits for path in split.broken()]):
-                raise
-            raise InputError(
-                f"cannot decode {', '.join(map(str, broken))}; replace or delete what is no PNG, JPEG or BMP image"
-            ) from None
-
 
 def for_each_head(dataset, heads):
     """Batches with labels and weights repeated for every head of a network that has several, as Keras asks."""
@@ -115,12 +107,13 @@ def balanced(examples):
     return dataclasses.replace(examples, weights=weights if examples.weights is None else weights * examples.weights)
 
 
-def epoch_steps(examples, batch_size, image_size):
+def epoch_steps(examples, batch_size, image_size, at_once=None):
     """(steps of an epoch, steps the compiled function runs at once).
 
     Running many steps in one call is what makes small networks fast: the host's work between two calls costs as much
     as a LeNet-5 step. Keras runs whole calls only, so the epoch is cut to a multiple; the count between 16 and 32 that
-    cuts least is taken. Large batches gain nothing from it, and would show progress too rarely.
+    cuts least is taken. Large batches gain nothing from it, and would show progress too rarely. at_once: the count of a
+    model that is compiled already.
     """
     steps = examples // batch_size
     if steps == 0:
@@ -128,6 +121,7 @@ def epoch_steps(examples, batch_size, image_size):
             f"batch_size is {batch_size}, more than the {examples} training examples; choose a smaller one",
             argument="batch_size",
         )
-    at_once = min(range(16, 33), key=lambda n: (steps % n, -n)) if batch_size * image_size < 500_000 else 1
+    if at_once is None:
+        at_once = min(range(16, 33), key=lambda n: (steps % n, -n)) if batch_size * image_size < 500_000 else 1
     at_once = min(at_once, steps)
     return steps - steps % at_once, at_once

@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from kerascnn.datasets.image_folder import broken_files_named
 from kerascnn.errors import InputError, TrainingStopped, UsageError
 from kerascnn.files import one_writer, write_aside, writing_to
 from kerascnn.training import batch_statistics
@@ -24,7 +25,7 @@ from kerascnn.training.optimizers import create_optimizer
 from kerascnn.training.precision import computing_in, deterministic_operations, half_precision, on_accelerator
 from kerascnn.training.recipe import Recipe, as_json
 from kerascnn.training.run import Run
-from kerascnn.training.run_folder import check_unfinished, plain
+from kerascnn.training.run_folder import check_logits, check_unfinished, plain
 
 FREE_SPACE = "free some space and resume the run"
 OUT_OF_MEMORY = ("OOM", "Out of memory", "Failed to allocate request")  # an operation's words, and XLA's on a GPU
@@ -60,14 +61,19 @@ def fit(
     when it cannot be written or is too full, or an image file cannot be read; TrainingStopped when the loss or weights
     are not finite or memory or disk run out. All of these leave the last checkpoint as it was.
     """
-    recipe = recipe or Recipe()
-    folder, feed = Path(folder), Feed(data, recipe)
-    check_model(model, recipe, feed)
+    recipe = Recipe() if recipe is None else recipe
+    if not isinstance(recipe, Recipe):
+        words = f"recipe is {type(recipe).__name__}; give a kc.Recipe"
+        raise UsageError(f"{words}, and images and labels together as kc.datasets.from_arrays(x, y)", argument="recipe")
+    check_compiled(model, recipe, loss, metrics)
+    callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
+    folder, feed = Path(folder), Feed(data, recipe, model.steps_per_execution if model.compiled else None)
+    check_fits(model, feed)
     check_folder(folder, (folder / "checkpoint.npz").exists(), resume)
     network = plain(model)
     policy = half_precision() if recipe.precision == "auto" else recipe.precision
     compiled = model.compiled
-    with one_writer(folder), stopped_by_limits(recipe), feed.files_told():
+    with one_writer(folder), stopped_by_limits(recipe), broken_files_named(feed.train, feed.validation):
         # another process may have ended its run here since the folder was looked at
         check_unfinished(folder)
         with deterministic_operations(model, recipe.deterministic):
@@ -79,7 +85,8 @@ def fit(
                     run = Run(folder, recipe, feed, guard)
                     resumable = Resumable(folder, [*run.stateful, run, *callbacks])
                     resumable.metadata = {"recipe": as_json(recipe), **feed.metadata, **(metadata or {})}
-                    train(model, feed, resumable, verbose, heads_of(model) if guard else [])
+                    with run.saying_that_xla_compiles(model):
+                        train(model, feed, resumable, verbose, heads_of(model) if guard else [])
                     assign(model.variables, run.best)
             finally:
                 if not compiled:
@@ -134,36 +141,46 @@ def build_metrics(model, batches):
     model.reset_metrics()
 
 
-def check_model(model, recipe, feed):
-    """Raise UsageError for a model that cannot be trained like this, and where the recipe wants what it has decided."""
+def check_compiled(model, recipe, loss, metrics):
+    """Raise UsageError for a model that cannot be compiled or trained like this."""
     if not getattr(model, "outputs", None):
         raise UsageError(
             f"model {model.name} has no input and output of its own; build it as keras.Model(inputs, outputs) or "
             "keras.Sequential with a keras.Input",
             argument="model",
         )
-    for name in OF_OPTIMIZER if model.compiled else ():
-        value = getattr(recipe, name)
-        if value != getattr(Recipe, name):
+    given = {"loss": loss, "metrics": metrics} if model.compiled else {}
+    given |= {name: getattr(recipe, name) for name in OF_OPTIMIZER if getattr(recipe, name) != getattr(Recipe, name)}
+    for name, value in given.items() if model.compiled else ():
+        if value:
             words = f"{name} is {value}, and the model is compiled with an optimizer and a loss of its own"
             raise UsageError(f"{words}; leave it out, or give a model that is not compiled", argument=name)
-    if not model.compiled and any(map(is_normalised, model.outputs)):
-        raise UsageError(
-            f"model {model.name} ends in an activation and the loss takes logits; leave it out, or compile the model "
-            "with a loss of its own",
-            argument="model",
-        )
+    if model.compiled:
+        return
+    check_logits(model)
+    if not isinstance(loss, keras.losses.Loss):
+        words = f"loss is {loss!r}; give a keras.losses.Loss on logits"
+        raise UsageError(f"{words}, as SparseCategoricalCrossentropy(from_logits=True)", argument="loss")
+    if len(model.outputs) > 1 and not isinstance(model.output, dict):
+        words = f"model {model.name} has {len(model.outputs)} outputs without names"
+        raise UsageError(f"{words}; name them in a dict, logits first, or compile the model", argument="model")
+
+
+def check_fits(model, feed):
+    """Raise UsageError where the model does not take the images or labels, or the recipe looks at what is not there."""
+    shape = feed.image_shape
+    wanted = tuple(model.inputs[0].shape[1:])
+    if len(model.inputs) == 1 and shape and any(a and b and a != b for a, b in zip(wanted, shape, strict=False)):
+        words = f"data has images of {'x'.join(map(str, shape))}, and the model takes {'x'.join(map(str, wanted))}"
+        raise UsageError(f"{words}; build it for these, or resize them", argument="data")
+    classes = model.outputs[0].shape[-1]
+    if not model.compiled and feed.largest_label is not None and feed.largest_label >= classes:
+        words = f"data has labels up to {feed.largest_label}, and the model has {classes} logits"
+        raise UsageError(f"{words}; build it for all classes, and count labels from 0", argument="data")
     for name in ("early_stopping", "schedule"):
-        if getattr(recipe, name) not in (0, "constant", "cosine", "step") and feed.validation is None:
-            words = f"{name} is {getattr(recipe, name)}, which looks at the validation loss"
+        if getattr(feed.recipe, name) not in (0, "constant", "cosine", "step") and feed.validation is None:
+            words = f"{name} is {getattr(feed.recipe, name)}, which looks at the validation loss"
             raise UsageError(f"{words}; give validation data, or leave it out", argument=name)
-
-
-def is_normalised(output):
-    """Whether an output of a model is made of probabilities, as far as its last layer says."""
-    layer = output._keras_history.operation
-    activations = keras.activations.softmax, keras.activations.sigmoid
-    return isinstance(layer, keras.layers.Softmax) or getattr(layer, "activation", None) in activations
 
 
 def check_folder(folder, unfinished, resume):

@@ -22,6 +22,13 @@ def half_precision():
     return "mixed_float16" if capability >= (7, 0) else "float32"
 
 
+def output_layers(model):
+    """The layers that make the outputs of a model, those within a model that is its last layer."""
+    for tensor in model.outputs:
+        layer = tensor._keras_history.operation
+        yield from output_layers(layer) if isinstance(layer, keras.Model) else [layer]
+
+
 @contextlib.contextmanager
 def computing_in(model, policy):
     """Give every layer of the model but its outputs the dtype policy called `policy`, as long as this lasts.
@@ -29,7 +36,7 @@ def computing_in(model, policy):
     A compiled model's optimizer scales the loss under mixed_float16. What was traced with another policy would keep it,
     so Keras traces the model's functions anew, before and after.
     """
-    outputs = {id(tensor._keras_history.operation) for tensor in model.outputs}
+    outputs = set(map(id, output_layers(model)))
     # the public `layers` are not those inside of layers
     layers = [layer for layer in model._flatten_layers() if id(layer) not in outputs]
     before = [layer.dtype_policy for layer in layers]

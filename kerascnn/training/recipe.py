@@ -76,8 +76,13 @@ class Recipe:
     "Seed of order and augmentation; apps draw weights and dropout with it, too."
 
     def __post_init__(self):
-        object.__setattr__(self, "augmentations", tuple(self.augmentations))
+        if isinstance(self.augmentations, list):
+            object.__setattr__(self, "augmentations", tuple(self.augmentations))
         check_fields(self, RANGES)
+        for augmentation in self.augmentations:
+            if not callable(augmentation):
+                words = f"augmentations holds {augmentation!r}, which cannot be called"
+                raise UsageError(f"{words}; see kerascnn.augmentation", argument="augmentations")
         if self.schedule == "plateau" and self.decay_factor == 1:
             raise UsageError(
                 "decay_factor is 1; give a smaller number, or choose the schedule constant", argument="decay_factor"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kerascnn.errors import TrainingStopped
 from kerascnn.files import write_aside, write_json
@@ -35,7 +36,6 @@ class Run(keras.callbacks.Callback):
         self.folder, self.recipe, self.feed, self.guard = folder, recipe, feed, guard
         self.best, self.best_loss, self.best_epoch = None, math.inf, 0
         self.history, self.record = {}, {}
-        self.waiting = None
         self.stateful = []
         if recipe.schedule == "plateau":
             plateau = keras.callbacks.ReduceLROnPlateau(factor=recipe.decay_factor, patience=recipe.decay_every)
@@ -46,6 +46,11 @@ class Run(keras.callbacks.Callback):
             self.stateful.append(keras.callbacks.TensorBoard(folder / "logs"))
         with contextlib.suppress(OSError):  # where Linux does not allow it, the peak is that of the process
             Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of memory, of runs before this one
+        for gpu in tf.config.list_logical_devices("GPU"):
+            tf.config.experimental.reset_memory_stats(gpu.name.removeprefix("/device:"))
+
+    def __repr__(self):
+        return f"Run({str(self.folder)!r}, epochs {self.record.get('epochs_run')}, best_epoch {self.best_epoch})"
 
     def get_state(self):
         return {"best": self.best, "best_loss": self.best_loss, "best_epoch": self.best_epoch}
@@ -66,20 +71,23 @@ class Run(keras.callbacks.Callback):
         averages = self.averages()
         return [averages.get(id(v), v).numpy().copy() for v in self.model.variables]
 
-    def on_train_begin(self, logs=None):
-        if self.model.jit_compile:
-            words = "the first step takes longer than 10 s: XLA compiles the network, which may take 100 s"
-            # the step holds this thread until it is compiled
-            self.waiting = threading.Timer(10, logger.info, [words])
-            self.waiting.daemon = True
+    @contextlib.contextmanager
+    def saying_that_xla_compiles(self, model):
+        """Log it where the first step has not ended after 10 s; the step holds this thread, so a timer waits."""
+        words = "the first step takes longer than 10 s: XLA compiles the network, which may take 100 s"
+        self.waiting = threading.Timer(10, logger.info, [words])
+        if model.jit_compile:
             self.waiting.start()
+        try:
+            yield
+        finally:
+            self.waiting.cancel()
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.started = epoch, time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.waiting:
-            self.waiting.cancel()
+        self.waiting.cancel()
         self.trained = time.perf_counter()
         step = int(self.guard.first_bad_step) if self.guard else 0
         # a compiled model, and a train_step of the model's own, may take another loss than the guarded one

@@ -43,7 +43,27 @@ def load_model(place):
         return keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0]
+        if "Could not locate" in str(error):
+            raise InputError(
+                f"{path} holds what Keras does not know ({reason}); import the module that registers it with "
+                "keras.saving.register_keras_serializable first"
+            ) from None
         raise InputError(f"{path} is damaged ({reason}); restore it or train again") from None
+
+
+def check_logits(model):
+    """Raise UsageError where the last layer of a model makes probabilities, as far as it says so."""
+    import keras
+
+    normalised = keras.activations.softmax, keras.activations.sigmoid
+    for output in model.outputs:
+        layer = output._keras_history.operation
+        if isinstance(layer, keras.layers.Softmax) or getattr(layer, "activation", None) in normalised:
+            raise UsageError(
+                f"model {model.name} ends in an activation, and logits are wanted; leave it out, and where you compile "
+                "take a loss of from_logits=True",
+                argument="model",
+            )
 
 
 def run_card(model, folder):
@@ -54,9 +74,15 @@ def run_card(model, folder):
 
 
 def plain(model):
-    """The same layers as a plain Functional keras.Model: not compiled, no class of its own."""
+    """The same layers as a plain Functional keras.Model: not compiled, no class of its own.
+
+    Raises UsageError for a model that has no input and output of its own.
+    """
     import keras
 
+    if not getattr(model, "outputs", None):
+        words = f"model {model.name} has no input and output of its own"
+        raise UsageError(f"{words}; build it as keras.Model(inputs, outputs)", argument="model")
     if isinstance(model, keras.Sequential):
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     return keras.Model(model.input, model.output, name=model.name)
@@ -68,6 +94,9 @@ def main_head(model):
         return model
     import keras
 
+    if not isinstance(model.output, dict) or "logits" not in model.output:
+        words = f"model {model.name} has {len(model.outputs)} outputs, none of them called logits"
+        raise UsageError(f"{words}; give keras.Model(model.input, one of them)", argument="model")
     return keras.Model(model.input, model.output["logits"], name=model.name)
 
 

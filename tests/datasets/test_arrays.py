@@ -53,10 +53,32 @@ def test_grey_images_without_channels_floats_and_masks_are_taken():
         (X, X, {}, r"^y has the shape \(200, 4, 1, 1\) and values from 0 to 199; give labels \(N,\), or masks"),
         (X, Y, {"class_names": ("cat",)}, "^class_names has 1 names and y reaches 1; name each label, from 0$"),
         (X, Y, {"validation": 1}, "^validation is 1; give a share from 0 to below 1, or other examples$"),
-        (X, Y, {"test": 0.0001}, "^test is 0.0001 and leaves nothing of 200 examples on one side; give another share"),
+        (
+            X[:2],
+            Y[149:151],
+            {"test": 0.1},
+            "^test is 0.1, and no class has two of the 2 examples; give more",
+        ),
+        (X, Y.astype(str), {}, "^y holds <U21; give whole numbers from 0, one a class$"),
         (X, Y, {"test": (X[:2], Y)}, r"^test\[1\] has 200 entries for 2 images; give one for each$"),
     ],
 )
 def test_arrays_that_do_not_fit_are_an_error(x, y, options, words):
     with pytest.raises(UsageError, match=words), np.errstate(all="ignore"):
         from_arrays(x, y, **options)
+
+
+def test_small_classes_are_in_every_split():
+    data = from_arrays(X[:20], np.arange(20) % 4)
+    assert [np.bincount(part.labels).tolist() for part in (data.test, data.validation, data.train)] == [
+        [1] * 4,
+        [1] * 4,
+        [3] * 4,
+    ]
+
+
+def test_labels_may_be_a_column_and_classes_without_examples_are_told(caplog):
+    data = from_arrays(X, Y[:, np.newaxis] + 1, class_names=["none", "cat", "dog"])
+    assert np.bincount(data.train.labels).tolist() == [0, 120, 40]
+    assert caplog.messages == ["no training example of the classes none"]
+    assert repr(data) == "Dataset('arrays', train 160, validation 20, test 20, images 4x1x1, 3 classes)"

@@ -14,6 +14,7 @@ from kerascnn.datasets.augmentation import (
     blur_matrix,
     elastic_field,
     sample,
+    unfolded,
 )
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.errors import UsageError
@@ -248,3 +249,15 @@ def test_a_random_layer_for_another_range_is_an_error():
 def test_a_random_layer_that_mixes_labels_is_an_error():
     with pytest.raises(UsageError, match="^augmentations has MixUp, which needs one-hot labels; leave it out$"):
         as_augmentation(keras.layers.MixUp())
+
+
+@pytest.mark.parametrize("together", [keras.Sequential, keras.layers.Pipeline])
+def test_layers_within_a_layer_are_augmentations_of_their_own(together):
+    flip, contrast = keras.layers.RandomFlip("horizontal"), keras.layers.RandomContrast(0.3, (0, 1))
+    assert list(unfolded([together([flip]), contrast])) == [flip, contrast]
+
+
+def test_a_random_layer_that_does_not_move_masks_is_an_error():
+    masks = tf.cast(IMAGES > 0.5, tf.float32)
+    with pytest.raises(UsageError, match="^augmentations has GaussianNoise, which does not move masks"):
+        as_augmentation(keras.layers.GaussianNoise(0.1))(IMAGES, masks, tf.constant([0, 0]))

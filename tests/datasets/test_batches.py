@@ -1,9 +1,11 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from kerascnn.datasets.augmentation import CarveMix, Distortion
 from kerascnn.datasets.batches import batches, evaluation_batches
 from kerascnn.datasets.examples import Examples
+from kerascnn.errors import UsageError
 
 EXAMPLES = Examples(np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1) * 25, np.arange(10, dtype=np.int32))
 
@@ -69,3 +71,16 @@ def test_weights_of_pixels_are_distorted_with_their_masks():
     ((_, moved, weights),) = batches(examples, 8, augmentations=[distortion, CarveMix(share=0.5)])
     assert np.abs(moved - masks).sum() > 100
     np.testing.assert_array_equal(moved, weights.numpy() >= 1.5)
+
+
+@pytest.mark.parametrize(
+    ("examples", "batch_size", "words"),
+    [
+        (EXAMPLES, 0, "^batch_size is 0; give a whole number of at least 1$"),
+        (EXAMPLES, 11, "^batch_size is 11, more than the 10 training examples; choose a smaller one$"),
+        (EXAMPLES.images, 2, "^examples is ndarray; give a split of a Dataset, as data.train$"),
+    ],
+)
+def test_batches_that_cannot_be_made_are_an_error(examples, batch_size, words):
+    with pytest.raises(UsageError, match=words):
+        batches(examples, batch_size)

@@ -33,6 +33,8 @@ def photos(tmp_path_factory):
             cv2.imwrite(str(folder / f"{number}.{ENDINGS[number % 4]}"), image)
     (root / "circle" / "notes.txt").write_text("no image")
     (root / ".hidden").mkdir()
+    (root / "line" / ".ipynb_checkpoints").mkdir()
+    cv2.imwrite(str(root / "line" / ".ipynb_checkpoints" / "0.png"), np.zeros((50, 50, 3), np.uint8))
     return root
 
 

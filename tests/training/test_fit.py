@@ -26,6 +26,7 @@ from kerascnn.files import one_writer
 from kerascnn.models import builder
 from kerascnn.training.feed import Feed, balanced, epoch_steps
 from kerascnn.training.fit import fit, stopped_by_limits
+from kerascnn.training.precision import computing_in
 from kerascnn.training.recipe import Recipe, as_json
 from kerascnn.training.run_folder import load_trained, main_head
 
@@ -491,7 +492,7 @@ def test_what_looks_at_the_validation_loss_needs_one(recipe, words, tmp_path):
 def test_a_model_that_ends_in_a_softmax_is_an_error_where_the_loss_takes_logits(tmp_path):
     image = keras.Input((28, 28, 1))
     model = keras.Model(image, keras.layers.Dense(10, "softmax")(keras.layers.Flatten()(image)), name="ending")
-    with pytest.raises(UsageError, match="^model ending ends in an activation and the loss takes logits; leave it out"):
+    with pytest.raises(UsageError, match="^model ending ends in an activation, and logits are wanted; leave it out"):
         fit(model, (TRAIN, VALIDATION), RECIPE, folder=tmp_path, loss=LOSS)
 
 
@@ -545,9 +546,7 @@ def test_a_dataset_of_batches_is_trained_on_as_it_is(tmp_path):
     run = fit(LENET5(), data, replace(RECIPE, epochs=3), folder=tmp_path, loss=LOSS)
     assert run.history["val_loss"][-1] < run.history["val_loss"][0]
     endless = data[0].repeat()
-    with pytest.raises(
-        UsageError, match=r"^data is a tf.data.Dataset whose number of batches is not known; give it one"
-    ):
+    with pytest.raises(UsageError, match=r"^data is a tf.data.Dataset without end; give it one with .take\(steps\)$"):
         fit(LENET5(), endless, RECIPE, folder=tmp_path / "endless", loss=LOSS)
     recipe = replace(RECIPE, augmentations=(Distortion(shift=1),))
     with pytest.raises(
@@ -598,3 +597,77 @@ def test_other_data_are_an_error(tmp_path):
         UsageError, match=r"was trained with sha256 .* \(now .*\), train 320 \(now 640\); give the same"
     ):
         fit(LENET5(), data[1], RECIPE, folder=tmp_path, loss=LOSS)
+
+
+def test_a_compiled_model_runs_whole_calls_of_its_own_steps(tmp_path):
+    model = compiled(LENET5(), steps_per_execution=7)
+    fit(model, (TRAIN, None), replace(RECIPE, learning_rate=1e-3), folder=tmp_path)
+    assert int(model.optimizer.iterations) == 2 * 14, "20 steps an epoch are cut to a multiple of 7"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"loss": LOSS},
+            "^loss is .*, and the model is compiled with an optimizer and a loss of its own; leave it out",
+        ),
+        (
+            {"metrics": ["accuracy"]},
+            r"^metrics is \['accuracy'\], and the model is compiled with an optimizer and a loss",
+        ),
+    ],
+)
+def test_a_compiled_model_gets_no_other_loss_and_metrics(options, words, tmp_path):
+    with pytest.raises(UsageError, match=words):
+        fit(compiled(LENET5()), (TRAIN, VALIDATION), Recipe(), folder=tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("build", "options", "words"),
+    [
+        (
+            lambda: builder("lenet5")((32, 32, 1)),
+            {},
+            "^data has images of 28x28x1, and the model takes 32x32x1; build it",
+        ),
+        (
+            lambda: builder("lenet5")(num_classes=3),
+            {},
+            "^data has labels up to 9, and the model has 3 logits; build it",
+        ),
+        (
+            LENET5,
+            {"loss": "mse"},
+            r"^loss is 'mse'; give a keras.losses.Loss on logits, as Sparse.*\(from_logits=True\)$",
+        ),
+        (
+            LENET5,
+            {"recipe": TRAIN.labels},
+            "^recipe is ndarray; give a kc.Recipe, and images and labels together as kc.d",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_an_error_before_anything_is_done(build, options, words, tmp_path):
+    with pytest.raises(UsageError, match=words):
+        fit(build(), (TRAIN, VALIDATION), folder=tmp_path / "new", **{"loss": LOSS, **options})
+    assert not (tmp_path / "new").exists()
+
+
+def test_outputs_of_a_model_within_a_model_stay_float32():
+    image = keras.Input((8, 8, 1))
+    inner = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(4)])
+    model = keras.Model(image, inner(keras.layers.Rescaling(2.0)(image)))
+    with computing_in(model, "mixed_bfloat16"):
+        assert model(np.zeros((1, 8, 8, 1), np.float32)).dtype == "float32"
+        assert model.layers[1].compute_dtype == "bfloat16"
+
+
+def test_everything_is_put_back_where_training_raises(tmp_path):
+    model = LENET5()
+    with pytest.raises(KeyboardInterrupt):
+        recipe = replace(RECIPE, precision="mixed_float16", deterministic=True)
+        fit(model, (TRAIN, VALIDATION), recipe, folder=tmp_path, loss=LOSS, callbacks=Stop())
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    assert not model.compiled
+    assert np.isfinite(model.predict(VALIDATION.images / np.float32(255), verbose=0)).all()

@@ -1,5 +1,6 @@
 """Plain model.fit, stopped in the middle of an epoch and run again; a kill leaves what such a stop leaves."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,6 +15,8 @@ import tensorflow as tf
 import kerascnn as kc
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.errors import InputError, UsageError
+from kerascnn.training.callbacks import scalars
+from kerascnn.training.checkpoint import variables
 
 ROOT = Path(__file__).parents[2]
 TRAIN, VALIDATION = drawn(320, 0), drawn(100, 1)
@@ -203,7 +206,7 @@ def test_an_optimizer_that_is_not_built_is_an_error(tmp_path):
     model = network()
     model.head_optimizer = keras.optimizers.Adam()
     with pytest.raises(
-        UsageError, match=r"^model.head_optimizer is not built, .*; call model.head_optimizer.build\(var"
+        UsageError, match=r"^model.head_optimizer is not built, .*; call its build\(variables\) before training$"
     ):
         train(tmp_path, model=model)
 
@@ -213,7 +216,7 @@ def test_another_model_is_an_error(tmp_path):
     image = keras.Input((28, 28, 1))
     other = keras.Model(image, keras.layers.Dense(10)(keras.layers.Flatten()(image)))
     other.compile("sgd", "sparse_categorical_crossentropy")
-    with pytest.raises(UsageError, match=r"was trained with parameters 25450 \(now 7850\), config .*; give the same"):
+    with pytest.raises(UsageError, match=r"was trained with parameters 25450 \(now 7850\), conf.*; give the same"):
         train(tmp_path, model=other)
 
 
@@ -231,6 +234,66 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     (tmp_path / "checkpoint.npz").write_bytes(b"PK\3\4 nothing")
     with pytest.raises(InputError, match=r"checkpoint.npz is damaged \(.*\); train again into another folder"):
         kc.callbacks.Resumable(tmp_path)
+
+
+def test_an_interrupted_cell_is_run_again_with_the_same_callback(tmp_path):
+    whole, _ = train(tmp_path / "whole")
+    model, resumable = network(), kc.callbacks.Resumable(tmp_path / "part", [keras.callbacks.ReduceLROnPlateau()])
+    resumable.callbacks += [StopAt(2)]
+    for _ in range(2):
+        batches = kc.batches(TRAIN, 32, seed=0, epochs=EPOCHS, first_epoch=resumable.epoch)
+        options = {"epochs": EPOCHS, "initial_epoch": resumable.epoch, "steps_per_epoch": STEPS, "shuffle": False}
+        with contextlib.suppress(Stopped):
+            model.fit(batches, validation_data=VALIDATING, verbose=0, callbacks=[resumable], **options)
+        resumable.callbacks[-1].at = None
+    assert len(resumable.history) == EPOCHS
+
+
+def test_optimizers_in_a_list_are_kept():
+    model = network(keras.Model)
+    model.others = [keras.optimizers.SGD(momentum=0.9)]
+    model.others[0].build(model.trainable_variables)
+    assert {id(v) for v in model.others[0].variables} <= {id(v) for v in variables(model)}
+
+
+def test_another_optimizer_or_loss_is_an_error(tmp_path):
+    train(tmp_path)
+    model = network()
+    model.compile(keras.optimizers.AdamW(), loss=model.loss)
+    with pytest.raises(UsageError, match=r"was trained with optimizer 'SGD' \(now 'AdamW'\)"):
+        train(tmp_path, model=model)
+
+
+def test_steps_that_the_model_does_not_run_are_an_error(tmp_path):
+    model = network()
+    model.steps_per_execution = 4
+    words = "^steps_per_epoch is 10, no multiple of the 4 steps_per_execution of the model; give 8$"
+    with pytest.raises(UsageError, match=words):
+        train(tmp_path, model=model)
+
+
+def test_it_stands_in_a_list(tmp_path):
+    with pytest.raises(UsageError, match=r"^callbacks is a Resumable; give it in a list: callbacks=\[resumable\]$"):
+        network().fit(*VALIDATING, verbose=0, callbacks=kc.callbacks.Resumable(tmp_path))
+
+
+def test_a_state_that_cannot_be_written_is_an_error(tmp_path):
+    callback = Counter()
+    callback.get_state = lambda: {"seen": {1, 2}}
+    resumable = kc.callbacks.Resumable(tmp_path, [callback])
+    with pytest.raises(UsageError, match=r"^callbacks has a state with \{1, 2\}; give dicts of texts, lists, numbers"):
+        network().fit(*VALIDATING, verbose=0, callbacks=[resumable])
+
+
+def test_a_metric_of_every_class_becomes_a_column_each():
+    logs = {"f1": np.array([0.5, 1.0], np.float32), "loss": np.float32(2)}
+    assert scalars(logs) == {"f1_0": 0.5, "f1_1": 1.0, "loss": 2.0}
+
+
+def test_a_folder_with_a_finished_run_is_left_alone(tmp_path):
+    (tmp_path / "recipe.json").write_text("{}")
+    with pytest.raises(UsageError, match="^folder .* holds a finished run; choose another folder$"):
+        train(tmp_path)
 
 
 @pytest.mark.slow
