@@ -88,3 +88,12 @@ def test_an_average_of_mixed_precision_computes_in_float32_and_keeps_its_name():
     for model in (together, in_float32(together), folded(together)):
         np.testing.assert_allclose(model(images, training=False), sum(logits) / 2, atol=1e-5)
         assert model.name == "unet"
+
+
+def test_a_normalization_that_is_used_twice_is_not_folded():
+    image = keras.Input((8, 8, 1))
+    norm = layers.BatchNormalization()
+    x = norm(layers.Conv2D(1, 3)(norm(layers.Conv2D(1, 3)(image))))
+    model = shaken(keras.Model(image, layers.Dense(2)(layers.Flatten()(x))))
+    images = np.random.default_rng(1).random((2, 8, 8, 1), dtype=np.float32)
+    np.testing.assert_allclose(folded(model)(images), model(images), atol=1e-6)

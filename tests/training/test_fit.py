@@ -664,9 +664,8 @@ def test_outputs_of_a_model_within_a_model_stay_float32():
 
 
 def test_everything_is_put_back_where_training_raises(tmp_path):
-    model = LENET5()
+    model, recipe = LENET5(), replace(RECIPE, precision="mixed_float16", deterministic=True)
     with pytest.raises(KeyboardInterrupt):
-        recipe = replace(RECIPE, precision="mixed_float16", deterministic=True)
         fit(model, (TRAIN, VALIDATION), recipe, folder=tmp_path, loss=LOSS, callbacks=Stop())
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     assert not model.compiled
