@@ -71,9 +71,9 @@ def fit(
     are kept, so the model may score better than the history says of its epoch. More: kerascnn.training.fit.fit.
     """
     recipe = __getattr__("Recipe")() if recipe is None else recipe
-    options, task = {"loss": loss, "metrics": metrics}, _task(data)
+    options = {"loss": loss, "metrics": metrics}
     if not model.compiled:
-        usual = _module(f"{task}.training").loss_and_metrics(recipe)
+        usual = _module(f"{_task(data)}.training").loss_and_metrics(recipe)
         options = {name: usual[name] if value is None else value for name, value in options.items()}
     return _module("training.fit").fit(
         model, data, recipe, folder=folder, **options, callbacks=callbacks, resume=resume, verbose=verbose
@@ -102,9 +102,9 @@ def export(model, folder, *, class_names=None, preprocessing=None):
 
     model: a classifier, whose output is logits (B, classes), or a segmentation network, whose output is logits
     (B, H, W, 1 or 2). class_names: one text per class; default: 0, 1, 2 …. preprocessing: what raw images go through;
-    by default they are resized and scaled to [0, 1]. Of a classifier a function of TensorFlow ops from uint8
-    (B, H, W, C) to the model's input, of a segmentation network a kerascnn.segmentation.inference.Preprocessing. Its
-    name and first line of documentation are recorded in the version's card.json.
+    by default they are resized, to 224x224 where the model takes any size, and scaled to [0, 1]. Of a classifier a
+    function of TensorFlow ops from uint8 (B, H, W, C) to the model's input, of a segmentation network a
+    kerascnn.segmentation.inference.Preprocessing. Its name and first line of documentation are recorded in card.json.
 
     Raises UsageError where names do not fit the logits, InputError where `folder` cannot be written to, RuntimeError
     where a program without Keras answers otherwise.
@@ -121,14 +121,12 @@ def _module(name):
 def _task(data):
     """The task of a Dataset, of Examples, of a tf.data.Dataset or of a pair of these."""
     examples = getattr(data, "train", data[0] if isinstance(data, tuple) else data)
-    labels = getattr(examples, "labels", None)
-    if labels is None:
-        element = getattr(examples, "element_spec", None)
-        if not isinstance(element, tuple) or len(element) < 2:
-            raise _module("errors").UsageError(
-                f"data is {type(examples).__name__}; give what kc.datasets.from_arrays(x, y) returns, or a "
-                "tf.data.Dataset of batches (images, labels)",
-                argument="data",
-            )
-        labels = element[1]
+    element = getattr(examples, "element_spec", (None, None))
+    labels = getattr(examples, "labels", element[1] if isinstance(element, tuple) and len(element) > 1 else None)
+    if not hasattr(labels, "shape"):
+        raise _module("errors").UsageError(
+            f"data is {type(examples).__name__} without labels; give what kc.datasets.from_arrays(x, y) returns, or a "
+            "tf.data.Dataset of batches (images, labels)",
+            argument="data",
+        )
     return SEGMENTATION if len(labels.shape) == 4 else CLASSIFICATION

@@ -96,9 +96,13 @@ def test_plain_model_fit_as_the_documentation_writes_it(notebook):
 @pytest.mark.parametrize("data", [np.zeros((4, 28, 28, 1)), (np.zeros((4, 28, 28, 1)), np.zeros(4))])
 def test_bare_arrays_are_an_error_that_names_the_way(data, tmp_path):
     with pytest.raises(
-        ValueError, match=r"^data is ndarray; give what kc.datasets.from_arrays\(x, y\) returns, or a tf"
+        ValueError, match=r"^data is ndarray without labels; give what kc.datasets.from_arrays\(x, y\) returns, or a tf"
     ):
         kc.fit(kc.models.lenet5(), data, folder=tmp_path)
+    model = kc.models.lenet5()
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"^data is ndarray; give what kc.datasets.from_arrays\(x, y\) returns"):
+        kc.fit(model, data, folder=tmp_path)
 
 
 def ending_in_softmax(loss):

@@ -78,6 +78,15 @@ def masks(result):
     )
 
 
+def streamed(result):
+    ours, theirs = result["kerascnn"], result["keras"]
+    return (
+        f"first batch after {ours['start']:.1f} s (Keras {theirs['start']:.1f}), then {ours['rate']:,} images/s "
+        f"(Keras {theirs['rate']:,}, training {ours['training']:,}), at most {ours['memory'] / 1024:.1f} GiB "
+        f"(Keras {theirs['memory'] / 1024:.1f})"
+    )
+
+
 # the table's first column, the file with the figures, and what the second column says of them
 ROWS = [
     ("`lenet5`, test error on MNIST, mean ± sd over seeds", "lenet5", seeds),
@@ -92,6 +101,8 @@ ROWS = [
     ),
     ("`lenet5`, training rate in images/s, batch 128", "training_rate", training_rate),
     ("input pipeline alone in images/s, batch 128", "pipeline_rate", pipeline),
+    ("20,000 JPEGs of 300x400 streamed to 64x64, batch 64", "image_folder", streamed),
+    ("`kc.fit` over plain `model.fit` on the same data, time", "fit_overhead", lambda r: f"{r['ratio']:.2f}"),
     ("one PNG through `predict_bytes` in Python, median", "predict_latency", lambda r: f"{r['median']:.1f} ms"),
     ("one PNG through the REST server on loopback, median", "serving_latency", lambda r: f"{r['median']:.1f} ms"),
     ("`python -m apps.digits --help`, median", "help_latency", lambda r: f"{r['median']:.2f} s"),

@@ -26,10 +26,12 @@ def export(model, folder, class_names=None, preprocessing=None):
     """kerascnn.export of a classifier: the path of the version."""
     model = plain(main_head(model))
     check_logits(model)
-    shape = model.input_shape[1:]
-    names = list(map(str, range(model.output_shape[-1]))) if class_names is None else list(class_names)
-    size = tuple(side or 224 for side in shape[:2])
-    noise = np.random.default_rng(0).integers(0, 256, (4, *size, shape[2]), np.uint8)
+    if len(model.inputs) > 1 or len(model.input_shape) != 4:
+        shapes = " and ".join(str(tuple(source.shape)) for source in model.inputs)
+        raise UsageError(f"model {model.name} takes {shapes}; give one of images (B, H, W, C)", argument="model")
+    shape = *(side or 224 for side in model.input_shape[1:3]), model.input_shape[3]
+    names = list(map(str, range(model.output_shape[-1]) if class_names is None else class_names))
+    noise = np.random.default_rng(0).integers(0, 256, (4, *shape), np.uint8)
     preprocess, card = preprocessing or resizing(shape), run_card(model, folder)
     return export_classifier(model, preprocess, names, folder, card, noise, tolerance=ON_NOISE)
 

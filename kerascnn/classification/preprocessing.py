@@ -7,10 +7,7 @@ from kerascnn.decoding import in_colour, resized
 
 
 def resizing(input_shape):
-    """The function uint8 (B, H, W, 1, 3 or 4) -> float32 (B, *input_shape) in [0, 1] of a network's (h, w, c).
-
-    h and w are None for a network that takes any size, which leaves images as they are; c is 1 or 3.
-    """
+    """The function uint8 (B, H, W, 1, 3 or 4) -> float32 (B, *input_shape) in [0, 1] of a network's (h, w, 1 or 3)."""
     *size, channels = input_shape
 
     def resize(images):
@@ -18,6 +15,6 @@ def resizing(input_shape):
         images = in_colour(images)
         if channels == 1:
             images = tf.image.rgb_to_grayscale(images)
-        return scaled(images if None in size else resized(images, size))
+        return scaled(resized(images, size))
 
     return resize

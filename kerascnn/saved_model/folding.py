@@ -48,7 +48,7 @@ def convolution_before(layer):
     if not isinstance(layer, keras.layers.BatchNormalization) or len(layer._inbound_nodes) != 1:
         return []
     before = layer.input._keras_history.operation
-    alone = isinstance(before, CONVOLUTIONS) and len(before._outbound_nodes) == len(before._inbound_nodes) == 1
+    alone = type(before) in CONVOLUTIONS and len(before._outbound_nodes) == len(before._inbound_nodes) == 1
     linear = alone and getattr(before, "activation", None) in (None, keras.activations.linear)
     return [before] if linear else []
 

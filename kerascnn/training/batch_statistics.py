@@ -24,10 +24,11 @@ def measure(model, batches):
     momenta, seen = [layer.momentum for layer in layers], 0
     try:
         for images in batches:
+            count = len(keras.tree.flatten(images)[0])
             for layer in layers:
                 # the moving average is the mean over all images so far; the last batch may be smaller
-                layer.momentum = seen / (seen + len(images))
-            seen += len(images)
+                layer.momentum = seen / (seen + count)
+            seen += count
             model(images, training=True)
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):

@@ -22,6 +22,7 @@ KERAS_STATE = {
     keras.callbacks.EarlyStopping: ("wait", "best", "best_epoch", "best_weights", "stopped_epoch"),
     keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
     keras.callbacks.ModelCheckpoint: ("best",),
+    keras.callbacks.SwapEMAWeights: ("_ema_weights_in_model",),
 }
 
 
@@ -183,7 +184,9 @@ def fingerprint(model):
 
     Keras numbers the names of layers that have none of their own, another number each time: places stand for them.
     """
-    places = {layer.name: i for i, layer in enumerate(model._flatten_layers())}
+    layers = model._flatten_layers()
+    parts = [part for layer in layers for part in (layer, *getattr(layer, "operations", ()))]
+    places = {part.name: i for i, part in reversed(list(enumerate(parts)))}
 
     def placed(value):
         if isinstance(value, dict):

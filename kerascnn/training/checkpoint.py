@@ -40,6 +40,8 @@ def assign(variables, arrays):
 def write_checkpoint(path, model, state):
     """Write the model's variables and `state`, dicts and lists of numbers, texts, None and arrays, to an .npz file."""
     arrays = [variable.numpy() for variable in variables(model)]
+    # NumPy stores no bfloat16
+    arrays = [array.astype(np.float32) if array.dtype.name == "bfloat16" else array for array in arrays]
     named = {f"variable/{i}": array for i, array in enumerate(arrays)}
     text = json.dumps(without_arrays(state, named))
     write_aside(path, lambda aside: np.savez(aside, state=text, **named))

@@ -31,6 +31,9 @@ class Feed:
             data = data.train, data.validation
         self.train, self.validation = data if isinstance(data, tuple) else (data, None)
         self.streamed = isinstance(self.train, tf.data.Dataset)
+        if not self.streamed and not hasattr(self.train, "loader"):
+            words = f"data is {type(self.train).__name__}; give what kc.datasets.from_arrays(x, y) returns"
+            raise UsageError(f"{words}, or a tf.data.Dataset of batches (images, labels)", argument="data")
         if self.streamed:
             self.check_streamed()
             self.steps, self.at_once = int(self.train.cardinality()), 1

@@ -54,7 +54,8 @@ def fit(
     complete recipe of which `recipe` is the training part. conclude(model) -> what recipe.json says besides, JSON
     types: what is chosen for the trained model on validation examples.
 
-    Best is the epoch with the lowest validation loss; without validation data the last one is kept.
+    Best is the epoch with the lowest validation loss; without validation data the last one is kept. Of a model that is
+    compiled for the run, statistics of batch normalization are measured once more for these weights.
 
     Raises UsageError when `folder` holds a finished run, or an unfinished one and resume is False, or one of another
     recipe, model or data, or another process trains into it, or where model, data and recipe do not fit; InputError
@@ -67,11 +68,14 @@ def fit(
         raise UsageError(f"{words}, and images and labels together as kc.datasets.from_arrays(x, y)", argument="recipe")
     check_compiled(model, recipe, loss, metrics)
     callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
+    if any(isinstance(callback, keras.callbacks.SwapEMAWeights) for callback in callbacks):
+        words = "callbacks has SwapEMAWeights, and moving averages are validated and kept without it"
+        raise UsageError(f"{words}; leave it out", argument="callbacks")
     folder, feed = Path(folder), Feed(data, recipe, model.steps_per_execution if model.compiled else None)
     check_fits(model, feed)
     check_folder(folder, (folder / "checkpoint.npz").exists(), resume)
     network = plain(model)
-    policy = half_precision() if recipe.precision == "auto" else recipe.precision
+    policy = policy_of(model, recipe)
     compiled = model.compiled
     with one_writer(folder), stopped_by_limits(recipe), broken_files_named(feed.train, feed.validation):
         # another process may have ended its run here since the folder was looked at
@@ -80,7 +84,8 @@ def fit(
             try:
                 with computing_in(model, policy):
                     guard = None if compiled else compile_model(model, recipe, loss, metrics, feed)
-                    model.optimizer.build(model.trainable_variables)
+                    if not model.optimizer.built:
+                        model.optimizer.build(model.trainable_variables)
                     check_space(model, folder)
                     run = Run(folder, recipe, feed, guard)
                     resumable = Resumable(folder, [*run.stateful, run, *callbacks])
@@ -91,7 +96,8 @@ def fit(
             finally:
                 if not compiled:
                     model.compiled, model.optimizer = False, None
-            batch_statistics.measure(model, feed.undistorted())
+            if not compiled and not has_own_step(model):
+                batch_statistics.measure(model, feed.undistorted())
         run.finish(network, resumable, conclude(model) if conclude else {})
     return run
 
@@ -99,7 +105,7 @@ def fit(
 def train(model, feed, resumable, verbose, heads):
     """Keras's fit, from the epoch on at which a resumed run stands."""
     batches = feed.training(resumable.epoch, heads)
-    if type(model).train_step is not keras.Model.train_step:
+    if has_own_step(model):
         build_metrics(model, batches)
     model.fit(
         batches,
@@ -111,6 +117,23 @@ def train(model, feed, resumable, verbose, heads):
         verbose=verbose,
         callbacks=[resumable],
     )
+
+
+def has_own_step(model):
+    """Whether a model has a train_step of its own, which may see other images and scale no loss."""
+    return type(model).train_step is not keras.Model.train_step
+
+
+def policy_of(model, recipe):
+    """The dtype policy of the training. Raises UsageError for half precision that the model's own step would spoil."""
+    policy = half_precision() if recipe.precision == "auto" else recipe.precision
+    scales = isinstance(getattr(model, "optimizer", None), keras.optimizers.LossScaleOptimizer)
+    if policy != "mixed_float16" or scales or not has_own_step(model):
+        return policy
+    if recipe.precision == "auto":
+        return "float32"
+    words = "precision is mixed_float16, and the model's own train_step scales no loss"
+    raise UsageError(f"{words}; compile it with a keras.optimizers.LossScaleOptimizer", argument="precision")
 
 
 def heads_of(model):

@@ -105,7 +105,7 @@ class Run(keras.callbacks.Callback):
             assign(self.model.variables, self.raw)
 
     def on_epoch_end(self, epoch, logs=None):
-        row = {name: float(value) for name, value in of_main_head(logs).items()}
+        row = of_main_head(logs) if self.guard else dict(logs)  # heads of our own networks
         rate = self.feed.steps * self.feed.batch_size / (self.trained - self.started)
         row["images_per_second"] = round(rate)
         if not math.isfinite(row.get("val_loss", 0.0)):

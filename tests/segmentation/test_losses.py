@@ -70,12 +70,10 @@ def test_training_minimizes_what_the_weights_say(channels, tmp_path):
     weights = np.where(masks > 0, np.float32(0.75), np.float32(0.25))
     examples = Examples(np.zeros((64, 4, 4, 1), np.uint8), masks, weights)
 
-    def build():
-        image = keras.Input((4, 4, 1), name="image")
-        return keras.Model(image, keras.layers.Conv2D(channels, 1, name="logits")(image))
-
+    image = keras.Input((4, 4, 1), name="image")
+    model = keras.Model(image, keras.layers.Conv2D(channels, 1, name="logits")(image))
     recipe = Recipe(epochs=30, batch_size=8, optimizer="adam", learning_rate=0.1)
-    model = fit(build, examples, examples, recipe, tmp_path, border())
+    fit(model, (examples, examples), recipe, folder=tmp_path, loss=border())
     probability = keras.ops.sigmoid(foreground_logit(model(np.zeros((1, 4, 4, 1), np.float32))))
     np.testing.assert_allclose(probability, 0.75, atol=0.01)
     expected = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25)) / 2

@@ -670,3 +670,48 @@ def test_everything_is_put_back_where_training_raises(tmp_path):
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     assert not model.compiled
     assert np.isfinite(model.predict(VALIDATION.images / np.float32(255), verbose=0)).all()
+
+
+class OwnStep(keras.Model):
+    """Trains and validates on images of another range than those it is given."""
+
+    def train_step(self, data):
+        images, labels = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(images, labels, self(8 * images - 4, training=True))
+        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+        return {"loss": loss}
+
+    def test_step(self, data):
+        return super().test_step((8 * data[0] - 4, data[1]))
+
+
+def own():
+    image = keras.Input((28, 28, 1))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(image))
+    return compiled(OwnStep(image, keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(x))))
+
+
+def test_statistics_that_a_train_step_of_ones_own_has_made_are_kept(tmp_path):
+    model = own()
+    run = fit(model, (TRAIN, VALIDATION), Recipe(epochs=2, batch_size=32), folder=tmp_path)
+    loss = model.evaluate(VALIDATION.images / np.float32(255), VALIDATION.labels, verbose=0)[0]
+    assert loss == pytest.approx(min(run.history["val_loss"]), rel=1e-4)
+
+
+def test_half_precision_that_a_train_step_of_ones_own_would_spoil_is_an_error(tmp_path):
+    recipe = Recipe(batch_size=32, precision="mixed_float16")
+    with pytest.raises(UsageError, match="^precision is mixed_float16, and the model's own train_step scales no loss;"):
+        fit(own(), (TRAIN, VALIDATION), recipe, folder=tmp_path)
+
+
+def test_weights_are_not_swapped_twice(tmp_path):
+    with pytest.raises(UsageError, match="^callbacks has SwapEMAWeights, and moving averages are validated and kept"):
+        fit(
+            LENET5(),
+            (TRAIN, VALIDATION),
+            RECIPE,
+            folder=tmp_path,
+            loss=LOSS,
+            callbacks=keras.callbacks.SwapEMAWeights(),
+        )

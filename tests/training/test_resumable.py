@@ -16,7 +16,7 @@ import kerascnn as kc
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.errors import InputError, UsageError
 from kerascnn.training.callbacks import scalars
-from kerascnn.training.checkpoint import variables
+from kerascnn.training.checkpoint import assign, read_checkpoint, variables, write_checkpoint
 
 ROOT = Path(__file__).parents[2]
 TRAIN, VALIDATION = drawn(320, 0), drawn(100, 1)
@@ -226,6 +226,11 @@ def test_the_same_model_built_again_is_the_same_whatever_keras_calls_its_layers(
     assert models[0].layers[0].name != models[1].layers[0].name
     first, second = map(kc.callbacks.fingerprint, models)
     assert first == second
+    first, second = (
+        kc.callbacks.fingerprint(keras.Model(image, keras.layers.Dense(2)(keras.ops.relu(image + 1)))) for _ in range(2)
+    )
+    assert first == second
+    first = kc.callbacks.fingerprint(models[0])
     other = keras.Sequential([image, keras.layers.Dense(2, activation="relu"), keras.layers.Dense(3)])
     assert kc.callbacks.fingerprint(other) != first
 
@@ -254,6 +259,17 @@ def test_optimizers_in_a_list_are_kept():
     model.others = [keras.optimizers.SGD(momentum=0.9)]
     model.others[0].build(model.trainable_variables)
     assert {id(v) for v in model.others[0].variables} <= {id(v) for v in variables(model)}
+
+
+def test_weights_in_half_precision_are_kept(tmp_path):
+    dense = keras.layers.Dense(2, dtype="bfloat16")
+    model = keras.Sequential([keras.Input((3,)), dense])
+    model.compile("sgd", "mse")
+    write_checkpoint(tmp_path / "c.npz", model, {})
+    arrays, _ = read_checkpoint(tmp_path / "c.npz")
+    assign(variables(model), [array + 1 for array in arrays])
+    expected = np.asarray(arrays[0]) + 1
+    np.testing.assert_allclose(keras.ops.cast(dense.kernel, "float32"), expected, rtol=2**-7)
 
 
 def test_another_optimizer_or_loss_is_an_error(tmp_path):
