@@ -195,8 +195,16 @@ def fingerprint(model):
             return [placed(part) for part in value]
         return places.get(value, value) if isinstance(value, str) else value
 
-    config = json.dumps(placed(model.get_config()), sort_keys=True, default=lambda part: type(part).__name__)
+    config = json.dumps(placed(config_of(model)), sort_keys=True, default=lambda part: type(part).__name__)
     return {"parameters": model.count_params(), "configuration": hashlib.sha256(config.encode()).hexdigest()[:16]}
+
+
+def config_of(part):
+    """What Keras says of a model or an optimizer, {} where a layer or schedule in it does not say it."""
+    try:
+        return part.get_config()
+    except NotImplementedError:
+        return {}
 
 
 def compiled_with(model):
@@ -204,7 +212,7 @@ def compiled_with(model):
 
     The learning rate is not among it: a callback may have changed it, and it is restored.
     """
-    config = model.optimizer.get_config()
+    config = config_of(model.optimizer)
     options = {name: value for name, value in config.items() if isinstance(value, bool | int | float | None)}
     name = getattr(model.loss, "name", None) or getattr(model.loss, "__name__", None)
     optimizer = {"optimizer": type(model.optimizer).__name__, **options}

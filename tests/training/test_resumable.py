@@ -108,7 +108,8 @@ def train(folder, others=(), model=None, **options):
         "shuffle": False,
         **options,
     }
-    model.fit(batches, validation_data=VALIDATING, verbose=0, callbacks=[resumable, *others], **options)
+    options = {"callbacks": [resumable, *others], **options}
+    model.fit(batches, validation_data=VALIDATING, verbose=0, **options)
     return model, kept
 
 
@@ -270,6 +271,26 @@ def test_weights_in_half_precision_are_kept(tmp_path):
     assign(variables(model), [array + 1 for array in arrays])
     expected = np.asarray(arrays[0]) + 1
     np.testing.assert_allclose(keras.ops.cast(dense.kernel, "float32"), expected, rtol=2**-7)
+
+
+def test_schedules_and_layers_that_do_not_say_their_configuration_are_no_obstacle(tmp_path):
+    class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step):
+            return 0.1
+
+    class Scaled(keras.layers.Layer):
+        def __init__(self, by):
+            super().__init__()
+            self.by = by
+
+        def call(self, x):
+            return x * self.by
+
+    image = keras.Input((28, 28, 1))
+    model = keras.Model(image, keras.layers.Dense(10)(keras.layers.Flatten()(Scaled(np.float32(2))(image))))
+    model.compile(keras.optimizers.SGD(Schedule()), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    train(tmp_path, model=model, callbacks=[kc.callbacks.Resumable(tmp_path)])
+    assert (tmp_path / "history.csv").is_file()
 
 
 def test_another_optimizer_or_loss_is_an_error(tmp_path):
