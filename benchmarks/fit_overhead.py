@@ -35,7 +35,7 @@ def seconds(fit, epochs):
 
 
 @app.default
-def main(*, turns: int = 3, epochs: int = 6, images: int = 20_000):
+def main(*, turns: int = 3, epochs: int = 4, images: int = 10_000):
     load_tensorflow()
     import keras
     import numpy as np

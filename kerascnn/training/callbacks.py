@@ -49,6 +49,8 @@ class Resumable(keras.callbacks.CallbackList):
 
     def __init__(self, folder, callbacks=()):
         super().__init__(list(callbacks))
+        # Keras waits for the figures of every step where a callback has a hook of batches that may not run beside it
+        self.async_safe = self._async_train
         self.folder, self.metadata, self.history = Path(folder), {}, []
         self.checkpoint = self.folder / "checkpoint.npz"
         self.state = read_checkpoint(self.checkpoint)[1] if self.checkpoint.is_file() else None

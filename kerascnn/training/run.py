@@ -36,6 +36,9 @@ class Run(keras.callbacks.Callback):
         self.folder, self.recipe, self.feed, self.guard = folder, recipe, feed, guard
         self.best, self.best_loss, self.best_epoch = None, math.inf, 0
         self.history, self.record = {}, {}
+        if guard:
+            # without it no callback has a hook of batches, and Keras need not wait for the figures of every step
+            self.on_train_batch_end = self.look_for_bad_step
         self.stateful = []
         if recipe.schedule == "plateau":
             plateau = keras.callbacks.ReduceLROnPlateau(factor=recipe.decay_factor, patience=recipe.decay_every)
@@ -74,28 +77,33 @@ class Run(keras.callbacks.Callback):
     @contextlib.contextmanager
     def saying_that_xla_compiles(self, model):
         """Log it where the first step has not ended after 10 s; the step holds this thread, so a timer waits."""
-        words = "the first step takes longer than 10 s: XLA compiles the network, which may take 100 s"
-        self.waiting = threading.Timer(10, logger.info, [words])
+        done = int(model.optimizer.iterations)
+
+        def say():
+            if int(model.optimizer.iterations) == done:
+                logger.info("the first step takes longer than 10 s: XLA compiles the network, which may take 100 s")
+
+        waiting = threading.Timer(10, say)
         if model.jit_compile:
-            self.waiting.start()
+            waiting.start()
         try:
             yield
         finally:
-            self.waiting.cancel()
+            waiting.cancel()
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.started = epoch, time.perf_counter()
 
-    def on_train_batch_end(self, batch, logs=None):
-        self.waiting.cancel()
-        self.trained = time.perf_counter()
-        step = int(self.guard.first_bad_step) if self.guard else 0
-        # a compiled model, and a train_step of the model's own, may take another loss than the guarded one
+    def look_for_bad_step(self, batch, logs=None):
+        """The hook on_train_batch_end where the model is compiled for the run."""
+        step = int(self.guard.first_bad_step)
+        # a train_step of the model's own may take another loss than the guarded one
         if step or not math.isfinite(logs.get("loss", 0.0)):
             where = f"at step {step}" if step else f"by step {self.epoch * self.feed.steps + batch + 1}"
             raise self.not_finite(f"loss is not finite {where}")
 
     def on_test_begin(self, logs=None):
+        self.trained = time.perf_counter()
         if self.averages():
             self.raw = [v.numpy().copy() for v in self.model.variables]
             assign(self.model.variables, self.kept())
@@ -106,8 +114,10 @@ class Run(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         row = of_main_head(logs) if self.guard else dict(logs)  # heads of our own networks
-        rate = self.feed.steps * self.feed.batch_size / (self.trained - self.started)
-        row["images_per_second"] = round(rate)
+        trained = self.trained if self.feed.validation is not None else time.perf_counter()
+        row["images_per_second"] = round(self.feed.steps * self.feed.batch_size / (trained - self.started))
+        if not math.isfinite(row.get("loss", 0.0)):
+            raise self.not_finite(f"loss is not finite in epoch {epoch + 1}")
         if not math.isfinite(row.get("val_loss", 0.0)):
             raise self.not_finite(f"val_loss is not finite after epoch {epoch + 1}")
         if not all(np.isfinite(v.numpy()).all() for v in self.model.variables):

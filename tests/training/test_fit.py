@@ -715,3 +715,9 @@ def test_weights_are_not_swapped_twice(tmp_path):
             loss=LOSS,
             callbacks=keras.callbacks.SwapEMAWeights(),
         )
+
+
+def test_a_compiled_model_whose_loss_is_not_finite_stops_after_the_epoch(tmp_path):
+    model = compiled(LENET5(), keras.optimizers.SGD(1e30))
+    with pytest.raises(TrainingStopped, match="^loss is not finite in epoch 1; lower learning_rate"):
+        fit(model, (TRAIN, None), Recipe(batch_size=32), folder=tmp_path)
