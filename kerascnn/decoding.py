@@ -90,20 +90,29 @@ def over_background(images):
 def in_colour(images):
     """uint8 (B, H, W, 1, 3 or 4) -> RGB uint8 (B, H, W, 3): grey repeated, what is transparent over_background.
 
-    Raises tf.errors.InvalidArgumentError for any other number of channels, and for images without pixels.
+    Raises tf.errors.InvalidArgumentError as by_channels does.
+    """
+    return by_channels(images, grey=lambda images: tf.repeat(images, 3, 3), colour=tf.identity)
+
+
+def by_channels(images, grey, colour):
+    """What is made of images uint8 (B, H, W, C): grey(images (B, H, W, 1)), or colour(RGB images (B, H, W, 3)).
+
+    What is transparent is laid over_background first. Raises tf.errors.InvalidArgumentError for any other rank or C
+    than 1, 3 and 4, and for images without pixels.
     """
     images = tf.ensure_shape(images, [None] * 4)
     shape = tf.shape(images)
     known = tf.reduce_any(shape[3] == [1, 3, 4]) & (shape[1] > 0) & (shape[2] > 0)
     images = checked(images, known, "an image needs pixels of 1, 3 or 4 channels; this one has the shape", shape)
-    by_channels = {
-        1: lambda: tf.repeat(images[..., :1], 3, 3),
-        3: lambda: images[..., :3],
-        4: lambda: over_background(images),
+    ways = {
+        1: lambda: grey(images[..., :1]),
+        3: lambda: colour(images[..., :3]),
+        4: lambda: colour(over_background(images)),
     }
-    if images.shape[3] in by_channels:
-        return by_channels[images.shape[3]]()
-    return tf.case([(shape[3] == 3, by_channels[3]), (shape[3] == 4, by_channels[4])], default=by_channels[1])
+    if images.shape[3] in ways:
+        return ways[images.shape[3]]()
+    return tf.case([(shape[3] == 3, ways[3]), (shape[3] == 4, ways[4])], default=ways[1])
 
 
 def resized(images, size):

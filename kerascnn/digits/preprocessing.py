@@ -8,7 +8,7 @@ The normalisation of handwritten digits is that of MNIST: LeCun, Bottou, Bengio 
 
 import tensorflow as tf
 
-from kerascnn.decoding import checked, over_background
+from kerascnn.decoding import by_channels
 
 # Larger images are first reduced to this many pixels on the longer side, 28 for each pixel of a preprocessed box.
 WORKING_SIZE = 560
@@ -45,22 +45,11 @@ def grey_intensities(images):
 
     Colour counts as in ITU-R BT.601. Raises tf.errors.InvalidArgumentError as preprocess_digits does.
     """
-    images = tf.ensure_shape(images, [None, None, None, None])
-    shape = tf.shape(images)
-    known = tf.reduce_any(shape[3] == [1, 3, 4]) & (shape[1] > 0) & (shape[2] > 0)
-    images = checked(images, known, "an image needs pixels of 1, 3 or 4 channels; this one has the shape", shape)
 
     def luma(colour):
         return tf.round(tf.tensordot(shrunk(colour), [0.299, 0.587, 0.114], 1))
 
-    by_channels = {
-        1: lambda: tf.round(shrunk(images[..., :1])[..., 0]),
-        3: lambda: luma(images[..., :3]),
-        4: lambda: luma(over_background(images)),
-    }
-    if images.shape[3] in by_channels:
-        return by_channels[images.shape[3]]()
-    return tf.case([(shape[3] == 3, by_channels[3]), (shape[3] == 4, by_channels[4])], default=by_channels[1])
+    return by_channels(images, grey=lambda images: tf.round(shrunk(images)[..., 0]), colour=luma)
 
 
 def shrunk(images):
