@@ -1,7 +1,6 @@
 """A trained classifier on examples it has never seen, with the preprocessing and the precision it is served with."""
 
 import numpy as np
-import tensorflow as tf
 from scipy.special import softmax
 
 from kerascnn.classification.metrics import classification_metrics
@@ -13,21 +12,20 @@ from kerascnn.saved_model.folding import folded, in_float32
 from kerascnn.training.run_folder import check_logits
 
 
-def evaluate(model, examples, class_names=None):
-    """The metrics of a classifier, as classification_metrics lists them; writes nothing.
+def evaluate(model, examples):
+    """The metrics of a classifier, as classification_metrics lists them, of classes 0, 1, 2 …; writes nothing.
 
-    examples: Examples, ImageFiles or a tf.data.Dataset of batches with labels. class_names: default 0, 1, 2 …
+    examples: Examples, ImageFiles or a tf.data.Dataset of batches with labels.
     """
     check_logits(model)
-    batches = examples if isinstance(examples, tf.data.Dataset) else evaluation_batches(examples)
     logits, labels = [], []
     with broken_files_named(examples):
-        for images, truth, *_ in batches:
+        for images, truth, *_ in evaluation_batches(examples):
             answer = model.predict_on_batch(images)
             logits.append(answer["logits"] if isinstance(answer, dict) else answer)
             labels.append(truth)
     probabilities = softmax(np.concatenate(logits).astype(np.float64), axis=-1)
-    names = class_names or [str(number) for number in range(probabilities.shape[-1])]
+    names = [str(number) for number in range(probabilities.shape[-1])]
     return classification_metrics(probabilities, np.concatenate(labels), names)
 
 

@@ -36,15 +36,7 @@ def batches(examples, batch_size, *, seed=0, epochs=1, first_epoch=0, augmentati
     if not hasattr(examples, "loader"):
         words = f"examples is {type(examples).__name__}"
         raise UsageError(f"{words}; give a split of a Dataset, as data.train", argument="examples")
-    if batch_size < 1:
-        raise UsageError(f"batch_size is {batch_size}; give a whole number of at least 1", argument="batch_size")
-    full = len(examples) // batch_size
-    if full == 0:
-        raise UsageError(
-            f"batch_size is {batch_size}, more than the {len(examples)} training examples; choose a smaller one",
-            argument="batch_size",
-        )
-    steps, load = steps or full, examples.loader()
+    steps, load = steps or full_batches(len(examples), batch_size), examples.loader()
     augment = [as_augmentation(augmentation) for augmentation in unfolded(augmentations)]
 
     def epoch_order(epoch):
@@ -71,12 +63,27 @@ def batches(examples, batch_size, *, seed=0, epochs=1, first_epoch=0, augmentati
     )  # fmt: skip
 
 
+def full_batches(examples, batch_size):
+    """How many batches so many examples fill. Raises UsageError where it is none."""
+    if batch_size < 1:
+        raise UsageError(f"batch_size is {batch_size}; give a whole number of at least 1", argument="batch_size")
+    if batch_size > examples:
+        raise UsageError(
+            f"batch_size is {batch_size}, more than the {examples} training examples; choose a smaller one",
+            argument="batch_size",
+        )
+    return examples // batch_size
+
+
 def evaluation_batches(examples, most=500, preprocess=None):
     """Every example once, in order, the last batch smaller: elements as those of `batches`.
 
-    most: examples of a batch; large images come in smaller batches. preprocess: uint8 (B, H, W, C) -> float32 in
-    [0, 1]; without it the images are only scaled.
+    examples: Examples or ImageFiles; a tf.data.Dataset of batches is taken as it is. most: examples of a batch; large
+    images come in smaller batches. preprocess: uint8 (B, H, W, C) -> float32 in [0, 1]; without it the images are only
+    scaled.
     """
+    if isinstance(examples, tf.data.Dataset):
+        return examples
     height, width = examples.image_shape[:2]
     batch_size = max(1, min(most, BATCH_PIXELS // (height * width)))
     load = examples.loader()

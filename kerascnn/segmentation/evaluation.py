@@ -29,9 +29,8 @@ def evaluate(model, examples):
     examples: Examples with masks, or a tf.data.Dataset of batches with such.
     """
     check_logits(model)
-    batches = examples if isinstance(examples, tf.data.Dataset) else evaluation_batches(examples)
     truths, masks = [], []
-    for images, truth, *_ in batches:
+    for images, truth, *_ in evaluation_batches(examples):
         answer = model.predict_on_batch(images)
         truths.append(np.asarray(truth)[..., :1] >= 0.5)
         masks.append(np.asarray(foreground_logit(answer)) >= 0)

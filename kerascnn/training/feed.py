@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerascnn.datasets.batches import batches, evaluation_batches
+from kerascnn.datasets.batches import batches, evaluation_batches, full_batches
 from kerascnn.datasets.examples import Dataset
 from kerascnn.errors import UsageError
 
@@ -77,9 +77,7 @@ class Feed:
 
     def validating(self, heads):
         """The batches for validation, or None where there are none."""
-        if self.validation is None or isinstance(self.validation, tf.data.Dataset):
-            return self.validation and for_each_head(self.validation, heads)
-        return for_each_head(evaluation_batches(self.validation), heads)
+        return None if self.validation is None else for_each_head(evaluation_batches(self.validation), heads)
 
     def undistorted(self):
         """Batches of at most 5,000 training images, as they are, float32 (B, H, W, C)."""
@@ -118,12 +116,7 @@ def epoch_steps(examples, batch_size, image_size, at_once=None):
     cuts least is taken. Large batches gain nothing from it, and would show progress too rarely. at_once: the count of a
     model that is compiled already.
     """
-    steps = examples // batch_size
-    if steps == 0:
-        raise UsageError(
-            f"batch_size is {batch_size}, more than the {examples} training examples; choose a smaller one",
-            argument="batch_size",
-        )
+    steps = full_batches(examples, batch_size)
     if at_once is None:
         at_once = min(range(16, 33), key=lambda n: (steps % n, -n)) if batch_size * image_size < 500_000 else 1
     at_once = min(at_once, steps)

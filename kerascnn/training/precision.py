@@ -5,6 +5,8 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from kerascnn.errors import UsageError
+
 
 def on_accelerator():
     """Whether Keras computes on a GPU or TPU; XLA compilation pays there and costs on a CPU."""
@@ -20,6 +22,23 @@ def half_precision():
     if capability >= (8, 0):
         return "mixed_bfloat16"
     return "mixed_float16" if capability >= (7, 0) else "float32"
+
+
+def has_own_step(model):
+    """Whether a model has a train_step of its own, which may see other images and scale no loss."""
+    return type(model).train_step is not keras.Model.train_step
+
+
+def policy_of(model, recipe):
+    """The dtype policy of the training. Raises UsageError for half precision that the model's own step would spoil."""
+    policy = half_precision() if recipe.precision == "auto" else recipe.precision
+    scales = isinstance(getattr(model, "optimizer", None), keras.optimizers.LossScaleOptimizer)
+    if policy != "mixed_float16" or scales or not has_own_step(model):
+        return policy
+    if recipe.precision == "auto":
+        return "float32"
+    words = "precision is mixed_float16, and the model's own train_step scales no loss"
+    raise UsageError(f"{words}; compile it with a keras.optimizers.LossScaleOptimizer", argument="precision")
 
 
 def output_layers(model):

@@ -82,7 +82,8 @@ def plain(model):
 
     if not getattr(model, "outputs", None):
         words = f"model {model.name} has no input and output of its own"
-        raise UsageError(f"{words}; build it as keras.Model(inputs, outputs)", argument="model")
+        remedy = "build it as keras.Model(inputs, outputs) or keras.Sequential with a keras.Input"
+        raise UsageError(f"{words}; {remedy}", argument="model")
     if isinstance(model, keras.Sequential):
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     return keras.Model(model.input, model.output, name=model.name)

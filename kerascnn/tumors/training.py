@@ -121,7 +121,8 @@ def build_network(recipe, channels):
 def train_ensemble(recipe, data, folder, callbacks, resume):
     """Train the networks of a recipe in `folder`/network0 …, those that are not there yet, and average them."""
     from kerascnn.saved_model.folding import averaged
-    from kerascnn.training.fit import check_folder, stopped_by_limits
+    from kerascnn.training.checks import check_folder
+    from kerascnn.training.fit import stopped_by_limits
     from kerascnn.training.run_folder import load_trained
 
     numbers = range(recipe.ensemble)

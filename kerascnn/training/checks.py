@@ -1,0 +1,89 @@
+"""What fit() looks at before it trains: the call, the model beside the data, and the folder."""
+
+import math
+import shutil
+
+import keras
+
+from kerascnn.errors import InputError, UsageError
+from kerascnn.files import write_aside, writing_to
+from kerascnn.training.checkpoint import variables
+from kerascnn.training.recipe import Recipe
+from kerascnn.training.run_folder import check_logits, check_unfinished
+
+# what a compiled model has decided already
+OF_OPTIMIZER = (
+    "optimizer", "learning_rate", "momentum", "schedule", "warmup_epochs", "decay_every", "decay_factor",
+    "weight_decay", "label_smoothing", "clip_norm", "ema", "accumulate",
+)  # fmt: skip
+
+
+def check_call(model, recipe, loss, metrics, callbacks):
+    """Raise UsageError for what a model cannot be compiled or trained with."""
+    if not isinstance(recipe, Recipe):
+        words = f"recipe is {type(recipe).__name__}; give a kc.Recipe"
+        raise UsageError(f"{words}, and images and labels together as kc.datasets.from_arrays(x, y)", argument="recipe")
+    if any(isinstance(callback, keras.callbacks.SwapEMAWeights) for callback in callbacks):
+        words = "callbacks has SwapEMAWeights, and moving averages are validated and kept without it"
+        raise UsageError(f"{words}; leave it out", argument="callbacks")
+    if model.compiled:
+        check_compiled(recipe, loss, metrics)
+        return
+    check_logits(model)
+    if not isinstance(loss, keras.losses.Loss):
+        words = f"loss is {loss!r}; give a keras.losses.Loss on logits"
+        raise UsageError(f"{words}, as SparseCategoricalCrossentropy(from_logits=True)", argument="loss")
+    if len(model.outputs) > 1 and not isinstance(model.output, dict):
+        words = f"model {model.name} has {len(model.outputs)} outputs without names"
+        raise UsageError(f"{words}; name them in a dict, logits first, or compile the model", argument="model")
+
+
+def check_compiled(recipe, loss, metrics):
+    """Raise UsageError for what a compiled model has decided already."""
+    given = {name: value for name, value in (("loss", loss), ("metrics", metrics)) if value}
+    given |= {name: getattr(recipe, name) for name in OF_OPTIMIZER if getattr(recipe, name) != getattr(Recipe, name)}
+    for name, value in given.items():
+        words = f"{name} is {value}, and the model is compiled with an optimizer and a loss of its own"
+        raise UsageError(f"{words}; leave it out, or give a model that is not compiled", argument=name)
+
+
+def check_fits(model, feed):
+    """Raise UsageError where the model does not take the images or labels, or the recipe looks at what is not there."""
+    shape = feed.image_shape
+    wanted = tuple(model.inputs[0].shape[1:])
+    if len(model.inputs) == 1 and shape and any(a and b and a != b for a, b in zip(wanted, shape, strict=False)):
+        words = f"data has images of {'x'.join(map(str, shape))}, and the model takes {'x'.join(map(str, wanted))}"
+        raise UsageError(f"{words}; build it for these, or resize them", argument="data")
+    classes = model.outputs[0].shape[-1]
+    if not model.compiled and feed.largest_label is not None and feed.largest_label >= classes:
+        words = f"data has labels up to {feed.largest_label}, and the model has {classes} logits"
+        raise UsageError(f"{words}; build it for all classes, and count labels from 0", argument="data")
+    for name in ("early_stopping", "schedule"):
+        if getattr(feed.recipe, name) not in (0, "constant", "cosine", "step") and feed.validation is None:
+            words = f"{name} is {getattr(feed.recipe, name)}, which looks at the validation loss"
+            raise UsageError(f"{words}; give validation data, or leave it out", argument=name)
+
+
+def check_folder(folder, unfinished, resume):
+    """Raise for what training here would destroy, and for a folder that cannot be written, before any work is done.
+
+    unfinished: whether `folder` holds a part of a run.
+    """
+    check_unfinished(folder)
+    if unfinished and not resume:
+        raise UsageError(f"folder {folder} holds an unfinished run; resume it, or choose another folder")
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_aside(folder / "write.test", lambda aside: aside.write_text("1"))
+        (folder / "write.test").unlink()
+
+
+def check_space(model, folder):
+    """Raise InputError unless two checkpoints (the last and the next) and the model fit on the disk."""
+    weights, kept = (sum(math.prod(v.shape) for v in each) * 4 for each in (model.variables, variables(model)))
+    needed, free = 2 * (weights + kept) + weights + 2**20, shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(
+            f"{folder} has {free / 2**20:.0f} MiB free and training needs {needed / 2**20:.0f}; "
+            "free some space or choose another folder"
+        )
