@@ -1,12 +1,17 @@
-"""A server on loopback that says of itself and answers whatever a test wants."""
+"""Servers on loopback: the embedded one, and one that says of itself and answers whatever a test wants."""
 
 import contextlib
 import json
+import re
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from kerascnn.saved_model.signatures import DTYPES, Tensor
 
+ROOT = Path(__file__).parents[1]
 CLASSES = {
     "class_name": Tensor("string", (None,)),
     "score": Tensor("float32", (None,)),
@@ -19,6 +24,17 @@ CLASSIFIER = {
         {**CLASSES, "probabilities": Tensor("float32", (None, 10))},
     ),
 }
+
+
+@contextlib.contextmanager
+def embedded_server(models):
+    """http://host:port of the embedded server, in a process of its own, over a folder of models."""
+    command = [sys.executable, "-m", "kerascnn.serving.server", "--models", str(models), "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            yield re.search(r"at (http://\S+)", server.stderr.readline()).group(1)
+        finally:
+            server.terminate()
 
 
 def metadata(signatures):

@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import urllib.request
 from concurrent import futures
 from pathlib import Path
@@ -31,6 +30,7 @@ from kerascnn.segmentation.inference import network_probabilities
 from kerascnn.training.run_folder import load_trained
 from kerascnn.tumors.phantoms import drawn_patient
 from kerascnn.tumors.preprocessing import preprocess_volume
+from tests.http_server import embedded_server
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -169,12 +169,8 @@ def test_the_grpc_call_of_the_docs_gets_the_models_own_answer(image, capsys):
 @pytest.fixture(scope="module")
 def address():
     """host:port of the embedded server over the shipped models."""
-    command = [sys.executable, "-m", "kerascnn.serving.server", "--models", str(MODELS), "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            yield re.search(r"at http://(\S+)", server.stderr.readline()).group(1)
-        finally:
-            server.terminate()
+    with embedded_server(MODELS) as server:
+        yield server.removeprefix("http://")
 
 
 def test_the_rest_call_of_the_docs_gets_the_models_own_answer(image, address, capsys):

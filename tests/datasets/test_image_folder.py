@@ -1,10 +1,6 @@
 """Photos in folders; the files are real, drawn and written with OpenCV."""
 
 import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import cv2
 import keras
@@ -14,8 +10,8 @@ import pytest
 import kerascnn as kc
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.errors import InputError, UsageError
+from tests.interrupting import Stop, run_whole_and_killed
 
-ROOT = Path(__file__).parents[2]
 ENDINGS = "jpg", "png", "bmp", "JPEG"
 
 
@@ -75,15 +71,6 @@ def test_sizes_of_files_tell_data_apart(photos):
         assert data.checksum() != before
     finally:
         path.write_bytes(content)
-
-
-class Stop(keras.callbacks.Callback):
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self.epoch == 1:
-            raise KeyboardInterrupt
 
 
 def test_a_run_on_streamed_files_goes_on_to_the_same_weights(photos, tmp_path):
@@ -146,17 +133,7 @@ augmentations = [kc.augmentation.Distortion(rotation=10)]
 recipe = kc.Recipe(epochs=6, batch_size=8, deterministic=True, augmentations=augmentations)
 kc.fit(model, data, recipe, folder=folder, verbose=0)
 """
-
-    def start(name):
-        command = [sys.executable, "-c", code, str(photos), str(tmp_path / name)]
-        return subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
-
-    whole, killed = start("whole"), start("killed")
-    while not (tmp_path / "killed" / "history.csv").exists():
-        assert killed.poll() is None
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
-    assert start("killed").wait() == whole.wait() == 0
+    run_whole_and_killed(code, tmp_path, photos)
     expected, found = (kc.load_model(tmp_path / name).get_weights() for name in ("whole", "killed"))
     for array, other in zip(expected, found, strict=True):
         np.testing.assert_array_equal(array, other)

@@ -3,7 +3,6 @@
 import base64
 import io
 import itertools
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ from kerascnn.datasets.synthetic import drawn
 from kerascnn.errors import InputError, InputRejected, UsageError
 from kerascnn.saved_model.signatures import Tensor
 from kerascnn.tumors.phantoms import drawn_patient
-from tests.http_server import columns, served
+from tests.http_server import columns, embedded_server, served
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "saved_models"
@@ -35,12 +34,8 @@ def png(image):
 @pytest.fixture(scope="module")
 def address():
     """http://host:port of the embedded server over the shipped models."""
-    command = [sys.executable, "-m", "kerascnn.serving.server", "--models", str(MODELS), "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            yield re.search(r"at (http://\S+)", server.stderr.readline()).group(1)
-        finally:
-            server.terminate()
+    with embedded_server(MODELS) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

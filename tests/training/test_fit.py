@@ -29,6 +29,7 @@ from kerascnn.training.fit import fit, stopped_by_limits
 from kerascnn.training.precision import computing_in
 from kerascnn.training.recipe import Recipe, as_json
 from kerascnn.training.run_folder import load_trained, main_head
+from tests.interrupting import Stop
 
 ROOT = Path(__file__).parents[2]
 RECIPE = Recipe(epochs=2, batch_size=32, learning_rate=3e-3)
@@ -555,17 +556,6 @@ def test_a_dataset_of_batches_is_trained_on_as_it_is(tmp_path):
         fit(LENET5(), data, recipe, folder=tmp_path / "augmented", loss=LOSS)
 
 
-class Stop(keras.callbacks.Callback):
-    """Ends the training within its second epoch, as a kill does: nothing is written after it."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self.epoch == 1:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize("optimizer", [None, "adam"])
 def test_a_stopped_run_goes_on_in_place_with_a_new_model(optimizer, tmp_path):
     """Compiled by fit, or by its owner; with frozen layers, mixed precision and noise from a Keras layer."""
@@ -718,6 +708,6 @@ def test_weights_are_not_swapped_twice(tmp_path):
 
 
 def test_a_compiled_model_whose_loss_is_not_finite_stops_after_the_epoch(tmp_path):
-    model = compiled(LENET5(), keras.optimizers.SGD(1e30))
+    model = compiled(builder("mlp")(), keras.optimizers.SGD(1e30))
     with pytest.raises(TrainingStopped, match="^loss is not finite in epoch 1; lower learning_rate"):
         fit(model, (TRAIN, None), Recipe(batch_size=32), folder=tmp_path)

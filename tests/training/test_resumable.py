@@ -1,12 +1,5 @@
 """Plain model.fit, stopped in the middle of an epoch and run again; a kill leaves what such a stop leaves."""
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -17,8 +10,8 @@ from kerascnn.datasets.synthetic import drawn
 from kerascnn.errors import InputError, UsageError
 from kerascnn.training.callbacks import scalars
 from kerascnn.training.checkpoint import assign, read_checkpoint, variables, write_checkpoint
+from tests.interrupting import Stop, run_whole_and_killed
 
-ROOT = Path(__file__).parents[2]
 TRAIN, VALIDATION = drawn(320, 0), drawn(100, 1)
 VALIDATING = VALIDATION.images / np.float32(255), VALIDATION.labels
 EPOCHS, STEPS = 5, 10
@@ -64,23 +57,8 @@ class Counter(keras.callbacks.Callback):
         self.seen = state["seen"]
 
 
-class Stopped(Exception):
-    pass
-
-
-class StopAt(keras.callbacks.Callback):
-    """Ends the training in the middle of an epoch, as a kill does: nothing is written after it."""
-
-    def __init__(self, epoch):
-        super().__init__()
-        self.at = epoch
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self.epoch == self.at and batch == STEPS // 2:
-            raise Stopped
+def stop_at(epoch):
+    return Stop(epoch, batch=STEPS // 2)
 
 
 def network(kind=Noisy):
@@ -94,22 +72,23 @@ def network(kind=Noisy):
     return model
 
 
-def train(folder, others=(), model=None, **options):
-    """(the model, the callbacks with a state) after the lines of the documentation."""
-    model = model or network()
-    # patience 1: some epochs are no better than the last
-    kept = [keras.callbacks.ReduceLROnPlateau(patience=1, min_delta=0.05), Counter()]
-    resumable = kc.callbacks.Resumable(folder, callbacks=kept)
+def fit(model, resumable, others=(), **options):
+    """The lines of the documentation."""
     batches = kc.batches(TRAIN, 32, seed=0, epochs=EPOCHS, first_epoch=resumable.epoch)
-    options = {
-        "epochs": EPOCHS,
-        "initial_epoch": resumable.epoch,
-        "steps_per_epoch": STEPS,
-        "shuffle": False,
-        **options,
-    }
-    options = {"callbacks": [resumable, *others], **options}
-    model.fit(batches, validation_data=VALIDATING, verbose=0, **options)
+    epochs = {"epochs": EPOCHS, "initial_epoch": resumable.epoch, "steps_per_epoch": STEPS}
+    options = {**epochs, "callbacks": [resumable, *others], **options}
+    model.fit(batches, validation_data=VALIDATING, shuffle=False, verbose=0, **options)
+
+
+def with_state():
+    # patience 1: some epochs are no better than the last
+    return [keras.callbacks.ReduceLROnPlateau(patience=1, min_delta=0.05), Counter()]
+
+
+def train(folder, others=(), model=None, **options):
+    """(the trained model, the callbacks with a state)."""
+    model, kept = model or network(), with_state()
+    fit(model, kc.callbacks.Resumable(folder, callbacks=kept), others, **options)
     return model, kept
 
 
@@ -121,8 +100,8 @@ def assert_same(one, other):
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_a_train_step_of_ones_own_goes_on_to_the_same_weights(epoch, tmp_path):
     whole, (plateau, counter) = train(tmp_path / "whole")
-    with pytest.raises(Stopped):
-        train(tmp_path / "part", [StopAt(epoch)])
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "part", [stop_at(epoch)])
     resumed, (again, counter_again) = train(tmp_path / "part")
     assert_same(resumed, whole)
     assert_same(resumed.head_optimizer, whole.head_optimizer)
@@ -150,40 +129,23 @@ def test_a_training_that_ended_early_is_not_gone_on_with(tmp_path):
     assert kc.callbacks.Resumable(tmp_path).epoch == 2, "a callback that stands behind it is not seen"
     early = keras.callbacks.EarlyStopping(patience=0, min_delta=10)
     for _ in range(2):
-        model, resumable = network(), kc.callbacks.Resumable(tmp_path / "early", callbacks=[early])
-        batches = kc.batches(TRAIN, 32, epochs=EPOCHS, first_epoch=resumable.epoch)
-        options = {
-            "epochs": EPOCHS,
-            "initial_epoch": resumable.epoch,
-            "steps_per_epoch": STEPS,
-            "shuffle": False,
-            "verbose": 0,
-        }
-        model.fit(batches, validation_data=VALIDATING, callbacks=[resumable], **options)
+        resumable = kc.callbacks.Resumable(tmp_path / "early", callbacks=[early])
+        fit(network(), resumable)
         assert len(resumable.history) == 2
 
 
 def test_the_weights_that_early_stopping_restores_are_kept_over_a_stop(tmp_path):
     def run(folder, others=()):
         model, early = network(keras.Model), keras.callbacks.EarlyStopping(patience=9, restore_best_weights=True)
-        resumable = kc.callbacks.Resumable(folder, callbacks=[early])
-        batches = kc.batches(TRAIN, 32, epochs=EPOCHS, first_epoch=resumable.epoch)
-        options = {
-            "epochs": EPOCHS,
-            "initial_epoch": resumable.epoch,
-            "steps_per_epoch": STEPS,
-            "shuffle": False,
-            "verbose": 0,
-        }
         # so large a rate that the first epochs are the best
         model.optimizer.learning_rate = 0.5
-        model.fit(batches, validation_data=VALIDATING, callbacks=[resumable, *others], **options)
+        fit(model, kc.callbacks.Resumable(folder, callbacks=[early]), others)
         return model, early.best_epoch
 
     whole, best = run(tmp_path / "whole")
     assert best < EPOCHS - 1, "the best epoch is meant to be another than the last"
-    with pytest.raises(Stopped):
-        run(tmp_path / "part", [StopAt(best + 1)])
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "part", [stop_at(best + 1)])
     resumed, again = run(tmp_path / "part")
     assert again == best
     assert_same(resumed, whole)
@@ -244,15 +206,11 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 
 def test_an_interrupted_cell_is_run_again_with_the_same_callback(tmp_path):
     whole, _ = train(tmp_path / "whole")
-    model, resumable = network(), kc.callbacks.Resumable(tmp_path / "part", [keras.callbacks.ReduceLROnPlateau()])
-    resumable.callbacks += [StopAt(2)]
-    for _ in range(2):
-        batches = kc.batches(TRAIN, 32, seed=0, epochs=EPOCHS, first_epoch=resumable.epoch)
-        options = {"epochs": EPOCHS, "initial_epoch": resumable.epoch, "steps_per_epoch": STEPS, "shuffle": False}
-        with contextlib.suppress(Stopped):
-            model.fit(batches, validation_data=VALIDATING, verbose=0, callbacks=[resumable], **options)
-        resumable.callbacks[-1].at = None
-    assert len(resumable.history) == EPOCHS
+    model, resumable = network(), kc.callbacks.Resumable(tmp_path / "part", callbacks=with_state())
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, resumable, [stop_at(2)])
+    fit(model, resumable)
+    assert_same(model, whole)
 
 
 def test_optimizers_in_a_list_are_kept():
@@ -336,18 +294,8 @@ def test_a_folder_with_a_finished_run_is_left_alone(tmp_path):
 @pytest.mark.slow
 def test_a_killed_model_fit_goes_on_to_the_same_weights(tmp_path):
     code = "import sys; from tests.training.test_resumable import *; "
-    code += "np.savez(sys.argv[2], *train(sys.argv[1])[0].get_weights())"
-
-    def start(name):
-        command = [sys.executable, "-c", code, str(tmp_path / name), str(tmp_path / f"{name}.npz")]
-        return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
-
-    whole, killed = start("whole"), start("killed")
-    while not (tmp_path / "killed" / "history.csv").exists():
-        assert killed.poll() is None
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
-    assert start("killed").wait() == whole.wait() == 0
+    code += "np.savez(sys.argv[1] + '.npz', *train(sys.argv[1])[0].get_weights())"
+    run_whole_and_killed(code, tmp_path)
     with np.load(tmp_path / "whole.npz") as expected, np.load(tmp_path / "killed.npz") as found:
         for name in expected:
             np.testing.assert_array_equal(found[name], expected[name])
