@@ -49,6 +49,7 @@ CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
 
 def fit(
     model, data, recipe=None, *, folder, loss=None, metrics=None, callbacks=(), resume=True, verbose="auto",
+    metadata=None,
 ):  # fmt: skip
     """Train `model` in place, in a run folder, and return the Run; killed, the same call goes on where it stood.
 
@@ -65,7 +66,8 @@ def fit(
     Recipe. folder: of the run, which gets `model.keras`, `history.csv`, `learning_curve.png` and `recipe.json`.
     callbacks: Keras's; see callbacks.Resumable for those with a state. Of small images many steps run in one call, so
     their hooks of batches come once in 16 to 32 steps, unless the model is compiled. resume: False raises where the
-    folder holds an unfinished run. verbose: as for model.fit.
+    folder holds an unfinished run. verbose: as for model.fit. metadata: what recipe.json shall say besides, a dict for
+    JSON; a resumed run must be given the same.
 
     A folder with a finished run raises. Statistics of batch normalization are measured once more for the weights that
     are kept, so the model may score better than the history says of its epoch. More: kerascnn.training.fit.fit.
@@ -76,26 +78,29 @@ def fit(
         usual = _module(f"{_task(data)}.training").loss_and_metrics(recipe)
         options = {name: usual[name] if value is None else value for name, value in options.items()}
     return _module("training.fit").fit(
-        model, data, recipe, folder=folder, **options, callbacks=callbacks, resume=resume, verbose=verbose
+        model, data, recipe, folder=folder, **options, callbacks=callbacks, resume=resume, verbose=verbose,
+        metadata=metadata,
     )  # fmt: skip
 
 
-def evaluate(model, data):
+def evaluate(model, data, *, class_names=None):
     """The metrics of `model` on examples, a dict of plain numbers; writes nothing.
 
         kc.evaluate(model, data.test)["accuracy"]
 
     data: a split of a Dataset, or a tf.data.Dataset of batches (images, labels); with labels the metrics are those of
     a classifier (accuracy, error, cross_entropy, ece, per_class …), with masks of a segmentation network (dice, iou,
-    image_dice). The output of the model is logits.
+    image_dice). The output of the model is logits. class_names: what per_class calls the classes; default: 0, 1, 2 ….
     """
     if hasattr(data, "train"):
         words = f"data is the whole data set {data.name}; give one of its splits, as data.test"
         raise _module("errors").UsageError(words, argument="data")
-    return _module(f"{_task(data)}.evaluation").evaluate(model, data)
+    task = _task(data)
+    options = {"class_names": class_names} if task == CLASSIFICATION else {}
+    return _module(f"{task}.evaluation").evaluate(model, data, **options)
 
 
-def export(model, folder, *, class_names=None, preprocessing=None):
+def export(model, folder, *, class_names=None, preprocessing=None, examples=None):
     """Write `model` as the next version of a SavedModel in `folder`, verified, and return that version's path.
 
         kc.export(model, "runs/mine", class_names=["cat", "dog"])  # runs/mine/1
@@ -105,12 +110,15 @@ def export(model, folder, *, class_names=None, preprocessing=None):
     by default they are resized, to 224x224 where the model takes any size, and scaled to [0, 1]. Of a classifier a
     function of TensorFlow ops from uint8 (B, H, W, C) to the model's input, of a segmentation network a
     kerascnn.segmentation.inference.Preprocessing. Its name and first line of documentation are recorded in card.json.
+    examples: raw images uint8 (N, H, W, C) on which the export is verified and a server warms up; by default random
+    ones.
 
     Raises UsageError where names do not fit the logits, InputError where `folder` cannot be written to, RuntimeError
-    where a program without Keras answers otherwise.
+    where a program without Keras answers a probability that differs by more than 1e-5 on examples, 1e-4 on random
+    images.
     """
     masks = len(_module("training.run_folder").plain(model).outputs[0].shape) == 4
-    options = {"preprocessing": preprocessing} | ({} if masks else {"class_names": class_names})
+    options = {"preprocessing": preprocessing, "examples": examples} | ({} if masks else {"class_names": class_names})
     return _module(f"{SEGMENTATION if masks else CLASSIFICATION}.export").export(model, folder, **options)
 
 

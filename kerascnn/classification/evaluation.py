@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.special import softmax
 
+from kerascnn.classification.class_names import checked_names
 from kerascnn.classification.metrics import classification_metrics
 from kerascnn.classification.plots import plot_confusion_matrix, plot_mistakes
 from kerascnn.datasets.batches import evaluation_batches
@@ -12,10 +13,10 @@ from kerascnn.saved_model.folding import folded, in_float32
 from kerascnn.training.run_folder import check_logits
 
 
-def evaluate(model, examples):
-    """The metrics of a classifier, as classification_metrics lists them, of classes 0, 1, 2 …; writes nothing.
+def evaluate(model, examples, class_names=None):
+    """The metrics of a classifier, as classification_metrics lists them; writes nothing.
 
-    examples: Examples, ImageFiles or a tf.data.Dataset of batches with labels.
+    examples: Examples, ImageFiles or a tf.data.Dataset of batches with labels. class_names: default: 0, 1, 2 ….
     """
     check_logits(model)
     logits, labels = [], []
@@ -25,14 +26,14 @@ def evaluate(model, examples):
             logits.append(answer["logits"] if isinstance(answer, dict) else answer)
             labels.append(truth)
     probabilities = softmax(np.concatenate(logits).astype(np.float64), axis=-1)
-    names = [str(number) for number in range(probabilities.shape[-1])]
+    names = checked_names(class_names, probabilities.shape[-1])
     return classification_metrics(probabilities, np.concatenate(labels), names)
 
 
 def evaluate_classifier(model, preprocess, examples, class_names, folder, metadata):
     """Score `model` on every one of `examples` and return the metrics.
 
-    preprocess: from uint8 (B, H, W, C) to the network's input, as export_classifier takes it; None only scales to
+    preprocess: from uint8 (B, H, W, C) to the network's input, as kerascnn.export takes it; None only scales to
     [0, 1]. metadata: what metrics.json says besides, JSON types. Writes `metrics.json` (only when a figure changed),
     `confusion.png` and `mistakes.png` into `folder`.
     """

@@ -13,36 +13,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerascnn.classification.class_names import checked_names
 from kerascnn.classification.preprocessing import resizing
 from kerascnn.decoding import preprocess_bytes
 from kerascnn.errors import UsageError
 from kerascnn.saved_model.archive import described, write_version
 from kerascnn.saved_model.folding import folded, in_float32
-from kerascnn.saved_model.verification import ON_NOISE, verify_answers
+from kerascnn.saved_model.verification import ON_EXAMPLES, ON_NOISE, verify_answers
 from kerascnn.training.run_folder import check_logits, main_head, plain, run_card
 
 
-def export(model, folder, class_names=None, preprocessing=None):
-    """kerascnn.export of a classifier: the path of the version."""
-    model = plain(main_head(model))
-    check_logits(model)
-    if len(model.inputs) > 1 or len(model.input_shape) != 4:
-        shapes = " and ".join(str(tuple(source.shape)) for source in model.inputs)
-        raise UsageError(f"model {model.name} takes {shapes}; give one of images (B, H, W, C)", argument="model")
-    shape = *(side or 224 for side in model.input_shape[1:3]), model.input_shape[3]
-    names = list(map(str, range(model.output_shape[-1]) if class_names is None else class_names))
-    noise = np.random.default_rng(0).integers(0, 256, (4, *shape), np.uint8)
-    preprocess, card = preprocessing or resizing(shape), run_card(model, folder)
-    return export_classifier(model, preprocess, names, folder, card, noise, tolerance=ON_NOISE)
+def export(model, folder, class_names=None, preprocessing=None, examples=None):
+    """kerascnn.export of a classifier: the path of the version.
 
-
-def export_classifier(model, preprocess, class_names, folder, card, warmup_images, *, tolerance=1e-5):
-    """Write `model` as the next version of the SavedModel in `folder`; the path of that version's folder.
-
-    model: a classifier with one input of images and an output of logits; a layer `embedding` is the vector before it.
-    preprocess: a function of TensorFlow ops from uint8 (B, H, W, C) to the network's input.
-    class_names: one text per logit. card: a dict for JSON (recipe, metrics, data licence, ...).
-    warmup_images: uint8 (N, H, W, C) with 1, 3 or 4 channels, for verification and the warm-up requests.
+    model: one input of images and an output of logits; a layer `embedding` is the vector before it.
 
     Signatures (h, w, c is the network's size; K is 5, or all classes where there are fewer):
 
@@ -58,31 +42,38 @@ def export_classifier(model, preprocess, class_names, folder, card, warmup_image
     The version holds `assets.extra/card.json` and `assets.extra/tf_serving_warmup_requests` besides. Computation is in
     float32 whatever the precision of training was, and batch normalization is folded away. A failed export leaves
     nothing; no version is ever overwritten.
-
-    Raises UsageError when the class names do not fit the logits, InputError when `folder` cannot be written to, and
-    RuntimeError when a consumer cannot read what was written or its probabilities differ by more than `tolerance`.
     """
-    if len(class_names) != model.output_shape[-1]:
-        raise UsageError(
-            f"class_names has {len(class_names)} names for {model.output_shape[-1]} logits; name each once",
-            argument="class_names",
-        )
-    network, folder = in_float32(model), Path(folder).resolve()
+    network, folder = in_float32(classifier(model)), Path(folder).resolve()
+    names = checked_names(class_names, network.output_shape[-1])
+    shape = *(side or 224 for side in network.input_shape[1:3]), network.input_shape[3]
+    preprocess, tolerance = preprocessing or resizing(shape), ON_EXAMPLES
+    if examples is None:
+        examples, tolerance = np.random.default_rng(0).integers(0, 256, (4, *shape), np.uint8), ON_NOISE
     with tf.device("CPU"):
-        preprocessed = preprocess(tf.constant(warmup_images)).numpy()
+        preprocessed = preprocess(tf.constant(examples)).numpy()
         probabilities = tf.nn.softmax(network(preprocessed, training=False)).numpy()
-    endpoints = signatures(folded(network), preprocess, class_names, preprocessed.shape[1:])
+    endpoints = signatures(folded(network), preprocess, names, preprocessed.shape[1:])
     inputs = dict.fromkeys(endpoints, preprocessed)
-    inputs["serving_default"] = np.asarray(warmup_images)
-    inputs["predict_bytes"] = np.array([tf.io.encode_png(image).numpy() for image in warmup_images])
+    inputs["serving_default"] = np.asarray(examples)
+    inputs["predict_bytes"] = np.array([tf.io.encode_png(image).numpy() for image in examples])
     compared = {name: inputs[name] for name in ("serving_default", "predict_bytes", "probabilities")}
 
     def verify(version, work):
         outputs, expected = dict.fromkeys(compared, "probabilities"), dict.fromkeys(compared, probabilities)
         return verify_answers(version, work, compared, outputs, expected, tolerance)
 
-    metadata = {"class_names": list(class_names), "preprocessing": described(preprocess)}
-    return write_version(endpoints, inputs, verify, folder, card | metadata)
+    card = {**run_card(model, folder), "class_names": names, "preprocessing": described(preprocess)}
+    return write_version(endpoints, inputs, verify, folder, card)
+
+
+def classifier(model):
+    """The model up to its logits. Raises UsageError unless it turns images into logits."""
+    model = plain(main_head(model))
+    check_logits(model)
+    if len(model.inputs) > 1 or len(model.input_shape) != 4:
+        shapes = " and ".join(str(tuple(source.shape)) for source in model.inputs)
+        raise UsageError(f"model {model.name} takes {shapes}; give one of images (B, H, W, C)", argument="model")
+    return model
 
 
 def signatures(network, preprocess, class_names, shape):
@@ -127,7 +118,7 @@ def signatures(network, preprocess, class_names, shape):
 
 
 def classification(logits, class_names):
-    """A classification, as export_classifier lists it, of logits float32 (B, classes)."""
+    """A classification, as export lists it, of logits float32 (B, classes)."""
     probabilities = tf.nn.softmax(logits)
     scores, ids = tf.math.top_k(probabilities, min(5, len(class_names)))
     names = tf.gather(tf.constant(class_names), ids)

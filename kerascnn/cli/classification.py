@@ -7,12 +7,14 @@ import contextlib
 import dataclasses
 import itertools
 
+import kerascnn as kc
 from kerascnn.cli.app import require
 from kerascnn.cli.messages import note, result
 from kerascnn.cli.prediction import loaded, predictor_of
 from kerascnn.errors import InputError, printable
 from kerascnn.files import writing_to
 from kerascnn.saved_model.signatures import Tensor
+from kerascnn.training.recipe import as_json
 
 CLASSES = {
     "class_name": Tensor("string", (None,)),
@@ -29,12 +31,29 @@ def smoke(recipe):
 
 
 def train(app, recipe, data, augmentations, out, resume):
-    """Train recipe.model on `data`, a Dataset, into the folder `out`, and show how far it is."""
-    from kerascnn.classification import training
+    """Train recipe.model on `data`, a Dataset, into the folder `out`, and show how far it is.
+
+    augmentations: those that the recipe's own fields ask for.
+    """
+    import keras
+
+    from kerascnn.analysis.summary import symbolic_model
     from kerascnn.cli.progress import Progress
 
+    shape, classes = data.train.image_shape, len(data.class_names)
+    symbolic_model(recipe.model, shape, classes)  # raises where the network does not take such images
+    keras.utils.set_random_seed(recipe.training.seed)
     with contextlib.closing(Progress()) as progress:
-        training.train(recipe, data, out, app, augmentations, [progress], resume)
+        kc.fit(
+            kc.models.builder(recipe.model)(shape, classes),
+            data,
+            dataclasses.replace(recipe.training, augmentations=augmentations),
+            folder=out,
+            callbacks=[progress],
+            resume=resume,
+            verbose=0,
+            metadata={"recipe": as_json(recipe), "app": app, "class_names": data.class_names},
+        )
 
 
 def evaluate(app, load_data, preprocess, out, requirements):
@@ -55,14 +74,12 @@ def evaluate(app, load_data, preprocess, out, requirements):
     require(metrics, requirements)
 
 
-def export(app, preprocess, out, warmup_images):
+def export(app, preprocess, out, examples):
     """Write the model in `out` as its next SavedModel version and print where that lies."""
-    from kerascnn.classification.export import export_classifier
-    from kerascnn.training.run_folder import load_trained, run_card
+    from kerascnn.training.run_folder import load_trained
 
     model, record = load_trained(out, app)
-    card = run_card(model, out)
-    version = export_classifier(model, preprocess, record["class_names"], out, card, warmup_images)
+    version = kc.export(model, out, class_names=record["class_names"], preprocessing=preprocess, examples=examples)
     result({"saved_model": str(version)})
 
 

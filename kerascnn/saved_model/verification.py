@@ -15,10 +15,11 @@ from kerascnn.files import write_json
 
 CONSUMER = "kerascnn.saved_model.consumer"
 WAYS = ("saved_model", "session")
-ON_NOISE = 1e-4  # of probabilities: logits of random images may be so large that rounding alone is more than 1e-5
+ON_EXAMPLES = 1e-5  # of probabilities
+ON_NOISE = 1e-4  # logits of random images may be so large that rounding alone is more than 1e-5
 
 
-def verify_answers(version, work, inputs, outputs, expected, tolerance=1e-5):
+def verify_answers(version, work, inputs, outputs, expected, tolerance=ON_EXAMPLES):
     """{way: the largest difference between its answers and `expected`}, over every signature in `inputs`.
 
     version: the SavedModel's folder. work: a folder for scratch files. inputs: {signature: array}. outputs: {signature:

@@ -15,13 +15,13 @@ from kerascnn.errors import UsageError
 from kerascnn.images import MOST_VOXELS
 from kerascnn.saved_model.archive import described, write_version
 from kerascnn.saved_model.folding import folded, in_float32
-from kerascnn.saved_model.verification import ON_NOISE, verify_answers
+from kerascnn.saved_model.verification import ON_EXAMPLES, ON_NOISE, verify_answers
 from kerascnn.segmentation.inference import MaskSettings, network_probabilities, segment, volume_probabilities
 from kerascnn.segmentation.preprocessing import RESIZING
 from kerascnn.training.run_folder import check_logits, plain, run_card
 
 
-def export(model, folder, preprocessing=None):
+def export(model, folder, preprocessing=None, examples=None):
     """kerascnn.export of a segmentation network: the path of the version.
 
     Raises UsageError unless its input is a square of a fixed size.
@@ -34,12 +34,15 @@ def export(model, folder, preprocessing=None):
             f"model {model.name} takes images of {height}x{width}; build it for a square, as (256, 256, 3)",
             argument="model",
         )
-    noise = np.random.default_rng(0).integers(0, 256, (2, height, width, channels), np.uint8)
+    tolerance = ON_EXAMPLES
+    if examples is None:
+        examples = np.random.default_rng(0).integers(0, 256, (2, height, width, channels), np.uint8)
+        tolerance = ON_NOISE
     preprocessing, card = preprocessing or RESIZING, run_card(model, folder)
-    return export_segmenter(model, preprocessing, MaskSettings(), folder, card, noise, tolerance=ON_NOISE)
+    return export_segmenter(model, preprocessing, MaskSettings(), folder, card, examples, tolerance=tolerance)
 
 
-def export_segmenter(model, preprocessing, settings, folder, card, warmup_volume, *, tolerance=1e-5):
+def export_segmenter(model, preprocessing, settings, folder, card, warmup_volume, *, tolerance=ON_EXAMPLES):
     """Write `model` as the next version of the SavedModel in `folder`; the path of that version's folder.
 
     model: a segmentation network with the input `image` (size, size, C) and logits of as many pixels. preprocessing,

@@ -95,8 +95,7 @@ def test_flags_reach_the_training(app, flags, tmp_path, monkeypatch):
     def fit(*arguments, **options):
         asked.update(options, training=arguments[2])
 
-    for module in ("kerascnn.classification.training", "kerascnn.training.fit"):
-        monkeypatch.setattr(f"{module}.fit", fit)
+    monkeypatch.setattr("kerascnn.training.fit.fit", fit)
     with pytest.raises(SystemExit, match="^0$"):
         cli.run(app, ["train", "--smoke", "--resume", "--seed", "3", "--out", str(tmp_path / "new"), *flags])
     assert asked["resume"] is True
