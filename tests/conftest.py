@@ -13,13 +13,13 @@ import pytest
 @pytest.fixture(scope="session")
 def mnist():
     """The MNIST Dataset, or a skip when TFDS_DATA_DIR holds none."""
-    from kerascnn.datasets import mnist, tfds_builders
+    from kerascnn.datasets import load, tfds_builders
 
     root = tfds_builders.folder()
     # else it would be downloaded
     if not ((root / "mnist").is_dir() or (root / "downloads" / "manual" / "train-images-idx3-ubyte.gz").is_file()):
         pytest.skip("needs MNIST under TFDS_DATA_DIR")
-    return mnist.load("mnist")
+    return load("mnist")
 
 
 @pytest.fixture(autouse=True)

@@ -12,11 +12,17 @@ from kerascnn.datasets.examples import Dataset, Examples
 from kerascnn.datasets.image_folder import image_folder
 from kerascnn.errors import UsageError
 
-DATASETS = {"mnist": "mnist", "fashion_mnist": "mnist", "synthetic": "synthetic"}
+DATASETS = {
+    "mnist": "tfds_images",
+    "fashion_mnist": "tfds_images",
+    "cifar10": "tfds_images",
+    "cifar100": "tfds_images",
+    "synthetic": "synthetic",
+}
 
 
 def load(name, data_dir=None):
-    """The Dataset called `name`: mnist, fashion_mnist or synthetic.
+    """The Dataset called `name`: mnist, fashion_mnist, cifar10, cifar100 or synthetic.
 
         data = kc.datasets.load("synthetic")
         len(data.train), data.train.image_shape, data.class_names[3]  # 640, (28, 28, 1), "3"

@@ -1,7 +1,9 @@
-"""MNIST (LeCun, Cortes & Burges, 1998) and Fashion-MNIST (Xiao, Rasul & Vollgraf, 2017) through TensorFlow Datasets.
+"""Classic data sets of small images through TensorFlow Datasets: MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100.
 
-Both are 60,000 training and 10,000 test images of 28×28 grey pixels in ten classes, in the same four files. They are
-taken from the first of: what TFDS has prepared under the data folder; the four original files placed by hand in TFDS's
+MNIST (LeCun, Cortes & Burges, 1998) and Fashion-MNIST (Xiao, Rasul & Vollgraf, 2017) are 60,000 training and 10,000
+test images of 28×28 grey pixels in ten classes, in four files of the same names; CIFAR-10 and CIFAR-100 (Krizhevsky,
+"Learning Multiple Layers of Features from Tiny Images", 2009) 50,000 and 10,000 of 32×32 pixels in colour. They are
+taken from the first of: what TFDS has prepared under the data folder; the original files placed by hand in TFDS's
 manual folder (`downloads/manual/`, for Fashion-MNIST `downloads/manual/fashion_mnist/`), which touches no network;
 a download. 5,000 training images become the validation split.
 """
@@ -19,12 +21,10 @@ from kerascnn.datasets.examples import Dataset, Examples, cut
 from kerascnn.datasets.tfds_builders import arrays, folder, prepared_builder
 from kerascnn.errors import DataAbsent, InputError
 
-TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
+TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 LICENCES = {"mnist": "CC BY-SA 3.0", "fashion_mnist": "MIT"}
-CLASS_NAMES = {
-    "mnist": tuple("0123456789"),
-    "fashion_mnist": ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"),
-}
+UNLICENSED = "not stated; cite Krizhevsky, 2009"
+FASHION = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
 
 
 def check_originals(manual, url_infos):
@@ -70,7 +70,7 @@ def check_reachable(root, manual, url_infos):
 
 
 def load(name, data_dir=None):
-    """MNIST or Fashion-MNIST: 55,000 training, 5,000 validation and 10,000 test examples of 28×28×1.
+    """The Dataset called `name`, a key of TITLES; 5,000 of its training examples are cut off for validation.
 
     Raises InputError naming the file and its checksum when an original is damaged, or all files and the folder they
     belong in when there are neither files nor network.
@@ -79,7 +79,7 @@ def load(name, data_dir=None):
 
     root = folder(data_dir)
     manual = root / "downloads" / "manual"
-    manual = manual if name == "mnist" else manual / name
+    manual = manual / name if name == "fashion_mnist" else manual
 
     def check(builder):
         if not check_originals(manual, builder.url_infos):
@@ -88,14 +88,15 @@ def load(name, data_dir=None):
     builder = prepared_builder(name, functools.partial(tfds.builder, name), root, manual, check)
     train, test = (examples(builder, split) for split in ("train", "test"))
     train, validation = cut(train, 5000)
+    size = "x".join(map(str, train.image_shape[:2]))
     return Dataset(
         name=name,
         train=train,
         validation=validation,
         test=test,
-        class_names=CLASS_NAMES[name],
-        licence=LICENCES[name],
-        description=f"{TITLES[name]}, {len(train) + len(validation):,} + {len(test):,} images of 28x28",
+        class_names=FASHION if name == "fashion_mnist" else tuple(builder.info.features["label"].names),
+        licence=LICENCES.get(name, UNLICENSED),
+        description=f"{TITLES[name]}, {len(train) + len(validation):,} + {len(test):,} images of {size}",
     )
 
 

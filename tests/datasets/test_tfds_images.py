@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerascnn.datasets import mnist as source
+import kerascnn as kc
+from kerascnn.datasets import tfds_images as source
 from kerascnn.errors import DataAbsent, InputError
 
 # examples of each class in the two splits, as published with the data
@@ -73,6 +74,24 @@ def no_network(monkeypatch):
     monkeypatch.setattr(urllib.request, "_opener", None)
 
 
+@pytest.mark.data
+def test_cifar10_has_its_published_counts_and_classes():
+    if not (source.folder() / "cifar10").is_dir():
+        pytest.skip("needs CIFAR-10 under TFDS_DATA_DIR")
+    data = kc.datasets.load("cifar10")
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [45_000, 5_000, 10_000]
+    labels = np.concatenate([data.train.labels, data.validation.labels])
+    assert np.bincount(labels).tolist() == [5_000] * 10
+    assert np.bincount(data.test.labels).tolist() == [1_000] * 10
+    assert (data.train.image_shape, data.train.images.dtype) == ((32, 32, 3), np.uint8)
+    # the binary version's batches.meta.txt, in its order
+    names = "airplane automobile bird cat deer dog frog horse ship truck"
+    assert " ".join(data.class_names) == names
+    # the mean of each colour over the training images, as most code for CIFAR-10 has it, (0.4914, 0.4822, 0.4465)
+    images = np.concatenate([data.train.images, data.validation.images])
+    np.testing.assert_allclose(images.mean((0, 1, 2)) / 255, (0.4914, 0.4822, 0.4465), atol=1e-4)
+
+
 @pytest.mark.parametrize(("name", "place"), [("mnist", "manual"), ("fashion_mnist", "manual/fashion_mnist")])
 def test_neither_files_nor_network_names_files_folder_and_source(name, place, tmp_path, no_network):
     with pytest.raises(DataAbsent) as caught:
@@ -83,6 +102,16 @@ def test_neither_files_nor_network_names_files_folder_and_source(name, place, tm
     assert "train-images-idx3-ubyte.gz (sha256 " in message
     assert "t10k-labels-idx1-ubyte.gz (sha256 " in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("cifar10", "cifar-10-binary.tar.gz"), ("cifar100", "cifar-100-binary.tar.gz")]
+)
+def test_the_archive_of_cifar_is_named_where_there_is_none(name, file, tmp_path, no_network):
+    with pytest.raises(
+        DataAbsent, match=rf"^no data in {tmp_path} and no network .*; place {file} \(sha256 \w+\) from "
+    ):
+        kc.datasets.load(name, tmp_path)
 
 
 def test_fashion_mnist_needs_all_four_files_of_its_own_folder(tmp_path, no_network):
