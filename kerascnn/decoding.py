@@ -7,24 +7,31 @@ import tensorflow as tf
 
 from kerascnn.images import MOST_PIXELS
 
+# What stands before the EXIF metadata of a file, and how far they begin behind it.
+EXIF = {"jpeg": (b"Exif\0\0", 0), "png": (b"eXIf", 0), "webp": (b"EXIF", 4)}
 
-def decode_image(image_bytes):
+
+def decode_image(image_bytes, shortest=None):
     """One encoded image: scalar string -> RGB uint8 (H, W, 3), grey repeated, what is transparent over_background.
 
-    Accepts PNG, JPEG and BMP of at most 25 million pixels by their header, which is read before anything is decoded.
-    16 bits per channel are cut to 8; the alpha channel of a BMP and a JPEG's note on orientation are ignored.
+    Accepts PNG, JPEG, WebP and BMP of at most 25 million pixels by their header, which is read before anything is
+    decoded; of an animation the first frame is taken. The orientation in EXIF metadata is followed. 16 bits per channel
+    are cut to 8; the alpha channel of a BMP is ignored. shortest: a JPEG is decoded at the smallest of 1/8, 1/4, 1/2
+    and its full size of which no side is shorter than these pixels, which saves most of the time for large photos.
     Raises tf.errors.InvalidArgumentError for everything else and for what does not decode.
     """
     # Zeros behind a header that ends too early: no side of an image is 0.
     header = tf.strings.join([tf.strings.substr(image_bytes, 0, 32), b"\0" * 32])
     png = tf.strings.substr(header, 0, 8) == b"\x89PNG\r\n\x1a\n"
     jpeg = tf.strings.substr(header, 0, 3) == b"\xff\xd8\xff"
+    webp = (tf.strings.substr(header, 0, 4) == b"RIFF") & (tf.strings.substr(header, 8, 4) == b"WEBP")
     bmp = tf.strings.substr(header, 0, 2) == b"BM"
     # In float64, since the product of two sides of 32 bits does not fit into 64 bits with a sign.
     sides = tf.case(
         [
             (png, lambda: two_integers(header, 16, little_endian=False)),
             (jpeg, lambda: tf.cast(tf.io.extract_jpeg_shape(image_bytes)[:2], tf.float64)),
+            (webp, lambda: webp_sides(image_bytes, header)),
             # A negative height means that the rows go from top to bottom.
             (bmp, lambda: tf.abs(two_integers(header, 18, little_endian=True))),
         ],
@@ -32,10 +39,18 @@ def decode_image(image_bytes):
     )
     allowed = (tf.reduce_min(sides) > 0) & (tf.reduce_prod(sides) <= MOST_PIXELS)
     image_bytes = checked(
-        image_bytes, allowed, "no PNG, JPEG or BMP of at most 25 million pixels; its sides are", sides
+        image_bytes, allowed, "no PNG, JPEG, WebP or BMP of at most 25 million pixels; its sides are", sides
     )
+
+    def turned(image, kind):
+        return oriented(tf.ensure_shape(image, [None, None, 3]), exif_orientation(image_bytes, *EXIF[kind]))
+
     image = tf.case(
-        [(png, lambda: decode_png(image_bytes, header)), (jpeg, lambda: tf.io.decode_jpeg(image_bytes, channels=3))],
+        [
+            (png, lambda: turned(decode_png(image_bytes, header), "png")),
+            (jpeg, lambda: turned(decode_jpeg(image_bytes, sides, shortest), "jpeg")),
+            (webp, lambda: turned(decode_webp(image_bytes), "webp")),
+        ],
         default=lambda: decode_bmp(image_bytes),
     )
     return tf.ensure_shape(image, [None, None, 3])
@@ -55,6 +70,84 @@ def two_integers(header, position, little_endian):
     """Two neighbouring signed integers of 32 bits inside a scalar string -> float64 (2,)."""
     both = tf.io.decode_raw(tf.strings.substr(header, position, 8), tf.int32, little_endian=little_endian)
     return tf.cast(tf.ensure_shape(both, [2]), tf.float64)
+
+
+def decode_jpeg(image_bytes, sides, shortest):
+    """Scalar string -> RGB uint8 (H, W, 3), as small as `shortest` allows. sides: of the full image."""
+
+    def at(ratio):
+        return lambda: tf.io.decode_jpeg(image_bytes, channels=3, ratio=ratio)
+
+    if shortest is None:
+        return at(1)()
+    return tf.case(
+        [(tf.math.ceil(tf.reduce_min(sides) / ratio) >= shortest, at(ratio)) for ratio in (8, 4, 2)], default=at(1)
+    )
+
+
+def webp_sides(image_bytes, header):
+    """Height and width of a WebP image, the height that of all frames of an animation together: float64 (2,)."""
+    numbers = tf.cast(tf.io.decode_raw(header, tf.uint8), tf.int64)
+
+    def whole(position, size):
+        return tf.reduce_sum(numbers[position : position + size] * 256 ** tf.range(size, dtype=tf.int64))
+
+    kind = tf.strings.substr(header, 12, 4)
+    # https://developers.google.com/speed/webp/docs/riff_container; every frame is decoded, so each counts
+    frames = tf.maximum(tf.size(tf.strings.split(image_bytes, "ANMF"), tf.int64) - 1, 1)
+    bits = whole(21, 4)
+    sides = tf.case(
+        [
+            (kind == b"VP8X", lambda: [(whole(27, 3) + 1) * frames, whole(24, 3) + 1]),
+            (kind == b"VP8L", lambda: [bits // 2**14 % 2**14 + 1, bits % 2**14 + 1]),
+            (kind == b"VP8 ", lambda: [whole(28, 2) % 2**14, whole(26, 2) % 2**14]),
+        ],
+        default=lambda: [tf.zeros([], tf.int64)] * 2,
+    )
+    return tf.cast(tf.stack(sides), tf.float64)
+
+
+def decode_webp(image_bytes):
+    """Scalar string -> RGB uint8 (H, W, 3), of the first frame."""
+    # channels=3 would raise for an image with an alpha channel
+    image = tf.io.decode_webp(image_bytes, channels=0)[0]
+    return tf.cond(
+        tf.shape(image)[2] == 4,
+        lambda: over_background(tf.ensure_shape(image, [None, None, 4])),
+        lambda: tf.ensure_shape(image, [None, None, 3]),
+    )
+
+
+def exif_orientation(image_bytes, mark, distance):
+    """The orientation in a file's EXIF metadata, int32 of 1 to 8; 1 where there are none or they make no sense.
+
+    mark: the bytes in front of the metadata, which begin `distance` bytes behind them. Metadata are a TIFF directory
+    (CIPA DC-008, section 4.5): byte order, offset of the directory, number of entries of 12 bytes.
+    """
+    parts = tf.strings.split(image_bytes, mark, maxsplit=1)
+    directory = tf.cond(tf.size(parts) > 1, lambda: tf.strings.substr(parts[1], distance, 2**16), lambda: b"")
+    numbers = tf.pad(tf.cast(tf.io.decode_raw(directory, tf.uint8), tf.int64), [[0, 2**16]])
+    little = tf.strings.substr(directory, 0, 4) == b"II*\0"
+    known = little | (tf.strings.substr(directory, 0, 4) == b"MM\0*")
+
+    def whole(positions, size):
+        read = tf.gather(numbers, tf.minimum(positions[:, tf.newaxis] + tf.range(size, dtype=tf.int64), 2**16 - 1))
+        powers = 256 ** tf.range(size, dtype=tf.int64)
+        return tf.reduce_sum(read * tf.where(little, powers, powers[::-1]), 1)
+
+    start = whole(tf.constant([4], tf.int64), 4)
+    entries = start + 2 + 12 * tf.range(tf.minimum(whole(start, 2)[0], 2**12))
+    short = (whole(entries, 2) == 0x0112) & (whole(entries + 2, 2) == 3) & (whole(entries + 4, 4) == 1)
+    value = tf.boolean_mask(whole(entries + 8, 2), short & known)
+    first = tf.cast(tf.concat([value, [1]], 0)[0], tf.int32)
+    return tf.where((first >= 1) & (first <= 8), first, 1)
+
+
+def oriented(image, orientation):
+    """The image (H, W, C) as its EXIF orientation says it is to be looked at: (H, W, C) or (W, H, C)."""
+    image = tf.cond(orientation >= 5, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
+    image = tf.cond(tf.reduce_any(orientation == [2, 3, 6, 7]), lambda: image[:, ::-1], lambda: image)
+    return tf.cond(tf.reduce_any(orientation == [3, 4, 7, 8]), lambda: image[::-1], lambda: image)
 
 
 def decode_png(image_bytes, header):

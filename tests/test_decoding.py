@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 from kerascnn.decoding import decode_image, over_background, preprocess_bytes
 from kerascnn.digits.preprocessing import preprocess_digits
@@ -56,6 +56,13 @@ def two_colours(paper, **options):
     return encoded(image, "PNG", bits=1, **options)
 
 
+def webp_frames(width, height, count):
+    """A WebP animation without its pixels: what is in front of them claims a size and a number of frames."""
+    canvas = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
+    chunks = b"VP8X" + struct.pack("<II", 10, 2) + canvas + (b"ANMF" + bytes(20)) * count
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
+
+
 def top_down_bmp():
     whole = bytearray(encoded(SEVEN[::-1], "BMP"))
     whole[22:26] = struct.pack("<i", -200)
@@ -80,8 +87,15 @@ GOOD = {
     "grey BMP": encoded(SEVEN, "BMP"),
     "RGB BMP": encoded(COLOUR, "BMP"),
     "BMP from top to bottom": top_down_bmp(),
+    "WebP": encoded(COLOUR, "WEBP", quality=95),
+    "lossless WebP": encoded(COLOUR, "WEBP", lossless=True),
+    "WebP with alpha": encoded(TRANSPARENT, "WEBP", lossless=True, exact=True),
+    "WebP that moves": encoded(
+        COLOUR, "WEBP", lossless=True, save_all=True, append_images=[Image.new("RGB", (150, 200))]
+    ),
     "BMP of 32 bits": encoded(np.dstack([COLOUR, np.zeros((200, 150), np.uint8)]), "BMP"),
 }
+LOSSLESS = {"lossless": True}
 DAMAGED = bytearray(GOOD["grey PNG"])
 DAMAGED[60] ^= 0xFF
 JPEG_OF_FOUR_BILLION = bytearray(GOOD["grey JPEG"])
@@ -95,7 +109,9 @@ BAD = {
     "text": b"This is no image, it only says that it is one.",
     "zeros": bytes(1000),
     "GIF": encoded(SEVEN, "GIF"),
-    "WebP": encoded(COLOUR, "WEBP", lossless=True),
+    "WebP mark alone": b"RIFF\x00\x00\x00\x00WEBPVP8L",
+    "half a WebP": GOOD["lossless WebP"][: len(GOOD["lossless WebP"]) // 2],
+    "WebP of 25,000,001 pixels in its frames": webp_frames(2500, 2500, 5),
     "TIFF": encoded(SEVEN, "TIFF"),
     "PNG header alone": GOOD["grey PNG"][:8],
     "half a PNG": GOOD["grey PNG"][: len(GOOD["grey PNG"]) // 2],
@@ -116,7 +132,7 @@ BAD = {
 def test_an_image_is_decoded_whatever_its_format(name):
     image = decode_image(GOOD[name]).numpy()
     assert image.dtype == np.uint8
-    tolerance = 12 if "JPEG" in name else 0
+    tolerance = 12 if name == "WebP" or "JPEG" in name else 0
     np.testing.assert_allclose(image.astype(int), COLOUR, atol=tolerance)
 
 
@@ -124,7 +140,7 @@ def test_an_image_is_decoded_whatever_its_format(name):
 def test_bytes_are_preprocessed_like_the_pixels(name):
     images, valid = bytes_in_graph([GOOD[name]])
     assert valid.numpy().tolist() == [True]
-    np.testing.assert_allclose(images[0, ..., 0], PREPROCESSED, atol=0.05 if "JPEG" in name else 1e-6)
+    np.testing.assert_allclose(images[0, ..., 0], PREPROCESSED, atol=0.05 if name == "WebP" or "JPEG" in name else 1e-6)
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -136,6 +152,63 @@ def test_a_broken_item_is_invalid_and_spoils_no_other(name):
     np.testing.assert_array_equal(tf.gather(images, [0, 2]), alone)
     with pytest.raises(tf.errors.InvalidArgumentError):
         decode_image(BAD[name])
+
+
+PHOTO = Image.fromarray(
+    np.kron(np.random.default_rng(0).integers(0, 256, (6, 4, 3)), np.ones((16, 16, 1))).astype(np.uint8)
+)
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(10))
+def test_the_orientation_in_the_metadata_is_followed_where_there_is_such_a_one(name, orientation):
+    exif = Image.Exif()
+    exif.update({0x010F: "somebody's camera", 0x0112: orientation, 0x8825: {1: "N"}})
+    file = encoded(
+        PHOTO, name, exif=exif.tobytes(), **({"quality": 95, "subsampling": 0} if name == "JPEG" else LOSSLESS)
+    )
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(file))).convert("RGB")
+    np.testing.assert_allclose(decode_image(file).numpy().astype(int), expected, atol=4)
+
+
+def tiff(order, *entries):
+    """A TIFF directory of entries (tag, type, count, value): what EXIF metadata are."""
+    rows = (struct.pack(f"{order}HHIHH", *entry, 0) for entry in entries)
+    start = struct.pack(f"{order}HIH", 42, 8, len(entries))
+    return b"Exif\0\0" + (b"II" if order == "<" else b"MM") + start + b"".join(rows) + bytes(4)
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_metadata_of_either_byte_order_turn_a_photo_to_the_right(order):
+    file = encoded(PHOTO, "JPEG", quality=95, subsampling=0, exif=tiff(order, (0x010E, 3, 1, 1), (0x0112, 3, 1, 6)))
+    np.testing.assert_allclose(decode_image(file).numpy().astype(int), np.rot90(PHOTO, -1), atol=4)
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"Exif\0\0",
+        b"Exif\0\0II*\0",
+        b"Exif\0\0II*\0\xff\xff\xff\xff",
+        b"Exif\0\0no metadata at all",
+        tiff("<", (0x0112, 3, 1, 9)),
+        tiff("<", (0x0112, 2, 1, 6)),
+        tiff("<", (0x0112, 3, 7, 6)),
+        tiff(">", (0x0112, 3, 1, 6))[:-9],
+    ],
+)
+def test_metadata_that_make_no_sense_lose_the_rotation_and_not_the_photo(exif):
+    file = encoded(PHOTO, "JPEG", quality=95, subsampling=0, exif=exif)
+    np.testing.assert_allclose(decode_image(file).numpy().astype(int), PHOTO, atol=4)
+
+
+@pytest.mark.parametrize(("shortest", "ratio"), [(None, 1), (33, 1), (32, 2), (17, 2), (16, 4), (9, 4), (8, 8), (1, 8)])
+def test_a_jpeg_is_decoded_as_small_as_is_asked_for_by_libjpegs_own_scaling(shortest, ratio):
+    file = encoded(PHOTO, "JPEG", quality=95, subsampling=0)
+    with Image.open(io.BytesIO(file)) as small:
+        small.draft("RGB", (64 // ratio, 96 // ratio))
+        assert small.size == (64 // ratio, 96 // ratio)
+        np.testing.assert_allclose(decode_image(file, shortest).numpy().astype(int), small, atol=2)
 
 
 def test_25_million_pixels_are_allowed_and_a_blank_image_is_valid():
