@@ -222,24 +222,25 @@ def resized(images, size):
     return tf.cast(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), tf.uint8)
 
 
-def decode_or_blank(image_bytes):
+def decode_or_blank(image_bytes, shortest=None):
     """(RGB uint8 (H, W, 3), True) of an encoded image, or (one black pixel, False) where decode_image raises."""
     # Only tf.data can go on after an error. No more than decoding happens inside it, because graphs are not optimised
     # there: preprocessing took about twice as long.
     nothing = tf.data.Dataset.from_tensors((tf.zeros([1, 1, 3], tf.uint8), False))
-    decoded = tf.data.Dataset.from_tensors(image_bytes).map(lambda data: (decode_image(data), True))
+    decoded = tf.data.Dataset.from_tensors(image_bytes).map(lambda data: (decode_image(data, shortest), True))
     return decoded.ignore_errors(log_warning=False).concatenate(nothing).take(1).get_single_element()
 
 
 def preprocess_bytes(image_bytes, preprocess, shape):
     """Decode and preprocess images of mixed sizes and formats: string (B,) -> float32 (B, *shape) and valid bool (B,).
 
-    preprocess: uint8 (1, H, W, 3) -> float32 (1, *shape). Where decode_image raises, valid is False and the result all
-    0; the others are as without it.
+    preprocess: uint8 (1, H, W, 3) -> float32 (1, *shape); where it has an attribute `shortest`, it takes images as
+    decode_image gives them with it. Where decode_image raises, valid is False and the result all 0; the others are as
+    without it.
     """
 
     def one(item):
-        image, valid = decode_or_blank(item)
+        image, valid = decode_or_blank(item, getattr(preprocess, "shortest", None))
         preprocessed = tf.ensure_shape(preprocess(image[tf.newaxis])[0], shape)
         return tf.where(valid, preprocessed, 0), valid
 

@@ -7,7 +7,7 @@ from kerascnn.classification.class_names import checked_names
 from kerascnn.classification.metrics import classification_metrics
 from kerascnn.classification.plots import plot_confusion_matrix, plot_mistakes
 from kerascnn.datasets.batches import evaluation_batches
-from kerascnn.datasets.image_folder import broken_files_named
+from kerascnn.datasets.image_folder import vanished_files_named
 from kerascnn.files import write_json
 from kerascnn.saved_model.folding import folded, in_float32
 from kerascnn.training.run_folder import check_logits
@@ -16,15 +16,17 @@ from kerascnn.training.run_folder import check_logits
 def evaluate(model, examples, class_names=None):
     """The metrics of a classifier, as classification_metrics lists them; writes nothing.
 
-    examples: Examples, ImageFiles or a tf.data.Dataset of batches with labels. class_names: default: 0, 1, 2 ….
+    examples: Examples, ImageFiles or a tf.data.Dataset of batches with labels; those of weight 0 do not count.
+    class_names: default: 0, 1, 2 ….
     """
     check_logits(model)
     logits, labels = [], []
-    with broken_files_named(examples):
-        for images, truth, *_ in evaluation_batches(examples):
+    with vanished_files_named(examples):
+        for images, truth, *weights in evaluation_batches(examples):
             answer = model.predict_on_batch(images)
-            logits.append(answer["logits"] if isinstance(answer, dict) else answer)
-            labels.append(truth)
+            counted = np.asarray(weights[0] if weights else np.ones(len(truth))) > 0
+            logits.append((answer["logits"] if isinstance(answer, dict) else answer)[counted])
+            labels.append(np.asarray(truth)[counted])
     probabilities = softmax(np.concatenate(logits).astype(np.float64), axis=-1)
     names = checked_names(class_names, probabilities.shape[-1])
     return classification_metrics(probabilities, np.concatenate(labels), names)

@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerascnn.classification.class_names import checked_names
-from kerascnn.classification.preprocessing import resizing
+from kerascnn.classification.preprocessing import Preprocessing
+from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.decoding import preprocess_bytes
 from kerascnn.errors import UsageError
 from kerascnn.saved_model.archive import described, write_version
@@ -46,7 +47,8 @@ def export(model, folder, class_names=None, preprocessing=None, examples=None):
     network, folder = in_float32(classifier(model)), Path(folder).resolve()
     names = checked_names(class_names, network.output_shape[-1])
     shape = *(side or 224 for side in network.input_shape[1:3]), network.input_shape[3]
-    preprocess, tolerance = preprocessing or resizing(shape), ON_EXAMPLES
+    card, tolerance = run_card(model, folder), ON_EXAMPLES
+    preprocess = preprocessing or recorded_preprocessing(card, shape)
     if examples is None:
         examples, tolerance = np.random.default_rng(0).integers(0, 256, (4, *shape), np.uint8), ON_NOISE
     with tf.device("CPU"):
@@ -62,8 +64,15 @@ def export(model, folder, class_names=None, preprocessing=None, examples=None):
         outputs, expected = dict.fromkeys(compared, "probabilities"), dict.fromkeys(compared, probabilities)
         return verify_answers(version, work, compared, outputs, expected, tolerance)
 
-    card = {**run_card(model, folder), "class_names": names, "preprocessing": described(preprocess)}
+    card |= {"class_names": names, "preprocessing": described(preprocess)}
     return write_version(endpoints, inputs, verify, folder, card)
+
+
+def recorded_preprocessing(card, shape):
+    """How the images of a run were resized, where its data say so, for a network that takes (h, w, 1 or 3)."""
+    recorded = (card["data"] or {}).get("resize") or {}
+    options = {name: recorded[name] for name in ("crop_ratio", "interpolation") if name in recorded}
+    return Preprocessing(ResizeAndCrop(shape[:2], **options), shape[2])
 
 
 def classifier(model):

@@ -1,20 +1,30 @@
-"""What an image goes through before a classifier where a task asks for nothing else: resized, and scaled to [0, 1]."""
+"""What an image goes through before a classifier where a task asks for nothing else: resized, cropped, in [0, 1]."""
+
+import dataclasses
 
 import tensorflow as tf
 
 from kerascnn.datasets.batches import scaled
-from kerascnn.decoding import in_colour, resized
+from kerascnn.datasets.resizing import ResizeAndCrop
+from kerascnn.decoding import in_colour
 
 
-def resizing(input_shape):
-    """The function uint8 (B, H, W, 1, 3 or 4) -> float32 (B, *input_shape) in [0, 1] of a network's (h, w, 1 or 3)."""
-    *size, channels = input_shape
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """Resized to cover the input, cut in the middle, scaled to [0, 1]; grey is repeated, or colour becomes luma.
 
-    def resize(images):
-        """Resized, whatever the proportions, and scaled to [0, 1]; grey is repeated, colour becomes luma."""
+    From uint8 (B, H, W, 1, 3 or 4) to float32 (B, *resize.image_size, channels) in [0, 1]. channels: 1 or 3.
+    """
+
+    resize: ResizeAndCrop
+    channels: int = 3
+
+    @property
+    def shortest(self):
+        return self.resize.shortest
+
+    def __call__(self, images):
         images = in_colour(images)
-        if channels == 1:
+        if self.channels == 1:
             images = tf.image.rgb_to_grayscale(images)
-        return scaled(resized(images, size))
-
-    return resize
+        return scaled(self.resize(images))

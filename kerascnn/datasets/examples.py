@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 
+from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import UsageError
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Dataset:
     class_names: tuple[str, ...]
     licence: str
     description: str
+    resize: ResizeAndCrop | None = None  # what images of any size go through
 
     def __repr__(self):
         counts = ", ".join(f"{name} {count:,}" for name, count in self.counts().items())
@@ -83,7 +85,8 @@ class Dataset:
 
     def metadata(self):
         """What recipe.json and the model card say of the data, JSON types."""
-        return {**source_metadata(self), "examples": self.counts()}
+        resize = {"resize": dataclasses.asdict(self.resize)} if self.resize else {}
+        return {**source_metadata(self), "examples": self.counts(), **resize}
 
 
 def source_metadata(data):

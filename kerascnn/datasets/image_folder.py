@@ -2,31 +2,37 @@
 
 import contextlib
 import dataclasses
+import logging
 import os
 from pathlib import Path
 
 import numpy as np
 
 from kerascnn.datasets.examples import Dataset, cut_share, warn_of_empty_classes
+from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import reading_from
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+UNREAD = (".heic", ".heif", ".avif")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ImageFiles:
     """Examples that are read from files.
 
-    root: the folder above them. names: their paths below it, text (N,). labels: int32 (N,). image_size: (H, W) that
-    every image is resized to. weights: as those of Examples.
+    root: the folder above them. names: their paths below it, text (N,). labels: int32 (N,). resize: what every image
+    goes through. weights: as those of Examples. said: broken files that were warned of, by all splits of a folder.
     """
 
     root: Path
     names: np.ndarray
     labels: np.ndarray
-    image_size: tuple[int, int]
+    resize: ResizeAndCrop
     weights: np.ndarray | None = None
+    said: set = dataclasses.field(default_factory=set)
 
     def __len__(self):
         return len(self.labels)
@@ -36,29 +42,51 @@ class ImageFiles:
 
     @property
     def image_shape(self):
-        return (*self.image_size, 3)
+        return (*self.resize.image_size, 3)
 
     def take(self, indices):
         weights = None if self.weights is None else self.weights[indices]
         return dataclasses.replace(self, names=self.names[indices], labels=self.labels[indices], weights=weights)
 
     def loader(self):
-        """load(indices int (B,)) -> tensors (images uint8 (B, H, W, 3), labels), and weights where there are any."""
+        """load(indices int (B,)) -> tensors (images uint8 (B, H, W, 3), labels, weights).
+
+        A file that does not decode is black and has the weight 0, so that the others keep their places; a warning
+        names it.
+        """
         import tensorflow as tf
 
-        from kerascnn.decoding import decode_image, resized
+        from kerascnn.decoding import decode_or_blank
 
         # as bytes: names need not be UTF-8
         paths = tf.constant([os.fsencode(os.path.join(self.root, name)) for name in self.names])
-        rest = [tf.constant(part) for part in (self.labels, self.weights) if part is not None]
+        labels = tf.constant(self.labels)
+        weights = tf.constant(np.ones(len(self), np.float32) if self.weights is None else self.weights)
 
         def image(path):
-            return resized(decode_image(tf.io.read_file(path))[tf.newaxis], self.image_size)[0]
+            image, valid = decode_or_blank(tf.io.read_file(path), self.resize.shortest)
+            return self.resize(image[tf.newaxis])[0], valid
+
+        def warn(broken):
+            for path in map(os.fsdecode, broken):
+                if path not in self.said:
+                    self.said.add(path)
+                    logger.warning("cannot decode %s; it counts nothing, replace or delete it", path)
+            return np.float32(0)
 
         def load(indices):
-            spec = tf.TensorSpec(self.image_shape, tf.uint8)
-            images = tf.map_fn(image, tf.gather(paths, indices), fn_output_signature=spec)
-            return [images, *(tf.gather(part, indices) for part in rest)]
+            chosen = tf.gather(paths, indices)
+            spec = tf.TensorSpec(self.image_shape, tf.uint8), tf.TensorSpec([], tf.bool)
+            images, valid = tf.map_fn(image, chosen, fn_output_signature=spec)
+            # what it returns is used, and it is said to be stateless: else tf.data would leave it out, or load one
+            # batch at a time where operations are deterministic
+            nothing = tf.cond(
+                tf.reduce_all(valid),
+                lambda: 0.0,
+                lambda: tf.numpy_function(warn, [tf.boolean_mask(chosen, ~valid)], tf.float32, stateful=False),
+            )
+            weighed = tf.where(valid, tf.gather(weights, indices), tf.ensure_shape(nothing, []))
+            return [images, tf.gather(labels, indices), weighed]
 
         return load
 
@@ -69,21 +97,9 @@ class ImageFiles:
                 size = os.path.getsize(self.root / name)
             digest.update(f"{name}\0{size}\0{label}\0".encode("utf-8", "surrogateescape"))
 
-    def broken(self):
-        """The paths of the files that are no image; it tries them all."""
-        import tensorflow as tf
-
-        load, found = self.loader(), []
-        for number, name in enumerate(self.names):
-            try:
-                load(tf.constant([number]))
-            except tf.errors.OpError:
-                found.append(self.root / name)
-        return found
-
 
 @contextlib.contextmanager
-def broken_files_named(*splits):
+def vanished_files_named(*splits):
     """Turn an image file that cannot be read, which TensorFlow does not name, into InputError with its path.
 
     splits: ImageFiles, or anything else, which has no files.
@@ -92,30 +108,33 @@ def broken_files_named(*splits):
 
     try:
         yield
-    except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError):
-        files = [split for split in splits if isinstance(split, ImageFiles)]
-        if not (broken := [path for split in files for path in split.broken()]):
+    except (tf.errors.NotFoundError, tf.errors.PermissionDeniedError):
+        paths = (split.root / name for split in splits if isinstance(split, ImageFiles) for name in split.names)
+        if not (unread := next((path for path in paths if not os.access(path, os.R_OK)), None)):
             raise
-        raise InputError(
-            f"cannot decode {', '.join(map(str, broken))}; replace or delete what is no PNG, JPEG or BMP image"
-        ) from None
+        raise InputError(f"cannot read {unread}, which was there before; restore it and run again") from None
 
 
-def image_folder(folder, image_size, *, validation=0.1, test=0.1, seed=0):
-    """A Dataset of the PNG, JPEG and BMP files in the sub-folders of `folder`, each of which is a class.
+def image_folder(
+    folder, image_size, *, crop_ratio=1.0, interpolation="bilinear", validation=0.1, test=0.1, seed=0
+):  # fmt: skip
+    """A Dataset of the images in the sub-folders of `folder`, each of which is a class.
 
         data = kc.datasets.image_folder("photos", image_size=(224, 224))
 
-    Files are listed at once and read when a batch needs them, so that any number of them fits; files may differ in
-    size, a batch has image_size (H, W). Grey images become RGB. class_names are the names of the sub-folders in order.
-    validation, test: the share of the files that is cut off, of each class alike, drawn with `seed`; 0 for none, or
-    another folder with sub-folders of the same names. Raises InputError where a folder is not there, UsageError where
-    it has no classes or another one than `folder`, or for an image_size that is none.
+    PNG, JPEG, WebP and BMP files are listed at once and read when a batch needs them, so that any number of them fits.
+    Files may differ in size and proportions: each is resized until it covers image_size (H, W) divided by crop_ratio,
+    with interpolation bilinear, bicubic or lanczos, and cut in the middle; kerascnn.export puts the same into the
+    SavedModel. Grey images become RGB. A file that does not decode keeps its place with the weight 0, and a warning
+    names it; one of HEIC and AVIF files, which are not read, says their number.
+    class_names are the names of the sub-folders in order. validation, test: the share of the files that is cut off, of
+    each class alike, drawn with `seed`; 0 for none, or another folder with sub-folders of the same names. Raises
+    InputError where a folder is not there, UsageError where it has no classes or another one than `folder`, or for an
+    image_size, crop_ratio or interpolation that is none.
     """
-    if not isinstance(image_size, tuple | list) or len(image_size) != 2 or min(image_size) < 1:
-        raise UsageError(f"image_size is {image_size}; give (height, width) in pixels", argument="image_size")
+    resize = ResizeAndCrop(image_size, crop_ratio, interpolation)
     classes = class_folders(folder, "folder")
-    rest = listed(folder, classes, image_size)
+    rest = listed(folder, classes, resize)
     count, splits = len(rest), {}
     for name, share in (("test", test), ("validation", validation)):
         if share is None or isinstance(share, int | float):
@@ -124,11 +143,13 @@ def image_folder(folder, image_size, *, validation=0.1, test=0.1, seed=0):
         if others := set(class_folders(share, name)) - set(classes):
             words = f"{share} has the class {min(others)}, which {folder} has not"
             raise UsageError(f"{name} {words}; give folders of the same classes", argument=name)
-        splits[name] = listed(share, classes, image_size)
+        splits[name] = listed(share, classes, resize)
     warn_of_empty_classes(rest, classes)
+    name, licence = Path(folder).resolve().name, "not stated"
     description = f"{count:,} image files in {len(classes)} classes, resized to {image_size[0]}x{image_size[1]}"
-    name = Path(folder).resolve().name
-    return Dataset(name, rest, **splits, class_names=tuple(classes), licence="not stated", description=description)
+    return Dataset(
+        name, rest, **splits, class_names=tuple(classes), licence=licence, description=description, resize=resize
+    )
 
 
 def class_folders(folder, argument):
@@ -147,21 +168,22 @@ def class_folders(folder, argument):
     return names
 
 
-def listed(folder, classes, image_size):
+def listed(folder, classes, resize):
     """The ImageFiles of a folder, class by class, each in the order of its names."""
-    names, labels = [], []
+    names, labels, unread = [], [], []
     for label, name in enumerate(classes):
         found = []
         for place, folders, files in os.walk(os.path.join(folder, name)):
             folders[:] = [below for below in folders if not below.startswith(".")]
-            found += [
-                os.path.relpath(os.path.join(place, file), folder)
-                for file in files
-                if file.lower().endswith(SUFFIXES) and not file.startswith(".")
-            ]
+            shown = [os.path.join(place, file) for file in files if not file.startswith(".")]
+            unread += [path for path in shown if path.lower().endswith(UNREAD)]
+            found += [os.path.relpath(path, folder) for path in shown if path.lower().endswith(SUFFIXES)]
         found.sort()
         names += found
         labels += [label] * len(found)
+    if unread:
+        words = "%d HEIC or AVIF files of %s are left out, the first is %s; convert them to JPEG"
+        logger.warning(words, len(unread), folder, min(unread))
     if not names:
-        raise InputError(f"no PNG, JPEG or BMP file in the sub-folders of {folder}; check the path")
-    return ImageFiles(Path(folder), np.array(names), np.array(labels, np.int32), tuple(image_size))
+        raise InputError(f"no PNG, JPEG, WebP or BMP file in the sub-folders of {folder}; check the path")
+    return ImageFiles(Path(folder), np.array(names), np.array(labels, np.int32), resize)

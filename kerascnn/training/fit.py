@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from kerascnn.datasets.image_folder import broken_files_named
+from kerascnn.datasets.image_folder import vanished_files_named
 from kerascnn.errors import TrainingStopped
 from kerascnn.files import one_writer
 from kerascnn.training import batch_statistics
@@ -65,7 +65,7 @@ def fit(
     check_folder(folder, (folder / "checkpoint.npz").exists(), resume)
     policy = policy_of(model, recipe)
     compiled = model.compiled
-    with one_writer(folder), stopped_by_limits(recipe), broken_files_named(feed.train, feed.validation):
+    with one_writer(folder), stopped_by_limits(recipe), vanished_files_named(feed.train, feed.validation):
         with deterministic_operations(model, recipe.deterministic):
             try:
                 with computing_in(model, policy):

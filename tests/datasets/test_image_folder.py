@@ -1,18 +1,20 @@
 """Photos in folders; the files are real, drawn and written with OpenCV."""
 
-import os
+import shutil
 
 import cv2
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
 import kerascnn as kc
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.errors import InputError, UsageError
 from tests.interrupting import Stop, run_whole_and_killed
 
-ENDINGS = "jpg", "png", "bmp", "JPEG"
+ENDINGS = "jpg", "png", "bmp", "JPEG", "webp"
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +27,9 @@ def photos(tmp_path_factory):
             image = np.zeros((*random.integers(40, 80, 2), 3), np.uint8)
             at, colour = random.integers(12, 40, 2).tolist(), [255 * (number % 3 == channel) for channel in range(3)]
             cv2.circle(image, at, 8, colour, -1) if name == "circle" else cv2.line(image, (0, 0), at, colour, 3)
-            folder = root / name / ("more" if number % 5 == 0 else "")
-            cv2.imwrite(str(folder / f"{number}.{ENDINGS[number % 4]}"), image)
+            folder = root / name / ("more" if number % 7 == 0 else "")
+            lossless = [cv2.IMWRITE_WEBP_QUALITY, 101]
+            cv2.imwrite(str(folder / f"{number}.{ENDINGS[number % 5]}"), image, lossless if number % 5 == 4 else None)
     (root / "circle" / "notes.txt").write_text("no image")
     (root / ".hidden").mkdir()
     (root / "line" / ".ipynb_checkpoints").mkdir()
@@ -40,20 +43,24 @@ def test_folders_are_classes_and_shares_are_cut_off_of_each_alike(photos):
     assert [np.bincount(part.labels).tolist() for part in parts] == [[26, 13], [4, 2], [10, 5]]
     assert data.class_names == ("circle", "line")
     names = np.concatenate([part.names for part in parts])
-    assert len(set(names)) == 60
+    assert len(set(names)) == len(names) == 60
     assert all((photos / name).is_file() for name in names)
     assert data.train.image_shape == (32, 24, 3)
     again, other = (kc.datasets.image_folder(photos, (32, 24), validation=0.1, test=0.25, seed=seed) for seed in (0, 1))
     assert again.checksum() == data.checksum() != other.checksum()
 
 
-def test_an_image_is_what_opencv_reads_and_resizes(photos):
-    data = kc.datasets.image_folder(photos, (32, 24), validation=0, test=0)
-    ours = np.concatenate([images for images, _ in evaluation_batches(data.train)])
+def test_an_image_is_what_pillow_reads_and_resizes(photos):
+    data = kc.datasets.image_folder(photos, (32, 24), crop_ratio=0.8, validation=0, test=0)
+    ours = np.concatenate([images for images, *_ in evaluation_batches(data.train)])
     for name, image in zip(data.train.names, ours, strict=True):
-        theirs = cv2.resize(cv2.imread(str(photos / name)), (24, 32), interpolation=cv2.INTER_AREA)[..., ::-1] / 255
-        # every file is larger; JPEG decoders differ where colours begin
-        most = 1.01 / 255 if name.endswith(("png", "bmp")) else 20 / 255
+        with Image.open(photos / name) as photo:
+            scale = max(32 / photo.height, 24 / photo.width) / 0.8
+            x, y = 12 / scale, 16 / scale
+            window = (photo.width / 2 - x, photo.height / 2 - y, photo.width / 2 + x, photo.height / 2 + y)
+            theirs = np.asarray(photo.convert("RGB").resize((24, 32), Image.Resampling.BILINEAR, window)) / 255
+        # JPEG decoders differ where colours begin
+        most = 1.01 / 255 if name.endswith(("png", "bmp", "webp")) else 20 / 255
         assert np.abs(image - theirs).max() < most, name
 
 
@@ -91,17 +98,69 @@ def test_a_run_on_streamed_files_goes_on_to_the_same_weights(photos, tmp_path):
         np.testing.assert_array_equal(array, expected)
 
 
-def test_files_that_are_no_image_are_named(photos, tmp_path):
+@pytest.fixture
+def few(photos, tmp_path):
+    """A folder of some of the photos, whose files may be changed."""
     for name in ("circle", "line"):
-        (tmp_path / name).mkdir()
-        for number, path in enumerate(sorted((photos / name).glob("*.png"))):
-            os.link(path, tmp_path / name / f"{number}.png")
-    (tmp_path / "line" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
-    data = kc.datasets.image_folder(tmp_path, (32, 32), validation=0, test=0)
+        (tmp_path / "few" / name).mkdir(parents=True)
+        for path in sorted((photos / name).glob("*.png")):
+            shutil.copy(path, tmp_path / "few" / name)
+    return tmp_path / "few"
+
+
+def test_files_that_do_not_decode_are_named_once_and_count_nothing(few, tmp_path, caplog):
+    def trained(folder):
+        keras.utils.set_random_seed(0)
+        model = kc.models.mlp((32, 32, 3), 2)
+        data = kc.datasets.image_folder(few, (32, 32), validation=0, test=0)
+        kc.fit(model, data, kc.Recipe(epochs=2, batch_size=len(data.train)), folder=folder, verbose=0)
+        return model, data
+
+    broken = few / "line" / "6.png"
+    assert broken.is_file()
+    model, data = trained(tmp_path / "whole")
+    (place,) = np.flatnonzero(data.train.names == "line/6.png")
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    other, _ = trained(tmp_path / "broken")
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [f"cannot decode {broken}; it counts nothing, replace or delete it"]
+    images, labels, weights = next(iter(evaluation_batches(data.train)))
+    assert np.flatnonzero(weights == 0).tolist() == [place]
+    assert (labels[place], float(tf.reduce_max(images[place]))) == (1, 0)
+    # two epochs of one batch of all files: that of the whole folder has another loss, by one example's alone
+    assert kc.evaluate(other, data.train)["examples"] == len(data.train) - 1
+    assert kc.evaluate(other, data.train)["per_class"]["1"]["support"] == (data.train.labels == 1).sum() - 1
+    assert any((one != two).any() for one, two in zip(model.get_weights(), other.get_weights(), strict=True))
+
+
+def test_a_file_that_vanishes_is_named(few, tmp_path):
+    data = kc.datasets.image_folder(few, (32, 32), validation=0, test=0)
+    (few / "line" / "6.png").unlink()
+    with pytest.raises(InputError, match=rf"^cannot read {few}/line/6.png, which was there before; restore it and run"):
+        kc.evaluate(kc.models.mlp((32, 32, 3), 2), data.train)
     with pytest.raises(
-        InputError, match=f"^cannot decode {tmp_path}/line/broken.png; replace or delete what is no PNG"
+        InputError, match=rf"^cannot read {few}/line/6.png \(No such file or directory\); check the path$"
     ):
-        kc.fit(kc.models.mlp((32, 32, 3), 2), data, kc.Recipe(batch_size=4), folder=tmp_path / "run", verbose=0)
+        kc.fit(kc.models.mlp((32, 32, 3), 2), data, kc.Recipe(batch_size=8), folder=tmp_path / "run", verbose=0)
+
+
+def test_formats_that_are_not_read_are_counted_with_the_way_on(few, caplog):
+    for name in ("b.heic", "a.AVIF"):
+        (few / "circle" / name).write_bytes(b"no matter what")
+    kc.datasets.image_folder(few, (32, 32))
+    words = f"2 HEIC or AVIF files of {few} are left out, the first is {few}/circle/a.AVIF; convert them to JPEG"
+    assert [record.getMessage() for record in caplog.records] == [words]
+
+
+def test_an_export_resizes_as_the_photos_of_its_run_were(few, tmp_path):
+    data, model = kc.datasets.image_folder(few, (24, 24), crop_ratio=0.7), kc.models.mlp((24, 24, 3), 2)
+    kc.fit(model, data, kc.Recipe(epochs=1, batch_size=4), folder=tmp_path / "run", verbose=0)
+    kc.export(model, tmp_path / "run", class_names=data.class_names)
+    files = [few / name for name in data.test.names]
+    images = np.concatenate([images for images, *_ in evaluation_batches(data.test)])
+    expected = keras.ops.softmax(model(images))
+    answer = kc.load_predictor(tmp_path / "run").predict(files)["probabilities"]
+    np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 
 def test_a_folder_that_does_not_fit_is_an_error(photos, tmp_path):
@@ -110,7 +169,7 @@ def test_a_folder_that_does_not_fit_is_an_error(photos, tmp_path):
     with pytest.raises(UsageError, match="^folder .* has no sub-folders; put the images of each class into one of its"):
         kc.datasets.image_folder(tmp_path, (32, 32))
     (tmp_path / "square").mkdir()
-    with pytest.raises(InputError, match="^no PNG, JPEG or BMP file in the sub-folders of .*; check the path$"):
+    with pytest.raises(InputError, match="^no PNG, JPEG, WebP or BMP file in the sub-folders of .*; check the path$"):
         kc.datasets.image_folder(tmp_path, (32, 32))
     with pytest.raises(
         UsageError, match="^test .* has the class square, which .* has not; give folders of the same cl"
