@@ -109,30 +109,15 @@ def answers_of_keras(network, preprocessing, volume, images, flip_tta):
 def signatures(network, preprocessing, settings):
     """By signature name: the function that answers and the tf.TensorSpec of its input."""
     size, channels = network.input_shape[1], network.input_shape[-1]
-    answers = (tf.TensorSpec([None, None, None, 1], tf.float32), tf.TensorSpec([None, None, None, 1], tf.uint8))
-
-    def masks(volumes):
-        """Of volumes (B, S, H, W, C), one after the other: their memory is then that of one."""
-        shape = tf.shape(volumes)
-        allowed = tf.reduce_all(shape[1:] > 0) & fits(shape[1], shape[2:4], size)
-        words = "a volume needs pixels, and at most 2^26 voxels, slices times longer side squared; these have the shape"
-        # A batch of nothing is passed on as one volume: nothing has no size to answer in.
-        none = tf.cast(shape[0] == 0, tf.int32)
-        volumes = tf.pad(checked(volumes, allowed, words, shape), [[0, none]] + [[0, 0]] * 4)
-        probabilities, mask = tf.map_fn(
-            lambda volume: segment(network, preprocessing, volume, settings),
-            volumes,
-            fn_output_signature=answers,
-            parallel_iterations=1,
-        )
-        return probabilities[: shape[0]], mask[: shape[0]]
 
     def predict(image):
-        probabilities, mask = masks(tf.ensure_shape(image, [None, None, None, channels])[:, tf.newaxis])
+        volumes = tf.ensure_shape(image, [None, None, None, channels])[:, tf.newaxis]
+        probabilities, mask = segment_each(network, preprocessing, settings, volumes)
         return {"probability": probabilities[:, 0], "mask": mask[:, 0]}
 
     def predict_volume(volume):
-        probabilities, mask = masks(tf.ensure_shape(volume, [None, None, None, None, channels]))
+        volumes = tf.ensure_shape(volume, [None, None, None, None, channels])
+        probabilities, mask = segment_each(network, preprocessing, settings, volumes)
         voxels = tf.reduce_sum(tf.cast(mask, tf.int32), [1, 2, 3, 4])
         return {"probability": probabilities, "mask": mask, "tumor_voxels": voxels}
 
@@ -154,6 +139,23 @@ def signatures(network, preprocessing, settings):
             tf.TensorSpec([None], tf.string, name="image_bytes"),
         )
     return endpoints
+
+
+def segment_each(network, preprocessing, settings, volumes):
+    """What `segment` makes of volumes (B, S, H, W, C), one after the other: their memory is then that of one."""
+    shape = tf.shape(volumes)
+    allowed = tf.reduce_all(shape[1:] > 0) & fits(shape[1], shape[2:4], network.input_shape[1])
+    words = "a volume needs pixels, and at most 2^26 voxels, slices times longer side squared; these have the shape"
+    # A batch of nothing is passed on as one volume: nothing has no size to answer in.
+    none = tf.cast(shape[0] == 0, tf.int32)
+    volumes = tf.pad(checked(volumes, allowed, words, shape), [[0, none]] + [[0, 0]] * 4)
+    probabilities, mask = tf.map_fn(
+        lambda volume: segment(network, preprocessing, volume, settings),
+        volumes,
+        fn_output_signature=tuple(tf.TensorSpec([None, None, None, 1], dtype) for dtype in (tf.float32, tf.uint8)),
+        parallel_iterations=1,
+    )
+    return probabilities[: shape[0]], mask[: shape[0]]
 
 
 def fits(slices, sides, size):
