@@ -51,6 +51,23 @@ def application(repository, max_bytes):
     async def predict(request):
         return await answered(predict_json, repository, await body(request, max_bytes), **request.path_params)
 
+    routes = []
+    for path in ("/v1/models/{name:model}", "/v1/models/{name:model}/versions/{number:number}"):
+        routes += [
+            Route(path, status),
+            Route(f"{path}/metadata", metadata),
+            Route(f"{path}:predict", predict, methods=["POST"]),
+        ]
+    handlers = dict.fromkeys((HTTPException, RequestError, ClientDisconnect, Exception), rejected)
+    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=polled(repository))
+    # A path with a slash too many is answered as unknown, not sent elsewhere.
+    app.router.redirect_slashes = False
+    return app
+
+
+def polled(repository):
+    """The lifespan of an application in which a Repository looks for new versions on disk every second."""
+
     async def poll():
         while True:
             await asyncio.sleep(1)
@@ -66,18 +83,7 @@ def application(repository, max_bytes):
         yield
         polling.cancel()
 
-    routes = []
-    for path in ("/v1/models/{name:model}", "/v1/models/{name:model}/versions/{number:number}"):
-        routes += [
-            Route(path, status),
-            Route(f"{path}/metadata", metadata),
-            Route(f"{path}:predict", predict, methods=["POST"]),
-        ]
-    handlers = dict.fromkeys((HTTPException, RequestError, ClientDisconnect, Exception), rejected)
-    app = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
-    # A path with a slash too many is answered as unknown, not sent elsewhere.
-    app.router.redirect_slashes = False
-    return app
+    return lifespan
 
 
 async def answered(answer, *arguments, **parameters):
