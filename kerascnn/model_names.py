@@ -77,10 +77,15 @@ NETWORKS = {
 }
 
 
-def check_name(name):
-    """Raise UsageError unless `name` is a key of NETWORKS; the message lists the near matches, or all names."""
+def check_name(name, field=None):
+    """Raise UsageError unless `name` is a key of NETWORKS; the message lists the near matches, or all names.
+
+    field: the one of a recipe that says the name.
+    """
     if name not in NETWORKS:
         choices = difflib.get_close_matches(str(name).lower(), NETWORKS, n=5) or NETWORKS
         raise UsageError(
-            f"unknown model {name!r}; choose one of {', '.join(choices)} (kerascnn.model_names.NETWORKS has all)"
+            f"{field or 'name'} is {name!r}, which is no network; choose one of {', '.join(choices)} "
+            "(kerascnn.model_names.NETWORKS has all)",
+            argument=field,
         )

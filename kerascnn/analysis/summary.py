@@ -24,12 +24,17 @@ def symbolic_model(name, input_shape=None, num_classes=None):
     """
     build = builder(name)
     given = {"input_shape": input_shape, "num_classes": num_classes}
+    given = {key: value for key, value in given.items() if value is not None}
     policy = keras.config.dtype_policy()
     try:
         with keras.StatelessScope(initialize_variables=False):
-            return build(**{key: value for key, value in given.items() if value is not None})
-    except ValueError as error:
-        raise UsageError(" ".join(str(error).split())) from error
+            return build(**given)
+    except UsageError:
+        raise
+    except ValueError as error:  # of Keras
+        words = " and ".join(f"{key} is {value}" for key, value in given.items())
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{words}, which {name} does not take ({reason}); give another") from error
     finally:
         # Keras would give values to the variables of all symbolic models as soon as it builds an ordinary model.
         keras.utils.clear_session(free_memory=False)

@@ -30,7 +30,7 @@ class DigitRecipe:
     def __post_init__(self):
         """Raise UsageError for an unknown network and for a value that no augmentation can use."""
         check_fields(self, RANGES)
-        check_name(self.model)
+        check_name(self.model, "model")
 
 
 # Each is chosen by its name: `python -m apps.digits train --recipe NAME --seed SEED`. Test errors are those on MNIST,

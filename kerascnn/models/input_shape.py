@@ -16,8 +16,8 @@ def check_size(input_shape, minimum, name, *, unknown=False, factor=1):
     if not known or input_shape[2] < 1 or any(side < minimum or side % factor for side in sides):
         multiples = f", in multiples of {factor}" if factor > 1 else ""
         raise UsageError(
-            f"input shape {tuple(input_shape)} does not fit {name}; use (height, width, channels) with at least "
-            f"{minimum} x {minimum} pixels{multiples}{', or (None, None, channels)' if unknown else ''}"
+            f"input_shape is {tuple(input_shape)}, which does not fit {name}; use (height, width, channels) with at "
+            f"least {minimum} x {minimum} pixels{multiples}{', or (None, None, channels)' if unknown else ''}"
         )
 
 

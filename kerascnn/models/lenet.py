@@ -88,7 +88,7 @@ def lenet5_1998(input_shape=(28, 28, 1), num_classes=10):
     """
     check_size(input_shape, 12, "lenet5_1998")
     if num_classes > 10:
-        raise UsageError(f"lenet5_1998 has codes for 10 classes, not {num_classes}; use lenet5 for more")
+        raise UsageError(f"num_classes is {num_classes}, and lenet5_1998 has codes for 10; use lenet5 for more")
     tanh = {"activation": scaled_tanh, "kernel_initializer": "lecun_uniform"}
     image = keras.Input(input_shape, name="image")
     # Padding comes before the scaling here, because the paper's background is -0.1 and not 0.

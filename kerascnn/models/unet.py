@@ -97,7 +97,8 @@ def unet_2015(input_shape=(572, 572, 1), num_classes=2):
     for side in input_shape[:2]:
         if (side - 188) % 16:
             smaller = side - (side - 188) % 16
-            raise UsageError(f"input side {side} does not fit unet_2015; use {smaller} or {smaller + 16}")
+            words = f"input_shape is {tuple(input_shape)}, and unet_2015 takes no side of {side}"
+            raise UsageError(f"{words}; use {smaller} or {smaller + 16}")
     return build(input_shape, num_classes, "unet_2015", padding="valid", dropout=0.5)
 
 

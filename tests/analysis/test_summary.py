@@ -104,9 +104,10 @@ def test_another_input_and_number_of_classes():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("lenet5", (5, 5, 1)), r"^input shape \(5, 5, 1\) does not fit lenet5; use .* at least 12 x 12 pixels$"),
-        (("lenet5_1998", None, 11), "^lenet5_1998 has codes for 10 classes, not 11; use lenet5 for more$"),
-        (("lenet",), "^unknown model 'lenet'; choose one of"),
+        (("lenet5", (5, 5, 1)), r"^input_shape is \(5, 5, 1\), which does not fit lenet5; use .* at least 12 x 12 pix"),
+        (("lenet5_1998", None, 11), "^num_classes is 11, and lenet5_1998 has codes for 10; use lenet5 for more$"),
+        (("lenet5", None, 0), r"^num_classes is 0, which lenet5 does not take \(.*\); give another$"),
+        (("lenet",), "^name is 'lenet', which is no network; choose one of"),
     ],
 )
 def test_what_a_builder_does_not_take_is_bad_usage(arguments, words):

@@ -112,7 +112,7 @@ def test_training_into_a_finished_folder_is_an_error(folder, command):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["train", "--model", "lenet6"], 2, "error: unknown model 'lenet6'; choose one of lenet5"),
+        (["train", "--model", "lenet6"], 2, "error: --model is 'lenet6', which is no network; choose one of lenet5"),
         (["train", "--optimizer", "sdg"], 2, 'Choose from: "sgd", "adam"'),
         (["train", "--epochs", "many"], 2, "--epochs"),
         (["train", "--batch-size", "0"], 2, "error: --batch-size is 0; give a whole number of at least 1"),
@@ -142,7 +142,7 @@ def test_bad_input_is_one_line_with_the_way_on(arguments, code, words, command):
 def test_a_network_for_larger_images_is_an_error_before_the_folder_is_made(tmp_path, command):
     code, _, words = command("train", "--smoke", "--model", "alexnet", "--out", tmp_path / "model")
     assert code == 2
-    assert words.splitlines()[-1].startswith("error: input shape (28, 28, 1) does not fit alexnet; use ")
+    assert words.splitlines()[-1].startswith("error: input_shape is (28, 28, 1), which does not fit alexnet; use ")
     assert not (tmp_path / "model").exists()
 
 

@@ -71,13 +71,13 @@ def test_compare_has_a_row_a_network(command):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["show", "lenet"], "error: unknown model 'lenet'; choose one of"),
-        (["compare", "lenet5", "nothing_like_it"], "error: unknown model 'nothing_like_it'; choose one of"),
+        (["show", "lenet"], "error: name is 'lenet', which is no network; choose one of"),
+        (["compare", "lenet5", "nothing_like_it"], "error: name is 'nothing_like_it', which is no network"),
         (["show", "lenet5", "--input", "28x28"], "error: --input '28x28' is no size; give HEIGHTxWIDTHxCHANNELS"),
         (["show", "lenet5", "--memory", "much"], "error: --memory 'much' is no size; give one as 4GiB"),
         (["show", "lenet5", "--diagram", "lenet5.jpg"], "error: --diagram lenet5.jpg is neither SVG nor PNG"),
         (["show", "lenet5", "--batch-size", "0"], "error: --batch-size is 0; give a number from 1 to"),
-        (["show", "lenet5", "--input", "5x5x1"], "error: input shape (5, 5, 1) does not fit lenet5; use"),
+        (["show", "lenet5", "--input", "5x5x1"], "error: input_shape is (5, 5, 1), which does not fit lenet5; use"),
         (["show", "lenet5", "--optimizer", "best"], "--optimizer"),
         (["show"], "NAME"),
     ],

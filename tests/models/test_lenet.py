@@ -14,7 +14,7 @@ def test_lenet5_1998_keeps_840_code_values_that_are_not_trained():
 
 
 def test_more_classes_than_there_are_codes_raise():
-    with pytest.raises(ValueError, match=r"^lenet5_1998 has codes for 10 classes, not 11; use lenet5 for more$"):
+    with pytest.raises(ValueError, match=r"^num_classes is 11, and lenet5_1998 has codes for 10; use lenet5 for more$"):
         lenet5_1998(num_classes=11)
 
 

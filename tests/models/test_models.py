@@ -229,7 +229,7 @@ def test_a_wrong_input_shape_raises_with_the_smallest_size(row):
     build = builder(row.name)
     for shape in [(0, 0, row.input_shape[-1]), row.input_shape[:2], (*row.input_shape[:2], 0)]:
         with pytest.raises(
-            ValueError, match=rf"^input shape .* does not fit {row.name}; use .* at least \d+ x \d+ pix"
+            ValueError, match=rf"^input_shape is .*, which does not fit {row.name}; use .* at least \d+ x \d+ pix"
         ):
             build(shape)
 
@@ -248,7 +248,7 @@ def test_the_smallest_size_that_is_named_is_the_smallest_that_works(name, size):
     with pytest.raises(ValueError, match=f"at least {size} x {size} pixels"):
         builder(name)((size, size - 1, channels))
     if name not in GLOBALLY_POOLED:
-        with pytest.raises(ValueError, match=r"\(None, None, \d\) does not fit"):
+        with pytest.raises(ValueError, match=r"\(None, None, \d\), which does not fit"):
             builder(name)((None, None, channels))
 
 

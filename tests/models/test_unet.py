@@ -46,5 +46,6 @@ def test_a_framed_network_smaller_than_what_is_reflected_raises():
 
 
 def test_a_side_of_unet_2015_whose_pooling_is_uneven_raises_with_the_nearest_that_fit():
-    with pytest.raises(ValueError, match="^input side 570 does not fit unet_2015; use 556 or 572$"):
+    words = r"^input_shape is \(572, 570, 1\), and unet_2015 takes no side of 570; use 556 or 572$"
+    with pytest.raises(ValueError, match=words):
         unet_2015((572, 570, 1))
