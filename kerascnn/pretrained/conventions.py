@@ -43,7 +43,8 @@ def convention(model, names):
     of_keras = any("/" in name for name in names)
     whose, table = ("keras.applications", KERAS) if of_keras else ("PyTorch", TORCH)
     if model.name not in table:
-        raise UsageError(f"{whose} weights do not fit {model.name}; they fit {', '.join(sorted(table))}")
+        words = f"model {model.name} takes no weights of {whose}"
+        raise UsageError(f"{words}; choose one of {', '.join(sorted(table))}", argument="model")
     layers = table[model.name]
     if of_keras:
         return Convention(layers, "caffe", channels_first=False, bgr=True, epsilon=1.001e-5)

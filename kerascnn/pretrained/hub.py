@@ -25,14 +25,15 @@ def fetch(name):
     """
     if name not in HUB:
         advice = "give a file, or one of" if name in TORCH or name in KERAS else "there are those of"
-        raise UsageError(f"no weights of {name} are known on the hub; {advice} {', '.join(sorted(HUB))}")
+        words = f"model {name} has no weights on the hub that are known"
+        raise UsageError(f"{words}; {advice} {', '.join(sorted(HUB))}", argument="model")
     repository, file = HUB[name], "model.safetensors"
     try:
         import huggingface_hub as hub
     except ImportError:
         raise UsageError(
-            "fetching weights needs the package huggingface_hub; run pip install huggingface_hub, "
-            f"or give {file} of {repository} on the hub as a file"
+            "file is None, and fetching weights needs the package huggingface_hub; run pip install huggingface_hub, "
+            f"or give {file} of {repository} on the hub"
         ) from None
     address = hub.hf_hub_url(repository, file)
     try:

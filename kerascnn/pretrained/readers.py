@@ -16,7 +16,7 @@ from kerascnn.pretrained.pytorch import read_pytorch
 OLD_NAMES = {"W": "kernel", "b": "bias"}  # of keras.applications files from before Keras 2
 
 
-def read_weights(path, key=None):
+def read_weights(file, key=None):
     """{name: array} of all tensors in a file; names are joined by "." in PyTorch's files and "/" in Keras's.
 
     key: where a file of PyTorch has several dicts of tensors, the key of the one to read.
@@ -25,9 +25,9 @@ def read_weights(path, key=None):
     """
     import ml_dtypes  # noqa: F401  lets NumPy know bfloat16
 
-    path = Path(path)
+    path = Path(file)
     if path.suffix not in READERS:
-        raise UsageError(f"{path} is no file of weights; give one of {', '.join(READERS)}")
+        raise UsageError(f"file is {path}, which is no file of weights; give one of {', '.join(READERS)}")
     read = READERS[path.suffix]
     if key is not None and read is not read_pytorch:
         raise UsageError(f"key is {key!r}, but only files of PyTorch have keys; leave it out", argument="key")
@@ -82,7 +82,7 @@ def read_h5(path):
             parts = name.removeprefix("model_weights/").split("/")
             if parts[0] in ("layers", "_layer_checkpoint_dependencies"):
                 raise UsageError(
-                    f"{path} comes from Keras 3's save_weights and has no names of layers; give a file of "
+                    f"file {path} comes from Keras 3's save_weights and has no names of layers; give a file of "
                     "keras.applications, or one of model.save that ends in .h5"
                 )
             weight = re.sub(r"^.*_([Wb])_\d+$", r"\1", parts[-1].split(":")[0])

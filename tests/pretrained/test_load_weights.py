@@ -204,12 +204,12 @@ def test_what_is_no_network_of_ours_raises(tmp_path, cifar):
     file = saved(tmp_path / "net.npz", cifar)
     with pytest.raises(UsageError, match="^model is 'resnet20'; give a network of kerascnn.models, as resnet50()"):
         kc.load_weights("resnet20", file)
-    with pytest.raises(UsageError, match=r"^PyTorch weights do not fit mlp; they fit .*resnet20"):
+    with pytest.raises(UsageError, match=r"^model mlp takes no weights of PyTorch; choose one of .*resnet20"):
         kc.load_weights(builder("mlp")(), file)
 
 
 def test_without_a_file_the_hub_is_asked_for_the_networks_name():
-    with pytest.raises(UsageError, match="^no weights of lenet5 are known on the hub; give a file, or one of .*resnet"):
+    with pytest.raises(UsageError, match="^model lenet5 has no weights on the hub .*; give a file, or one of .*resnet"):
         kc.load_weights(builder("lenet5")())
 
 

@@ -37,7 +37,9 @@ def test_a_file_that_is_damaged_or_not_what_its_name_says_raises(tmp_path):
 
 def test_a_file_of_keras_3s_save_weights_is_told_apart(tmp_path):
     builder("lenet5")().save_weights(tmp_path / "lenet5.weights.h5")
-    with pytest.raises(UsageError, match=r"comes from Keras 3's save_weights and has no names of layers; give a file"):
+    with pytest.raises(
+        UsageError, match=r"^file .*\.h5 comes from Keras 3's save_weights and has no names of layers; give"
+    ):
         read_weights(tmp_path / "lenet5.weights.h5")
 
 
@@ -55,7 +57,7 @@ def test_a_pickle_is_never_executed(tmp_path):
 def test_other_files_and_absent_ones_are_named(tmp_path):
     with pytest.raises(
         UsageError,
-        match=r"weights.txt is no file of weights; give one of .safetensors, .npz, .h5, .pth, .pt, .th, .bin",
+        match=r"^file is .*weights.txt, which is no file of weights; give one of .safetensors, .npz, .h5, .pth, .pt",
     ):
         read_weights(tmp_path / "weights.txt")
     with pytest.raises(InputError, match=r"^cannot read .*weights.npz \(No such file or directory\); check the path$"):
