@@ -53,8 +53,8 @@ class GroupedConv2D(keras.layers.Layer):
     def build(self, input_shape):
         if input_shape[-1] % self.groups or self.filters % self.groups:
             raise UsageError(
-                f"{input_shape[-1]} input channels and {self.filters} filters do not divide into {self.groups} groups; "
-                "choose numbers that groups divides"
+                f"groups is {self.groups}, which does not divide both {input_shape[-1]} input channels and "
+                f"{self.filters} filters; choose numbers that it divides"
             )
         shape = (self.kernel_size, self.kernel_size, input_shape[-1] // self.groups, self.filters)
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer=self.kernel_initializer)

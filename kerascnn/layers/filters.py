@@ -100,8 +100,8 @@ class FixedFilter(keras.layers.Layer):
             x = pad(x, [(side - 1, side - 1) for side in size], self.border)
         elif any(have is not None and have < need for have, need in zip(x.shape[1:3], size, strict=True)):
             raise UsageError(
-                f"an image of {x.shape[1]} x {x.shape[2]} pixels is smaller than the kernel of {size[0]} x {size[1]}; "
-                'use padding "same" or a larger image'
+                f"padding is 'valid', and an image of {x.shape[1]} x {x.shape[2]} pixels is smaller than the kernel of "
+                f"{size[0]} x {size[1]}; use 'same' or a larger image"
             )
         kernel = ops.tile(ops.reshape(ops.cast(self.kernel, x.dtype), (*size, 1, 1)), (1, 1, x.shape[-1], 1))
         return ops.depthwise_conv(x, kernel, self.strides, "valid", "channels_last")

@@ -17,7 +17,7 @@ class CeilingMaxPooling2D(keras.layers.MaxPooling2D):
     def __init__(self, *arguments, **kwargs):
         super().__init__(*arguments, **{**kwargs, "data_format": "channels_last"})
         if any(stride > size for stride, size in zip(self.strides, self.pool_size, strict=True)):
-            raise UsageError(f"strides {self.strides} are larger than the windows {self.pool_size}; use smaller ones")
+            raise UsageError(f"strides is {self.strides}, larger than pool_size {self.pool_size}; use smaller ones")
 
     def call(self, x):
         over = [(0, 0), *((0, stride - 1) for stride in self.strides), (0, 0)]

@@ -20,7 +20,7 @@ def test_a_grouped_convolution_is_that_of_tensorflow(strides, padding):
 
 def test_groups_that_do_not_divide_the_channels_raise():
     with pytest.raises(
-        ValueError, match="^5 input channels and 6 filters do not divide into 2 groups; choose numbers that"
+        ValueError, match="^groups is 2, which does not divide both 5 input channels and 6 filters; choose"
     ):
         GroupedConv2D(6, 3, 2).build((None, 8, 8, 5))
 

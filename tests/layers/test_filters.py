@@ -171,5 +171,8 @@ def test_an_argument_of_another_kind_raises_in_one_line(make, message):
 
 
 def test_an_image_smaller_than_the_kernel_raises_under_valid_padding():
-    with pytest.raises(ValueError, match="an image of 2 x 5 pixels is smaller than the kernel of 3 x 3; use padding"):
+    words = (
+        "padding is 'valid', and an image of 2 x 5 pixels is smaller than the kernel of 3 x 3; use 'same' or a larger"
+    )
+    with pytest.raises(ValueError, match=words):
         FixedFilter(KERNELS["mean"], "valid")(np.zeros((1, 2, 5, 1), np.float32))

@@ -23,5 +23,5 @@ def test_minimum_pooling_takes_the_least_of_each_window_and_nothing_from_outside
 
 
 def test_strides_larger_than_the_windows_raise():
-    with pytest.raises(ValueError, match=r"^strides \(3, 3\) are larger than the windows \(2, 2\); use smaller ones$"):
+    with pytest.raises(ValueError, match=r"^strides is \(3, 3\), larger than pool_size \(2, 2\); use smaller ones$"):
         CeilingMaxPooling2D(2, 3)
