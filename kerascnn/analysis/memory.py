@@ -115,7 +115,7 @@ def kept_for_gradient(layer):
     kind = type(layer)
     if kind not in KEPT:
         raise UsageError(
-            f"what the layer {layer.name}, a {kind.__name__}, keeps for its gradient is not known; "
+            f"model has a layer {layer.name}, a {kind.__name__}, and what it keeps for its gradient is not known; "
             f"add {kind.__name__} to KEPT in kerascnn.analysis.memory"
         )
     tensors, own = KEPT[kind](layer)

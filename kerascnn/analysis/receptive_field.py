@@ -152,7 +152,7 @@ def windows(layer):
     if type(layer) in POINTWISE | EVERYWHERE:
         return None
     raise UsageError(
-        f"what a unit of the layer {layer.name}, a {type(layer).__name__}, sees is not known; "
+        f"model has a layer {layer.name}, a {type(layer).__name__}, and what a unit of it sees is not known; "
         f"add {type(layer).__name__} to WINDOWS or POINTWISE in kerascnn.analysis.receptive_field"
     )
 

@@ -76,7 +76,8 @@ def test_an_unknown_layer_raises():
     image = keras.Input((8, 8, 4))
     model = keras.Model(image, keras.layers.UnitNormalization(name="unit")(image))
     words = (
-        "^what the layer unit, a UnitNormalization, keeps for its gradient is not known; add UnitNormalization to KEPT"
+        "^model has a layer unit, a UnitNormalization, and what it keeps for its gradient is not known; "
+        "add UnitNormalization to KEPT"
     )
     with pytest.raises(UsageError, match=words):
         estimate_memory(model, 1, "sgd")

@@ -199,7 +199,7 @@ class Shifted(layers.Layer):
 def test_an_unknown_layer_raises_until_its_window_is_stated(monkeypatch):
     image = keras.Input((8, 8, 1))
     model = keras.Model(image, Shifted(name="shift")(image))
-    words = "^what a unit of the layer shift, a Shifted, sees is not known; add Shifted to WINDOWS or POINTWISE in"
+    words = "^model has a layer shift, a Shifted, and what a unit of it sees is not known; add Shifted to WINDOWS"
     with pytest.raises(UsageError, match=words):
         receptive_fields(model)
     monkeypatch.setattr("kerascnn.analysis.receptive_field.POINTWISE", POINTWISE | {Shifted})
