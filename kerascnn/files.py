@@ -66,7 +66,8 @@ def one_writer(folder):
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        raise UsageError(f"another process is training into {folder}; choose another folder") from None
+        words = f"folder {folder} is where another process is training"
+        raise UsageError(f"{words}; choose another folder") from None
     try:
         yield
     finally:

@@ -88,7 +88,7 @@ def test_a_folder_is_kept_to_one_process_until_that_ends(tmp_path):
         [sys.executable, "-c", holds, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True
     )
     assert other.stdout.readline() == "held\n"
-    expected = f"^another process is training into {tmp_path}; choose another folder$"
+    expected = f"^folder {tmp_path} is where another process is training; choose another folder$"
     with pytest.raises(UsageError, match=expected), one_writer(tmp_path):
         pass
     other.kill()
