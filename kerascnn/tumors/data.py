@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 def check_source(name, data_dir):
     """Raise UsageError for an unknown name, and for nifti without its folder."""
     if name not in SOURCES:
-        raise UsageError(f"unknown patients {name!r}; choose one of {', '.join(SOURCES)}")
+        raise UsageError(f"name is {name!r}, which is no source of patients; choose one of {', '.join(SOURCES)}")
     if name == "nifti" and data_dir is None:
         words = "data_dir is missing; name the folder of NIfTI volumes, a sub-folder per patient"
         raise UsageError(words, argument="data_dir")
