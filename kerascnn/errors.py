@@ -7,8 +7,8 @@ A message reads `<what, with the value>; <what to do next>`: lower case, one lin
 class UsageError(ValueError):
     """A call that makes no sense: an unknown name, a value that does not fit.
 
-    argument: the name of the argument that the message begins with, None where it begins otherwise. The command line
-    writes it as its flag.
+    The message names the argument of the call. argument: its name where the message begins with it, which the command
+    line writes as its flag; None where it begins otherwise, or the flag is called otherwise.
     """
 
     def __init__(self, message, argument=None):
