@@ -29,7 +29,7 @@ app = cli.create_app(__doc__)
 
 @app.default
 def draw(
-    photo: Annotated[Path, Parameter(help="A PNG, JPEG or BMP file.")],
+    photo: Annotated[Path, Parameter(help="A PNG, JPEG, WebP or BMP file.")],
     /,
     *,
     kernel: Annotated[

@@ -81,7 +81,7 @@ def measure(contender: Literal["kerascnn", "keras"], folder: Path):
     next(batches)
     start = time.perf_counter() - begin
     begin = time.perf_counter()
-    count = sum(len(labels) for _, labels in batches)
+    count = sum(len(images) for images, *_ in batches)
     rate = count / (time.perf_counter() - begin)
     figures = {"start": round(start, 2), "rate": round(rate), "memory": peak_memory()["peak_memory_mib"]}
     result(figures | ({"training": training_rate(folder)} if contender == "kerascnn" else {}))

@@ -3,12 +3,15 @@
 `decode_image` looks at an image's header before anything is decoded; `preprocess_bytes` goes on after a broken image.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from kerascnn.images import MOST_PIXELS
 
-# What stands before the EXIF metadata of a file, and how far they begin behind it.
-EXIF = {"jpeg": (b"Exif\0\0", 0), "png": (b"eXIf", 0), "webp": (b"EXIF", 4)}
+# How a file of each format begins, and what stands in front of the EXIF metadata of a JPEG, a PNG and a WebP.
+PNG, JPEG, WEBP, BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM"
+EXIF = r"(Exif\x00\x00|eXIf|EXIF\C{4})"
+EXIF_BYTES = 2**12  # that are looked at; an orientation lies within far fewer
 
 
 def decode_image(image_bytes, shortest=None):
@@ -20,40 +23,163 @@ def decode_image(image_bytes, shortest=None):
     and its full size of which no side is shorter than these pixels, which saves most of the time for large photos.
     Raises tf.errors.InvalidArgumentError for everything else and for what does not decode.
     """
+    item = {name: value[0] for name, value in let_in(tf.reshape(image_bytes, [1])).items()}
+    return as_rgb(stored_pixels(item, shortest), item)
+
+
+def decode_each(image_bytes, then, spec, shortest=None):
+    """then(image) of each of the encoded images (B,), stacked, and valid bool (B,).
+
+    image: as decode_image gives it; where that raises, valid is False and it is one black pixel. spec: tf.TensorSpec of
+    what `then` gives.
+    """
+
+    def one(item):
+        image, valid = decode_or_blank(item, shortest)
+        return then(image), valid
+
+    items = let_in(tf.ensure_shape(image_bytes, [None]))
+    return tf.map_fn(one, items, fn_output_signature=(spec, tf.TensorSpec([], tf.bool)))
+
+
+def decode_or_blank(item, shortest=None):
+    """(RGB uint8 (H, W, 3), True) of one of let_in's images, or (one black pixel, False) where it does not decode."""
+    # Only tf.data can go on after an error. No more than must be happens inside it: every call builds its function
+    # anew, in a time that goes with the size of that function, and graphs are not optimised there.
+    nothing = tf.data.Dataset.from_tensors((tf.zeros([1, 1, 1], tf.uint8), False))
+    stored = tf.data.Dataset.from_tensors(item).map(lambda item: (stored_pixels(item, shortest), True))
+    image, valid = stored.ignore_errors(log_warning=False).concatenate(nothing).take(1).get_single_element()
+    return as_rgb(image, item), valid
+
+
+def let_in(image_bytes):
+    """What is known of encoded images, string (B,), before they are decoded, by name, (B,) each.
+
+    content: the bytes, empty where the header is not that of an image that is let in; what a JPEG's says is looked at
+    by `decode_jpeg`. jpeg, bmp: whether it is one. orientation: int32 of 1 to 8, by the EXIF metadata.
+    """
     # Zeros behind a header that ends too early: no side of an image is 0.
-    header = tf.strings.join([tf.strings.substr(image_bytes, 0, 32), b"\0" * 32])
-    png = tf.strings.substr(header, 0, 8) == b"\x89PNG\r\n\x1a\n"
-    jpeg = tf.strings.substr(header, 0, 3) == b"\xff\xd8\xff"
-    webp = (tf.strings.substr(header, 0, 4) == b"RIFF") & (tf.strings.substr(header, 8, 4) == b"WEBP")
-    bmp = tf.strings.substr(header, 0, 2) == b"BM"
-    # In float64, since the product of two sides of 32 bits does not fit into 64 bits with a sign.
-    sides = tf.case(
-        [
-            (png, lambda: two_integers(header, 16, little_endian=False)),
-            (jpeg, lambda: tf.cast(tf.io.extract_jpeg_shape(image_bytes)[:2], tf.float64)),
-            (webp, lambda: webp_sides(image_bytes, header)),
-            # A negative height means that the rows go from top to bottom.
-            (bmp, lambda: tf.abs(two_integers(header, 18, little_endian=True))),
-        ],
-        default=lambda: tf.zeros([2], tf.float64),
+    header = tf.strings.substr(tf.strings.join([image_bytes, b"\0" * 32]), 0, 32)
+    png, jpeg, webp, bmp = (tf.strings.substr(header, 0, len(mark)) == mark for mark in (PNG, JPEG, WEBP, BMP))
+    numbers = tf.cast(tf.io.decode_raw(header, tf.uint8, fixed_length=32), tf.float64)
+    sides = tf.where(png[:, tf.newaxis], png_sides(numbers), tf.where(bmp[:, tf.newaxis], bmp_sides(numbers), 0.0))
+    sides = tf.where(webp[:, tf.newaxis], webp_sides(numbers, header, tf.where(webp, image_bytes, "")), sides)
+    fits = jpeg | ((tf.reduce_min(sides, 1) > 0) & (tf.reduce_prod(sides, 1) <= MOST_PIXELS))
+    # a JPEG and a PNG have their metadata in front of their pixels, a WebP behind them
+    front = tf.where(webp, image_bytes, tf.strings.substr(image_bytes, 0, 2**16))
+    told = tf.strings.regex_full_match(front, rf"\C*{EXIF}(II\*\x00|MM\x00\*)\C*")
+    orientation = tf.cond(
+        tf.reduce_any(told),
+        lambda: exif_orientation(tf.strings.regex_replace(front, rf"^\C*?{EXIF}", "", False)),
+        lambda: tf.ones_like(told, tf.int32),
     )
-    allowed = (tf.reduce_min(sides) > 0) & (tf.reduce_prod(sides) <= MOST_PIXELS)
-    image_bytes = checked(
-        image_bytes, allowed, "no PNG, JPEG, WebP or BMP of at most 25 million pixels; its sides are", sides
-    )
+    content = tf.where(fits, image_bytes, "")
+    return {"content": content, "jpeg": jpeg, "bmp": bmp, "orientation": tf.where(told, orientation, 1)}
 
-    def turned(image, kind):
-        return oriented(tf.ensure_shape(image, [None, None, 3]), exif_orientation(image_bytes, *EXIF[kind]))
 
-    image = tf.case(
-        [
-            (png, lambda: turned(decode_png(image_bytes, header), "png")),
-            (jpeg, lambda: turned(decode_jpeg(image_bytes, sides, shortest), "jpeg")),
-            (webp, lambda: turned(decode_webp(image_bytes), "webp")),
-        ],
-        default=lambda: decode_bmp(image_bytes),
-    )
-    return tf.ensure_shape(image, [None, None, 3])
+def whole_numbers(numbers, position, size, big_endian=False):
+    """The unsigned integers of `size` bytes at a position of each row of bytes float64 (B, N): float64 (B,)."""
+    powers = 256.0 ** np.arange(size)
+    powers = powers[::-1] if big_endian else powers
+    return tf.linalg.matvec(numbers[:, position : position + size], powers)
+
+
+def png_sides(numbers):
+    """Height and width that the header of a PNG claims: float64 (B, 2)."""
+    return tf.stack([whole_numbers(numbers, position, 4, big_endian=True) for position in (20, 16)], 1)
+
+
+def bmp_sides(numbers):
+    """Height and width that the header of a BMP claims: float64 (B, 2)."""
+    height, width = (whole_numbers(numbers, position, 4) for position in (22, 18))
+    # a negative height means that the rows go from top to bottom
+    return tf.stack([tf.minimum(height, 2.0**32 - height), width], 1)
+
+
+def webp_sides(numbers, header, image_bytes):
+    """Height and width that the header of a WebP claims, the height that of all frames together: float64 (B, 2).
+
+    https://developers.google.com/speed/webp/docs/riff_container; every frame is decoded, so each counts.
+    """
+    frames = tf.cast(tf.strings.split(image_bytes, "ANMF").row_lengths(), tf.float64)
+    bits, kind = whole_numbers(numbers, 21, 4), tf.strings.substr(header, 8, 8)
+    sides = {
+        b"WEBPVP8X": ((whole_numbers(numbers, 27, 3) + 1) * frames, whole_numbers(numbers, 24, 3) + 1),
+        b"WEBPVP8L": (bits // 2**14 % 2**14 + 1, bits % 2**14 + 1),
+        b"WEBPVP8 ": (whole_numbers(numbers, 28, 2) % 2**14, whole_numbers(numbers, 26, 2) % 2**14),
+    }
+    return sum(tf.stack(pair, 1) * tf.cast(kind == name, tf.float64)[:, tf.newaxis] for name, pair in sides.items())
+
+
+def exif_orientation(directory):
+    """The orientation in EXIF metadata, int32 (B,) of 1 to 8; 1 where they say none or make no sense.
+
+    directory: string (B,) that begins with them, a TIFF directory (CIPA DC-008, section 4.5): byte order, offset of the
+    entries, their number, entries of 12 bytes.
+    """
+    numbers = tf.cast(tf.io.decode_raw(directory, tf.uint8, fixed_length=EXIF_BYTES), tf.int32)
+    little = (tf.strings.substr(directory, 0, 2) == b"II")[:, tf.newaxis]
+
+    def whole(positions, size):
+        places = tf.clip_by_value(positions[..., tf.newaxis] + tf.range(size), 0, EXIF_BYTES - 1)
+        powers = 256 ** tf.range(size)
+        powers = tf.where(little, powers, powers[::-1])[:, tf.newaxis]
+        return tf.reduce_sum(tf.gather(numbers, places, axis=1, batch_dims=1) * powers, -1)
+
+    # of four bytes only the lower two: what begins later is not looked at
+    start = whole(tf.where(little, 4, 6), 2)
+    place = tf.range(EXIF_BYTES // 12)
+    entries = start + 2 + 12 * place
+    counted = place < whole(start, 2)
+    short = (whole(entries, 2) == 0x0112) & (whole(entries + 2, 2) == 3) & (whole(entries + 4, 4) == 1)
+    found = counted & short
+    value = tf.gather(whole(entries + 8, 2), tf.argmax(tf.cast(found, tf.int32), 1), axis=1, batch_dims=1)
+    return tf.where(tf.reduce_any(found, 1) & (value >= 1) & (value <= 8), value, 1)
+
+
+def stored_pixels(item, shortest):
+    """Of one of let_in's images: uint8 (H, W, 1 to 4), as it is stored, a JPEG in colour and as small as may be."""
+
+    def any_other():
+        # it knows the format itself and has no conditionals, which cost as much in tf.data as a small image
+        return tf.raw_ops.DecodeImage(contents=item["content"], channels=0, dtype=tf.uint8, expand_animations=False)
+
+    image = tf.cond(item["jpeg"], lambda: decode_jpeg(item["content"], shortest), any_other)
+    return tf.ensure_shape(image, [None, None, None])
+
+
+def decode_jpeg(image_bytes, shortest):
+    """Scalar string -> RGB uint8 (H, W, 3), as small as `shortest` allows."""
+    sides = tf.cast(tf.io.extract_jpeg_shape(image_bytes)[:2], tf.float64)
+    words = "a JPEG of more than 25 million pixels; its sides are"
+    image_bytes = checked(image_bytes, tf.reduce_prod(sides) <= MOST_PIXELS, words, sides)
+
+    def at(ratio):
+        return lambda: tf.io.decode_jpeg(image_bytes, channels=3, ratio=ratio)
+
+    if shortest is None:
+        return at(1)()
+    small = [tf.math.ceil(tf.reduce_min(sides) / ratio) >= shortest for ratio in (2, 4, 8)]
+    return tf.switch_case(tf.reduce_sum(tf.cast(small, tf.int32)), [at(ratio) for ratio in (1, 2, 4, 8)])
+
+
+def as_rgb(image, item):
+    """What stored_pixels gives -> RGB uint8 (H, W, 3), upright."""
+    ways = [
+        lambda: tf.repeat(image, 3, 2),
+        lambda: over_background(tf.gather(image, [0, 0, 0, 1], axis=2)),
+        lambda: image,
+        lambda: tf.cond(item["bmp"], lambda: image[..., :3], lambda: over_background(image)),
+    ]
+    image = tf.ensure_shape(tf.switch_case(tf.shape(image)[2] - 1, ways), [None, None, 3])
+    return tf.cond(item["orientation"] > 1, lambda: oriented(image, item["orientation"]), lambda: image)
+
+
+def oriented(image, orientation):
+    """The image (H, W, C) as its EXIF orientation says it is to be looked at: (H, W, C) or (W, H, C)."""
+    turned = tf.transpose(image, tf.where(orientation >= 5, [1, 0, 2], [0, 1, 2]))
+    across, down = (tf.reduce_any(orientation == which) for which in ([2, 3, 6, 7], [3, 4, 7, 8]))
+    return tf.raw_ops.Reverse(tensor=turned, dims=tf.stack([down, across, False]))
 
 
 def checked(values, allowed, words, shown):
@@ -64,106 +190,6 @@ def checked(values, allowed, words, shown):
     check = tf.debugging.Assert(allowed, [words, shown], summarize=5)
     with tf.control_dependencies([check] if check is not None else []):
         return tf.nest.map_structure(tf.identity, values)
-
-
-def two_integers(header, position, little_endian):
-    """Two neighbouring signed integers of 32 bits inside a scalar string -> float64 (2,)."""
-    both = tf.io.decode_raw(tf.strings.substr(header, position, 8), tf.int32, little_endian=little_endian)
-    return tf.cast(tf.ensure_shape(both, [2]), tf.float64)
-
-
-def decode_jpeg(image_bytes, sides, shortest):
-    """Scalar string -> RGB uint8 (H, W, 3), as small as `shortest` allows. sides: of the full image."""
-
-    def at(ratio):
-        return lambda: tf.io.decode_jpeg(image_bytes, channels=3, ratio=ratio)
-
-    if shortest is None:
-        return at(1)()
-    return tf.case(
-        [(tf.math.ceil(tf.reduce_min(sides) / ratio) >= shortest, at(ratio)) for ratio in (8, 4, 2)], default=at(1)
-    )
-
-
-def webp_sides(image_bytes, header):
-    """Height and width of a WebP image, the height that of all frames of an animation together: float64 (2,)."""
-    numbers = tf.cast(tf.io.decode_raw(header, tf.uint8), tf.int64)
-
-    def whole(position, size):
-        return tf.reduce_sum(numbers[position : position + size] * 256 ** tf.range(size, dtype=tf.int64))
-
-    kind = tf.strings.substr(header, 12, 4)
-    # https://developers.google.com/speed/webp/docs/riff_container; every frame is decoded, so each counts
-    frames = tf.maximum(tf.size(tf.strings.split(image_bytes, "ANMF"), tf.int64) - 1, 1)
-    bits = whole(21, 4)
-    sides = tf.case(
-        [
-            (kind == b"VP8X", lambda: [(whole(27, 3) + 1) * frames, whole(24, 3) + 1]),
-            (kind == b"VP8L", lambda: [bits // 2**14 % 2**14 + 1, bits % 2**14 + 1]),
-            (kind == b"VP8 ", lambda: [whole(28, 2) % 2**14, whole(26, 2) % 2**14]),
-        ],
-        default=lambda: [tf.zeros([], tf.int64)] * 2,
-    )
-    return tf.cast(tf.stack(sides), tf.float64)
-
-
-def decode_webp(image_bytes):
-    """Scalar string -> RGB uint8 (H, W, 3), of the first frame."""
-    # channels=3 would raise for an image with an alpha channel
-    image = tf.io.decode_webp(image_bytes, channels=0)[0]
-    return tf.cond(
-        tf.shape(image)[2] == 4,
-        lambda: over_background(tf.ensure_shape(image, [None, None, 4])),
-        lambda: tf.ensure_shape(image, [None, None, 3]),
-    )
-
-
-def exif_orientation(image_bytes, mark, distance):
-    """The orientation in a file's EXIF metadata, int32 of 1 to 8; 1 where there are none or they make no sense.
-
-    mark: the bytes in front of the metadata, which begin `distance` bytes behind them. Metadata are a TIFF directory
-    (CIPA DC-008, section 4.5): byte order, offset of the directory, number of entries of 12 bytes.
-    """
-    parts = tf.strings.split(image_bytes, mark, maxsplit=1)
-    directory = tf.cond(tf.size(parts) > 1, lambda: tf.strings.substr(parts[1], distance, 2**16), lambda: b"")
-    numbers = tf.pad(tf.cast(tf.io.decode_raw(directory, tf.uint8), tf.int64), [[0, 2**16]])
-    little = tf.strings.substr(directory, 0, 4) == b"II*\0"
-    known = little | (tf.strings.substr(directory, 0, 4) == b"MM\0*")
-
-    def whole(positions, size):
-        read = tf.gather(numbers, tf.minimum(positions[:, tf.newaxis] + tf.range(size, dtype=tf.int64), 2**16 - 1))
-        powers = 256 ** tf.range(size, dtype=tf.int64)
-        return tf.reduce_sum(read * tf.where(little, powers, powers[::-1]), 1)
-
-    start = whole(tf.constant([4], tf.int64), 4)
-    entries = start + 2 + 12 * tf.range(tf.minimum(whole(start, 2)[0], 2**12))
-    short = (whole(entries, 2) == 0x0112) & (whole(entries + 2, 2) == 3) & (whole(entries + 4, 4) == 1)
-    value = tf.boolean_mask(whole(entries + 8, 2), short & known)
-    first = tf.cast(tf.concat([value, [1]], 0)[0], tf.int32)
-    return tf.where((first >= 1) & (first <= 8), first, 1)
-
-
-def oriented(image, orientation):
-    """The image (H, W, C) as its EXIF orientation says it is to be looked at: (H, W, C) or (W, H, C)."""
-    image = tf.cond(orientation >= 5, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
-    image = tf.cond(tf.reduce_any(orientation == [2, 3, 6, 7]), lambda: image[:, ::-1], lambda: image)
-    return tf.cond(tf.reduce_any(orientation == [3, 4, 7, 8]), lambda: image[::-1], lambda: image)
-
-
-def decode_png(image_bytes, header):
-    """Scalar string -> RGB uint8 (H, W, 3)."""
-    image = tf.io.decode_png(image_bytes, channels=4)
-    # With fewer than 8 bits a channel, TensorFlow 2.21 gives a full alpha as 2^bits - 1.
-    bits = tf.cast(tf.io.decode_raw(tf.strings.substr(header, 24, 1), tf.uint8)[0], tf.int32)
-    full = tf.minimum(tf.bitwise.left_shift(1, bits) - 1, 255)
-    opaque = tf.reduce_all(tf.cast(image[..., 3], tf.int32) == full)
-    return tf.cond(opaque, lambda: image[..., :3], lambda: over_background(image))
-
-
-def decode_bmp(image_bytes):
-    """Scalar string -> RGB uint8 (H, W, 3)."""
-    image = tf.io.decode_bmp(image_bytes)
-    return tf.cond(tf.shape(image)[2] == 1, lambda: tf.repeat(image, 3, axis=2), lambda: image[..., :3])
 
 
 def over_background(images):
@@ -222,15 +248,6 @@ def resized(images, size):
     return tf.cast(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), tf.uint8)
 
 
-def decode_or_blank(image_bytes, shortest=None):
-    """(RGB uint8 (H, W, 3), True) of an encoded image, or (one black pixel, False) where decode_image raises."""
-    # Only tf.data can go on after an error. No more than decoding happens inside it, because graphs are not optimised
-    # there: preprocessing took about twice as long.
-    nothing = tf.data.Dataset.from_tensors((tf.zeros([1, 1, 3], tf.uint8), False))
-    decoded = tf.data.Dataset.from_tensors(image_bytes).map(lambda data: (decode_image(data, shortest), True))
-    return decoded.ignore_errors(log_warning=False).concatenate(nothing).take(1).get_single_element()
-
-
 def preprocess_bytes(image_bytes, preprocess, shape):
     """Decode and preprocess images of mixed sizes and formats: string (B,) -> float32 (B, *shape) and valid bool (B,).
 
@@ -238,11 +255,8 @@ def preprocess_bytes(image_bytes, preprocess, shape):
     decode_image gives them with it. Where decode_image raises, valid is False and the result all 0; the others are as
     without it.
     """
-
-    def one(item):
-        image, valid = decode_or_blank(item, getattr(preprocess, "shortest", None))
-        preprocessed = tf.ensure_shape(preprocess(image[tf.newaxis])[0], shape)
-        return tf.where(valid, preprocessed, 0), valid
-
-    signature = (tf.TensorSpec(shape, tf.float32), tf.TensorSpec([], tf.bool))
-    return tf.map_fn(one, tf.ensure_shape(image_bytes, [None]), fn_output_signature=signature)
+    spec, shortest = tf.TensorSpec(shape, tf.float32), getattr(preprocess, "shortest", None)
+    images, valid = decode_each(
+        image_bytes, lambda image: tf.ensure_shape(preprocess(image[tf.newaxis])[0], shape), spec, shortest
+    )
+    return tf.where(tf.reshape(valid, [-1] + [1] * len(shape)), images, 0), valid

@@ -1,6 +1,7 @@
 """Pixels in and out: which images are let in, reading image files and writing PNGs."""
 
 import io
+import struct
 import warnings
 
 import cv2
@@ -10,7 +11,7 @@ from PIL import Image, ImageOps
 from kerascnn.errors import InputError
 from kerascnn.files import reading_from, write_aside, writing_to
 
-FORMATS = ("PNG", "JPEG", "BMP")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 MOST_PIXELS = 25_000_000
 # Of a volume to segment: its slices times the square of their longer side, as 256 slices of 512 pixels. A square
 # window is cut out of each slice, so a long and narrow one takes as much memory as a square.
@@ -18,7 +19,7 @@ MOST_VOXELS = 2**26
 
 
 def load_image(path):
-    """The image in a PNG, JPEG or BMP file as uint8 (H, W, 3), BGR.
+    """The image in a PNG, JPEG, WebP or BMP file as uint8 (H, W, 3), BGR.
 
     The orientation in its EXIF metadata is followed; what is transparent is laid over white, or over black if nothing
     would show on white. Raises InputError when the file cannot be read or decoded or has more than 25 million pixels,
@@ -30,9 +31,20 @@ def load_image(path):
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError("too large")
-            return over_background(ImageOps.exif_transpose(image))[..., ::-1].copy()
+            return over_background(upright(image))[..., ::-1].copy()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise InputError(f"cannot decode {path}; give a PNG, JPEG or BMP file of at most 25 million pixels") from None
+        raise InputError(
+            f"cannot decode {path}; give a PNG, JPEG, WebP or BMP file of at most 25 million pixels"
+        ) from None
+
+
+def upright(image):
+    """The PIL image as its EXIF orientation says; as it is where its metadata make no sense."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (OSError, ValueError, SyntaxError, TypeError, KeyError, struct.error):
+        image.load()
+        return image
 
 
 def over_background(image):

@@ -22,7 +22,7 @@ def test_a_saved_image_is_read_again_as_bgr(tmp_path):
 def test_a_file_that_is_no_image_is_named(content, tmp_path):
     path = tmp_path / "page.png"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"cannot decode .*page.png; give a PNG, JPEG or BMP file of at most"):
+    with pytest.raises(InputError, match=r"cannot decode .*page.png; give a PNG, JPEG, WebP or BMP file of at most"):
         load_image(path)
 
 
@@ -80,3 +80,14 @@ def test_other_formats_and_halves_are_rejected_without_a_word_from_elsewhere(nam
     with pytest.raises(InputError, match="cannot decode"):
         load_image(path)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0no metadata at all", b"Exif\0\0II*\0\xff\xff\xff\xff"])
+def test_metadata_that_make_no_sense_lose_the_rotation_and_not_the_image(exif, tmp_path):
+    Image.new("L", (30, 20)).save(tmp_path / "odd.jpg", exif=exif)
+    assert load_image(tmp_path / "odd.jpg").shape == (20, 30, 3)
+
+
+def test_webp_is_read(tmp_path):
+    Image.new("RGB", (30, 20), (250, 10, 10)).save(tmp_path / "red.webp", lossless=True)
+    assert load_image(tmp_path / "red.webp")[0, 0].tolist() == [10, 10, 250]

@@ -56,16 +56,15 @@ class ImageFiles:
         """
         import tensorflow as tf
 
-        from kerascnn.decoding import decode_or_blank
+        from kerascnn.decoding import decode_each
 
         # as bytes: names need not be UTF-8
         paths = tf.constant([os.fsencode(os.path.join(self.root, name)) for name in self.names])
         labels = tf.constant(self.labels)
         weights = tf.constant(np.ones(len(self), np.float32) if self.weights is None else self.weights)
 
-        def image(path):
-            image, valid = decode_or_blank(tf.io.read_file(path), self.resize.shortest)
-            return self.resize(image[tf.newaxis])[0], valid
+        def resized(image):
+            return self.resize(image[tf.newaxis])[0]
 
         def warn(broken):
             for path in map(os.fsdecode, broken):
@@ -76,8 +75,9 @@ class ImageFiles:
 
         def load(indices):
             chosen = tf.gather(paths, indices)
-            spec = tf.TensorSpec(self.image_shape, tf.uint8), tf.TensorSpec([], tf.bool)
-            images, valid = tf.map_fn(image, chosen, fn_output_signature=spec)
+            content = tf.map_fn(tf.io.read_file, chosen)
+            spec = tf.TensorSpec(self.image_shape, tf.uint8)
+            images, valid = decode_each(content, resized, spec, self.resize.shortest)
             # what it returns is used, and it is said to be stateless: else tf.data would leave it out, or load one
             # batch at a time where operations are deterministic
             nothing = tf.cond(

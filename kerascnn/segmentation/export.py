@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from kerascnn.decoding import checked, decode_or_blank
+from kerascnn.decoding import checked, decode_or_blank, let_in
 from kerascnn.errors import UsageError
 from kerascnn.images import MOST_VOXELS
 from kerascnn.saved_model.archive import described, write_version
@@ -186,7 +186,7 @@ def predict_bytes(network, preprocessing, settings, image_bytes):
 
     probabilities, masks, png, size, valid = tf.map_fn(
         one,
-        tf.pad(image_bytes, [[0, none]]),
+        let_in(tf.pad(image_bytes, [[0, none]])),
         fn_output_signature=(
             tf.RaggedTensorSpec([None, None], tf.float32, 1),
             tf.RaggedTensorSpec([None, None], tf.uint8, 1),

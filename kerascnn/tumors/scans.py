@@ -14,7 +14,7 @@ from kerascnn.files import reading_from
 from kerascnn.images import FORMATS, MOST_PIXELS, load_image, over_background
 from kerascnn.tumors.nifti import file_of, read_volumes
 
-SLICE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+SLICE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
@@ -86,7 +86,7 @@ def read_slices(folder):
     ]
     if not files:
         remedy = "name its sub-folders" if any(child.is_dir() for child in folder.iterdir()) else "give such files"
-        raise InputError(f"{folder} holds no PNG, JPEG, BMP or TIFF slices and no NIfTI volumes; {remedy}")
+        raise InputError(f"{folder} holds no PNG, JPEG, WebP, BMP or TIFF slices and no NIfTI volumes; {remedy}")
     files.sort(key=numbers_in)
     by_stem = {}
     for file in files:
@@ -125,6 +125,6 @@ def read_image(path):
                 return over_background(image)
     except (OSError, TypeError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise InputError(
-            f"cannot decode {path}; give a PNG, JPEG, BMP or TIFF file of at most 25 million pixels, or a NIfTI volume"
+            f"cannot decode {path}; give a PNG, JPEG, WebP, BMP or TIFF file of at most 25 million pixels, or a NIfTI volume"
         ) from None
     return load_image(path)[..., ::-1]

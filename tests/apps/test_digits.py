@@ -91,7 +91,7 @@ def test_read_names_what_it_cannot_load_and_still_reads_the_rest(folder, tmp_pat
     assert code == 3
     assert [json.loads(line)["file"] for line in out.splitlines()] == [str(files[1])]
     (error,) = words.splitlines()
-    assert error.startswith(f"error: cannot decode {files[0]}; give a PNG, JPEG or BMP file")
+    assert error.startswith(f"error: cannot decode {files[0]}; give a PNG, JPEG, WebP or BMP file")
 
 
 def test_a_requirement_decides_the_exit_code(folder, command):

@@ -81,7 +81,7 @@ def test_a_kernel_that_brightens_is_divided_by_its_sum_on_an_image_of_any_size(t
         (["{photo}", "--out", "{photo}"], 2, "is the photo and would be overwritten; choose another --out"),
         ([], 2, "PHOTO"),
         (["/nowhere.png"], 3, "error: cannot read /nowhere.png (No such file or directory); check the path"),
-        ([__file__], 3, f"error: cannot decode {__file__}; give a PNG, JPEG or BMP file"),
+        ([__file__], 3, f"error: cannot decode {__file__}; give a PNG, JPEG, WebP or BMP file"),
         (["{dot}", "--kernel", "1 1"], 3, "error: the kernel has 1 x 2 numbers and the photo only 1 x 1 pixels"),
     ],
 )

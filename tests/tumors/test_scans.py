@@ -75,8 +75,11 @@ def test_what_cannot_be_read_is_named(tmp_path):
     Image.fromarray(np.zeros((9, 10, 3), np.uint8)).save(mixed / "s_2.tif")
     for path, words in (
         (tmp_path / "absent.png", r"cannot read .*absent.png \(No such file or directory\); check the path"),
-        (tmp_path / "text.png", r"cannot decode .*text.png; give a PNG, JPEG, BMP or TIFF file"),
-        (tmp_path / "empty", r"empty holds no PNG, JPEG, BMP or TIFF slices and no NIfTI volumes; give such files"),
+        (tmp_path / "text.png", r"cannot decode .*text.png; give a PNG, JPEG, WebP, BMP or TIFF file"),
+        (
+            tmp_path / "empty",
+            r"empty holds no PNG, JPEG, WebP, BMP or TIFF slices and no NIfTI volumes; give such files",
+        ),
         (tmp_path / "parent", r"parent holds no PNG, .* and no NIfTI volumes; name its sub-folders"),
         (tmp_path / "deep.png", r"deep.png is no image of 8 bits a channel; give one, or a NIfTI volume"),
         (tmp_path / "colours.png", r"colours.png is no image of 8 bits a channel"),
