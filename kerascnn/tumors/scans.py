@@ -124,7 +124,6 @@ def read_image(path):
             if image.format == "TIFF":
                 return over_background(image)
     except (OSError, TypeError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise InputError(
-            f"cannot decode {path}; give a PNG, JPEG, WebP, BMP or TIFF file of at most 25 million pixels, or a NIfTI volume"
-        ) from None
+        words = "give a PNG, JPEG, WebP, BMP or TIFF file of at most 25 million pixels, or a NIfTI volume"
+        raise InputError(f"cannot decode {path}; {words}") from None
     return load_image(path)[..., ::-1]
