@@ -1,0 +1,211 @@
+"""What fit does not do, it says before anything is done; what stops it, with the way on."""
+
+import errno
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import pytest
+import tensorflow as tf
+
+from kerascnn.errors import InputError, TrainingStopped, UsageError
+from kerascnn.files import one_writer
+from kerascnn.models import builder
+from kerascnn.training.feed import epoch_steps
+from kerascnn.training.fit import fit, stopped_by_limits
+from kerascnn.training.recipe import Recipe
+from kerascnn.training.run_folder import load_trained
+from tests.training.runs import LOSS, RECIPE, TRAIN, VALIDATION, compiled, network, own, train
+
+
+def test_a_finished_folder_is_an_error(tmp_path):
+    (tmp_path / "recipe.json").write_text("{}")
+    with pytest.raises(UsageError, match="holds a finished run; choose another folder"):
+        train(tmp_path)
+
+
+def test_a_folder_that_another_run_trains_into_is_an_error(tmp_path):
+    with one_writer(tmp_path), pytest.raises(UsageError, match=rf"^folder {tmp_path} is where another process is"):
+        train(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unwritable_folder_is_an_error_before_training():
+    with pytest.raises(InputError, match=r"cannot write to /proc/kerascnn .*; choose another folder"):
+        train(Path("/proc/kerascnn"))
+
+
+def test_a_full_disk_is_an_error_before_training(tmp_path, monkeypatch):
+    # a real full disk needs root: the free space that the system reports is the one thing replaced
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000}))
+    with pytest.raises(InputError, match="0 MiB free and training needs"):
+        train(tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_step(tmp_path):
+    recipe = replace(RECIPE, optimizer="sgd", learning_rate=1e30, schedule="constant")
+    with pytest.raises(TrainingStopped, match=r"not finite at step 2; lower learning_rate \(now 1e\+30\)"):
+        train(tmp_path, recipe, builder("mlp"))
+    assert not (tmp_path / "model.keras").exists()
+
+
+def test_memory_that_runs_out_names_the_batch_size_to_try(tmp_path):
+    def build():
+        image = keras.Input((28, 28, 1), name="image")
+        x = keras.layers.Lambda(lambda x: keras.ops.sum(keras.ops.tile(x, (1, 100_000, 20_000, 1)), (1, 2)))(image)
+        return keras.Model(image, keras.layers.Dense(10, name="logits")(x))
+
+    with pytest.raises(TrainingStopped, match="batch_size of 32; try batch_size 16 and accumulate 2"):
+        train(tmp_path, build=build)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "OOM when allocating tensor with shape[32,100000]",
+        "Out of memory while trying to allocate 8589934592 bytes.",
+        "Failed to allocate request for 8.00GiB (8589934592B) on device ordinal 0",
+    ],
+)
+def test_every_wording_of_memory_that_runs_out_is_known(words):
+    with pytest.raises(TrainingStopped, match="batch_size of 32; try batch_size 16"), stopped_by_limits(RECIPE):
+        raise tf.errors.ResourceExhaustedError(None, None, words)
+
+
+def test_more_than_all_examples_in_a_batch_is_an_error():
+    with pytest.raises(UsageError, match="batch_size is 128, more than the 100 training examples"):
+        epoch_steps(100, 128, 784)
+
+
+def test_no_trained_model_says_what_to_do(tmp_path):
+    with pytest.raises(InputError, match=r"no trained model at .*model.keras; train one first, or name another folder"):
+        load_trained(tmp_path, "test")
+
+
+def test_a_validation_loss_that_is_not_finite_stops_with_its_epoch(tmp_path):
+    # one step an epoch: the weights are broken only after the training loss was taken
+    recipe = replace(RECIPE, batch_size=640, optimizer="sgd", learning_rate=1e38, schedule="constant")
+    with pytest.raises(TrainingStopped, match=r"val_loss is not finite after epoch 1; lower learning_rate"):
+        train(tmp_path, recipe, builder("mlp"))
+    assert not (tmp_path / "checkpoint.npz").exists()
+
+
+def test_a_disk_that_fills_up_at_the_end_is_told_as_such(tmp_path, monkeypatch):
+    # a real full disk needs root: the write of the model is the one thing replaced
+    def fail(self, path):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(keras.Model, "save", fail)
+    with pytest.raises(TrainingStopped, match=r"disk full .*; free some space and resume the run"):
+        train(tmp_path)
+    assert (tmp_path / "checkpoint.npz").exists()
+    assert not (tmp_path / "recipe.json").exists()
+
+
+def test_a_recipe_that_asks_a_compiled_model_for_another_optimizer_is_an_error(tmp_path):
+    expected = (
+        "^learning_rate is 0.1, and the model is compiled with an optimizer and a loss of its own; leave it out, or"
+    )
+    with pytest.raises(UsageError, match=expected):
+        fit(compiled(network()), (TRAIN, VALIDATION), Recipe(learning_rate=0.1), folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        (
+            replace(RECIPE, early_stopping=3),
+            "^early_stopping is 3, which looks at the validation loss; give validation",
+        ),
+        (replace(RECIPE, schedule="plateau"), "^schedule is plateau, which looks at the validation loss; give validat"),
+    ],
+)
+def test_what_looks_at_the_validation_loss_needs_one(recipe, words, tmp_path):
+    with pytest.raises(UsageError, match=words):
+        fit(network(), (TRAIN, None), recipe, folder=tmp_path, loss=LOSS)
+
+
+def test_a_model_that_ends_in_a_softmax_is_an_error_where_the_loss_takes_logits(tmp_path):
+    image = keras.Input((28, 28, 1))
+    model = keras.Model(image, keras.layers.Dense(10, "softmax")(keras.layers.Flatten()(image)), name="ending")
+    with pytest.raises(UsageError, match="^model ending ends in an activation, and logits are wanted; leave it out"):
+        fit(model, (TRAIN, VALIDATION), RECIPE, folder=tmp_path, loss=LOSS)
+
+
+def test_a_model_without_an_input_of_its_own_is_an_error(tmp_path):
+    with pytest.raises(UsageError, match=r"^model sequential.* has no input and output of its own; build it as"):
+        fit(keras.Sequential([keras.layers.Dense(10)]), (TRAIN, VALIDATION), RECIPE, folder=tmp_path, loss=LOSS)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"loss": LOSS},
+            "^loss is .*, and the model is compiled with an optimizer and a loss of its own; leave it out",
+        ),
+        (
+            {"metrics": ["accuracy"]},
+            r"^metrics is \['accuracy'\], and the model is compiled with an optimizer and a loss",
+        ),
+    ],
+)
+def test_a_compiled_model_gets_no_other_loss_and_metrics(options, words, tmp_path):
+    with pytest.raises(UsageError, match=words):
+        fit(compiled(network()), (TRAIN, VALIDATION), Recipe(), folder=tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("build", "options", "words"),
+    [
+        (
+            lambda: network((32, 32, 1)),
+            {},
+            "^data has images of 28x28x1, and the model takes 32x32x1; build it",
+        ),
+        (
+            lambda: network(num_classes=3),
+            {},
+            "^data has labels up to 9, and the model has 3 logits; build it",
+        ),
+        (
+            network,
+            {"loss": "mse"},
+            r"^loss is 'mse'; give a keras.losses.Loss on logits, as Sparse.*\(from_logits=True\)$",
+        ),
+        (
+            network,
+            {"recipe": TRAIN.labels},
+            "^recipe is ndarray; give a kc.Recipe, and images and labels together as kc.d",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_an_error_before_anything_is_done(build, options, words, tmp_path):
+    with pytest.raises(UsageError, match=words):
+        fit(build(), (TRAIN, VALIDATION), folder=tmp_path / "new", **{"loss": LOSS, **options})
+    assert not (tmp_path / "new").exists()
+
+
+def test_half_precision_that_a_train_step_of_ones_own_would_spoil_is_an_error(tmp_path):
+    recipe = Recipe(batch_size=32, precision="mixed_float16")
+    with pytest.raises(UsageError, match="^precision is mixed_float16, and the model's own train_step scales no loss;"):
+        fit(own(), (TRAIN, VALIDATION), recipe, folder=tmp_path)
+
+
+def test_weights_are_not_swapped_twice(tmp_path):
+    with pytest.raises(UsageError, match="^callbacks has SwapEMAWeights, and moving averages are validated and kept"):
+        fit(
+            network(),
+            (TRAIN, VALIDATION),
+            RECIPE,
+            folder=tmp_path,
+            loss=LOSS,
+            callbacks=keras.callbacks.SwapEMAWeights(),
+        )
+
+
+def test_a_compiled_model_whose_loss_is_not_finite_stops_after_the_epoch(tmp_path):
+    model = compiled(builder("mlp")(), keras.optimizers.SGD(1e30))
+    with pytest.raises(TrainingStopped, match="^loss is not finite in epoch 1; lower learning_rate"):
+        fit(model, (TRAIN, None), Recipe(batch_size=32), folder=tmp_path)
