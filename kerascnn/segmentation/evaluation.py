@@ -51,9 +51,10 @@ class Segmenter:
         network = folded(in_float32(model))
         volume = tf.TensorSpec([None, None, None, network.input_shape[-1]], tf.uint8)
         way = functools.partial(volume_probabilities, network, preprocessing)
+        # no Python statement depends on a tensor, and to look for such takes longer than the rest of the tracing
+        options = {"input_signature": [volume], "autograph": False}
         self.compiled = {
-            flip_tta: tf.function(functools.partial(way, flip_tta=flip_tta), input_signature=[volume])
-            for flip_tta in (False, True)
+            flip_tta: tf.function(functools.partial(way, flip_tta=flip_tta), **options) for flip_tta in (False, True)
         }
 
     def probabilities(self, images, flip_tta):
