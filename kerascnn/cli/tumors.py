@@ -26,7 +26,7 @@ MASKS = {name: Tensor(dtype, (None,) * 4 + (1,)) for name, dtype in (("probabili
 def smoke(recipe):
     """The recipe of a few seconds' run on drawn phantoms, which proves the wiring and says so."""
     note("note: --smoke trains two epochs on drawn phantoms, whatever other flags say; its figures mean nothing")
-    tiny = {"model": "unet_buda", "width": 8, "depth": None, "image_size": 64, "loss": "dice_cross_entropy"}
+    tiny = {"model": "unet", "width": 8, "depth": 2, "image_size": 64, "loss": "dice_cross_entropy"}
     source = {"data": "phantoms", "modalities": TumorRecipe.modalities}
     training = dataclasses.replace(recipe.training, epochs=2, batch_size=8)
     return dataclasses.replace(recipe, **tiny, **source, training=training)
