@@ -11,6 +11,7 @@ from PIL import Image
 
 from kerascnn.errors import InputError
 from kerascnn.models import builder
+from kerascnn.models.unet import build
 from kerascnn.saved_model.versions import SavedModel
 from kerascnn.segmentation.evaluation import Segmenter
 from kerascnn.segmentation.export import export_segmenter
@@ -31,11 +32,11 @@ def png(image):
 
 @pytest.fixture(scope="module")
 def network():
-    """A network as the precision mixed_bfloat16 trains it."""
+    """A network of one level, as the precision mixed_bfloat16 trains it."""
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = builder("unet_buda")((32, 32, 3), width=2)
+        model = build((32, 32, 3), 1, "unet_buda", width=2, depth=1, batch_norm=True)
     finally:
         keras.config.set_dtype_policy("float32")
     model.get_layer("logits").kernel.assign(model.get_layer("logits").kernel * 5)
