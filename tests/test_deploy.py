@@ -1,6 +1,7 @@
 """deploy/: what can be known of it without TensorFlow Serving's binary."""
 
 import base64
+import functools
 import json
 import re
 import shutil
@@ -35,6 +36,12 @@ from tests.http_server import embedded_server
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 MODELS = ROOT / "saved_models"
+
+
+@functools.cache
+def signatures_of(name):
+    """The signatures of a shipped model, loaded once."""
+    return load_signatures(latest_version(MODELS / name))
 
 
 def message_class(name, **fields):
@@ -110,7 +117,7 @@ def test_compose_mounts_what_exists_and_listens_on_this_machine_only():
 def test_warm_up_requests_name_the_served_model_and_are_answered():
     for config in model_configs():
         version = latest_version(MODELS / config.name)
-        signatures = load_signatures(version)
+        signatures = signatures_of(config.name)
         asked = set()
         for record in tf.data.TFRecordDataset(str(version / "assets.extra" / "tf_serving_warmup_requests")):
             request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
@@ -134,7 +141,7 @@ def image(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("runs/digits").mkdir(parents=True)
     cv2.imwrite("runs/digits/digit.png", drawn(8, 0).images[7])
-    answer = load_signatures(latest_version(MODELS / "digits"))["predict_bytes"](
+    answer = signatures_of("digits")["predict_bytes"](
         image_bytes=tf.constant([Path("runs/digits/digit.png").read_bytes()])
     )
     return answer["class_name"].numpy()[0].decode(), float(answer["score"][0])
@@ -144,7 +151,7 @@ class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Predict of TensorFlow Serving's gRPC service over the shipped models."""
 
     def Predict(self, request, context):
-        signatures = load_signatures(latest_version(MODELS / request.model_spec.name))
+        signatures = signatures_of(request.model_spec.name)
         inputs = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
         response = predict_pb2.PredictResponse()
         for name, value in signatures[request.model_spec.signature_name](**inputs).items():
@@ -213,7 +220,7 @@ def test_shipped_saved_models_are_those_of_the_shipped_networks():
 
 
 def check_probabilities(name, images, expected):
-    answer = load_signatures(latest_version(MODELS / name))["probabilities"](image=tf.constant(images))
+    answer = signatures_of(name)["probabilities"](image=tf.constant(images))
     assert np.max(expected) > 0.5
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
 

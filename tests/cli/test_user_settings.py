@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from apps.digits import app  # noqa: F401, run by the fixture `printed`
+
 ROOT = Path(__file__).parents[2]
 DEFAULT = {"backend": "tensorflow", "image_data_format": "channels_last", "floatx": "float32", "epsilon": 1e-7}
 PROGRAM = """
@@ -42,10 +44,11 @@ def metrics(home, settings, *commands):
 
 
 @pytest.fixture(scope="module")
-def usual(tmp_path_factory):
-    """(run folder, metrics) of a network that is trained with the settings that Keras comes with."""
-    home = tmp_path_factory.mktemp("usual")
-    return home / "run", metrics(home, {}, *(command.format(home / "run") for command in (TRAIN, EVALUATE)))
+def usual(tmp_path_factory, printed):
+    """(run folder, metrics) of a network that is trained in this process, with the settings that tests run under."""
+    folder = tmp_path_factory.mktemp("usual") / "run"
+    assert printed(*TRAIN.format(folder).split()) == ""
+    return folder, json.loads(printed(*EVALUATE.format(folder).split()))
 
 
 def test_training_is_the_same_under_any_settings(usual, tmp_path):
