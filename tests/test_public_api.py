@@ -167,7 +167,7 @@ def test_the_page_about_the_library_runs_from_top_to_bottom(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parents[1] / "docs" / "library.md").read_text()
     # a smaller network is traced in less time
-    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)).replace("resnet20", "five_layer_cnn")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)).replace("resnet20", "mlp")
     exec(code, {})
     assert (tmp_path / "runs" / "mine" / "1" / "saved_model.pb").is_file()
     assert (tmp_path / "runs" / "plain" / "history.csv").is_file()

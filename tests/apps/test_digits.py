@@ -30,7 +30,7 @@ def folder(tmp_path_factory, printed):
     """A model folder after train, evaluate and export on synthetic digits."""
     folder = tmp_path_factory.mktemp("digits") / "model"
     with contextlib.redirect_stderr(io.StringIO()) as words:
-        assert printed("train", "--smoke", "--out", folder, "--elastic", 0) == ""
+        assert printed("train", "--smoke", "--model", "mlp", "--out", folder, "--elastic", 0) == ""
     assert words.getvalue().startswith("note: --smoke trains two epochs on drawn numerals")
     assert json.loads(printed("evaluate", "--out", folder))["examples"] == 100
     assert json.loads(printed("export", "--out", folder)) == {"saved_model": str(folder / "1")}
