@@ -5,7 +5,6 @@ single digits (predict) or scanned pages with lines of digits (read).
 """
 
 import contextlib
-import functools
 import io
 import json
 import sys
@@ -68,7 +67,9 @@ def evaluate(*, data_dir: DataDir = None, out: Out = None, require: Require = ()
     from kerascnn.digits import data
     from kerascnn.digits.preprocessing import preprocess_digits
 
-    load = functools.partial(data.load, data_dir=data_dir)
+    def load(record):
+        return data.load(record["data"]["name"], data_dir)
+
     classification.evaluate("digits", load, preprocess_digits, out, requirements)
 
 

@@ -27,6 +27,7 @@ def decode_image(image_bytes, shortest=None):
     return as_rgb(stored_pixels(item, shortest), item)
 
 
+@tf.autograph.experimental.do_not_convert  # it would take seconds to find nothing to convert
 def decode_each(image_bytes, then, spec, shortest=None):
     """then(image) of each of the encoded images (B,), stacked, and valid bool (B,).
 
@@ -248,6 +249,7 @@ def resized(images, size):
     return tf.cast(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), tf.uint8)
 
 
+@tf.autograph.experimental.do_not_convert
 def preprocess_bytes(image_bytes, preprocess, shape):
     """Decode and preprocess images of mixed sizes and formats: string (B,) -> float32 (B, *shape) and valid bool (B,).
 

@@ -78,7 +78,7 @@ def test_the_installed_command_is_called_by_its_name_and_lists_the_apps(bin_fold
     code, words, errors = ran(bin_folder / "kerascnn", "--help", cwd=tmp_path)
     assert (code, errors) == (0, "")
     assert words.startswith("Usage: kerascnn COMMAND\n")
-    for app in ("digits", "filters", "networks", "tumors"):
+    for app in ("digits", "filters", "images", "networks", "tumors"):
         assert f"│ {app} " in words
     version = ran(bin_folder / "python", "-c", "import kerascnn; print(kerascnn.__version__)", cwd=tmp_path)
     assert ran(bin_folder / "kerascnn", "--version", cwd=tmp_path) == version

@@ -20,31 +20,43 @@ def evaluate(model, examples, class_names=None):
     class_names: default: 0, 1, 2 ….
     """
     check_logits(model)
-    logits, labels = [], []
-    with vanished_files_named(examples):
-        for images, truth, *weights in evaluation_batches(examples):
-            answer = model.predict_on_batch(images)
-            counted = np.asarray(weights[0] if weights else np.ones(len(truth))) > 0
-            logits.append((answer["logits"] if isinstance(answer, dict) else answer)[counted])
-            labels.append(np.asarray(truth)[counted])
-    probabilities = softmax(np.concatenate(logits).astype(np.float64), axis=-1)
+
+    def logits(images):
+        answer = model.predict_on_batch(images)
+        return answer["logits"] if isinstance(answer, dict) else answer
+
+    probabilities, labels, counted = answered(logits, examples)
     names = checked_names(class_names, probabilities.shape[-1])
-    return classification_metrics(probabilities, np.concatenate(labels), names)
+    return classification_metrics(probabilities[counted], labels[counted], names)
 
 
 def evaluate_classifier(model, preprocess, examples, class_names, folder, metadata):
-    """Score `model` on every one of `examples` and return the metrics.
+    """Score `model` on every one of `examples`, Examples or ImageFiles, and return the metrics.
 
     preprocess: from uint8 (B, H, W, C) to the network's input, as kerascnn.export takes it; None only scales to
     [0, 1]. metadata: what metrics.json says besides, JSON types. Writes `metrics.json` (only when a figure changed),
     `confusion.png` and `mistakes.png` into `folder`.
     """
     network = folded(in_float32(model))  # what is exported
-    batches = evaluation_batches(examples, preprocess=preprocess)
-    logits = np.concatenate([network(images, training=False).numpy() for images, *_ in batches])
-    probabilities = softmax(logits.astype(np.float64), axis=-1)
-    metrics = {**classification_metrics(probabilities, examples.labels, class_names), **metadata}
+    probabilities, labels, counted = answered(lambda images: network(images, training=False), examples, preprocess)
+    examples, probabilities, labels = examples.take(counted), probabilities[counted], labels[counted]
+    metrics = {**classification_metrics(probabilities, labels, class_names), **metadata}
     write_json(folder / "metrics.json", metrics)
-    plot_confusion_matrix(examples.labels, probabilities.argmax(-1), class_names, folder / "confusion.png")
-    plot_mistakes(examples.images, examples.labels, probabilities, class_names, folder / "mistakes.png")
+    plot_confusion_matrix(labels, probabilities.argmax(-1), class_names, folder / "confusion.png")
+    plot_mistakes(examples, probabilities, class_names, folder / "mistakes.png")
     return metrics
+
+
+def answered(logits, examples, preprocess=None):
+    """(probabilities float64 (N, classes), labels int (N,), whether its weight is above 0 bool (N,)) of each example.
+
+    logits: images float32 (B, H, W, C) -> (B, classes).
+    """
+    answers, labels, counted = [], [], []
+    with vanished_files_named(examples):
+        for images, truth, *weights in evaluation_batches(examples, preprocess=preprocess):
+            answers.append(np.asarray(logits(images)))
+            labels.append(np.asarray(truth))
+            counted.append(np.asarray(weights[0]) > 0 if weights else np.ones(len(truth), bool))
+    probabilities = softmax(np.concatenate(answers).astype(np.float64), axis=-1)
+    return probabilities, np.concatenate(labels), np.concatenate(counted)

@@ -4,11 +4,12 @@ import keras
 from keras import ops
 
 
-class SparseCrossEntropy(keras.losses.Loss):
-    """Cross-entropy of logits (B, classes) against int labels (B,), with label smoothing.
+class CrossEntropy(keras.losses.Loss):
+    """Cross-entropy of logits (B, classes) against int labels (B,), or mixed ones, float (B, classes) of sum 1.
 
     The target is 1 - label_smoothing for the label plus label_smoothing / classes for every class (Szegedy et al.,
-    2015, arXiv:1512.00567, section 7). Keras has label smoothing for one-hot targets only.
+    2015, arXiv:1512.00567, section 7). Keras has one loss for integers, without label smoothing, and another one for
+    one-hot targets; training on mixed labels is validated on integers.
     """
 
     def __init__(self, label_smoothing=0.0):
@@ -17,9 +18,17 @@ class SparseCrossEntropy(keras.losses.Loss):
 
     def call(self, labels, logits):
         logits = ops.cast(logits, "float32")
-        labels = ops.cast(ops.reshape(labels, (-1,)), "int32")
-        loss = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        if mixed(labels, logits):
+            loss = ops.categorical_crossentropy(ops.cast(labels, "float32"), logits, from_logits=True)
+        else:
+            labels = ops.cast(ops.reshape(labels, (-1,)), "int32")
+            loss = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         if self.label_smoothing:
             uniform = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
             loss = (1 - self.label_smoothing) * loss + self.label_smoothing * uniform
         return loss
+
+
+def mixed(labels, logits):
+    """Whether labels say a share of every class."""
+    return len(labels.shape) == 2 and labels.shape[-1] == logits.shape[-1] > 1

@@ -1,19 +1,41 @@
 """Metrics of a classifier from its probabilities and the labels; NumPy arrays in, plain numbers out."""
 
+import keras
 import numpy as np
+from keras import ops
+
+from kerascnn.classification.losses import mixed
+
+
+class Accuracy(keras.metrics.MeanMetricWrapper):
+    """The share of images whose label has the largest logit; of a mixed label the class with the largest share.
+
+    Labels int (B,), or float (B, classes); logits (B, classes).
+    """
+
+    def __init__(self):
+        super().__init__(hits, name="accuracy")
+
+
+def hits(labels, logits):
+    """1 where the label has the largest logit, else 0: float32 (B,)."""
+    labels = ops.argmax(labels, -1) if mixed(labels, logits) else ops.reshape(labels, (-1,))
+    return ops.cast(ops.cast(labels, "int32") == ops.cast(ops.argmax(logits, -1), "int32"), "float32")
 
 
 def classification_metrics(probabilities, labels, class_names):
     """Everything `metrics.json` says of a classifier, as a dict of plain numbers.
 
-    probabilities float (N, classes), labels int (N,). accuracy, error, cross_entropy (nats) and ece are fractions of 1
-    over all N examples; per_class has precision, recall and support for each name of class_names.
+    probabilities float (N, classes), labels int (N,). accuracy, error, top5_accuracy (of more than five classes) and
+    ece are fractions of 1 over all N examples, cross_entropy is in nats; balanced_accuracy is the mean recall of the
+    classes that occur, macro_f1 the mean F1 score of these; per_class has precision, recall and support for each name
+    of class_names.
     """
     from sklearn.metrics import log_loss, precision_recall_fscore_support
 
     classes = np.arange(len(class_names))
     predicted = probabilities.argmax(-1)
-    precision, recall, _, support = precision_recall_fscore_support(
+    precision, recall, f1, support = precision_recall_fscore_support(
         labels, predicted, labels=classes, average=None, zero_division=0
     )
     accuracy = float(np.mean(predicted == labels))
@@ -21,6 +43,9 @@ def classification_metrics(probabilities, labels, class_names):
     return {
         "accuracy": accuracy,
         "error": float(np.mean(predicted != labels)),
+        **top5(probabilities, labels),
+        "balanced_accuracy": float(recall[support > 0].mean()),
+        "macro_f1": float(f1[support > 0].mean()),
         "cross_entropy": float(log_loss(labels, normalized, labels=classes)),
         "ece": expected_calibration_error(probabilities, labels),
         "examples": len(labels),
@@ -29,6 +54,14 @@ def classification_metrics(probabilities, labels, class_names):
             for i, name in enumerate(class_names)
         },
     }
+
+
+def top5(probabilities, labels):
+    """{"top5_accuracy": the share of labels among the five most probable classes}, where there are more than five."""
+    if probabilities.shape[-1] <= 5:
+        return {}
+    five = np.argpartition(-probabilities, 5)[:, :5]
+    return {"top5_accuracy": float(np.mean((five == labels[:, None]).any(-1)))}
 
 
 def expected_calibration_error(probabilities, labels, bins=15):

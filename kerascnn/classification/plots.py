@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.plotting import figure, save_figure
 
 
@@ -26,27 +27,28 @@ def plot_confusion_matrix(labels, predicted, class_names, path):
     save_figure(plot, path)
 
 
-def plot_mistakes(images, labels, probabilities, class_names, path, most=100):
+def plot_mistakes(examples, probabilities, class_names, path, most=100):
     """Draw the misclassified images, the most confident mistakes first, at most `most`, to a PNG file.
 
-    images uint8 (N, H, W, C), labels int (N,), probabilities float (N, classes). Above each: label → prediction and its
+    examples: N Examples or ImageFiles; probabilities float (N, classes). Above each: label → prediction and its
     probability.
     """
-    predicted = probabilities.argmax(-1)
+    labels, predicted = examples.labels, probabilities.argmax(-1)
     wrong = np.flatnonzero(predicted != labels)
     wrong = wrong[np.argsort(-probabilities[wrong].max(-1), kind="stable")][:most]
+    images = [image for images, *_ in evaluation_batches(examples.take(wrong)) for image in images.numpy()]
     columns = 10
     rows = max(1, -(-len(wrong) // columns))
     plot = figure(columns * 1.1, 0.5 + rows * 1.35)
     plot.suptitle(f"{(predicted != labels).sum()} of {len(labels):,} misclassified: label → prediction")
     axes = plot.subplots()  # one for all: the layout of a hundred takes seconds
     axes.axis("off")
-    for place, i in enumerate(wrong):
+    for place, (i, image) in enumerate(zip(wrong, images, strict=True)):
         row, column = divmod(place, columns)
         top, middle = 1.2 * row + 0.2, column + 0.45
-        height, width = 0.9 * np.array(images.shape[1:3]) / max(images.shape[1:3])
+        height, width = 0.9 * np.array(image.shape[:2]) / max(image.shape[:2])
         extent = (middle - width / 2, middle + width / 2, top + height, top)
-        axes.imshow(images[i].squeeze(), cmap="gray", extent=extent)
+        axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1, extent=extent)
         words = f"{class_names[labels[i]]} → {class_names[predicted[i]]}  {probabilities[i].max():.2f}"
         axes.text(middle, top - 0.05, words, ha="center", fontsize=8)
     axes.set(xlim=(0, columns), ylim=(1.2 * rows, 0), aspect="equal")

@@ -59,13 +59,14 @@ def train(app, recipe, data, augmentations, out, resume):
 def evaluate(app, load_data, preprocess, out, requirements):
     """Score the model in `out` on the test split of the data it was trained on; print and check the metrics.
 
-    load_data(name) -> Dataset. preprocess: the app's function that turns raw images into what its networks see.
+    load_data(record) -> the Dataset of a run, by what its recipe.json says. preprocess: the app's function that turns
+    raw images into what its networks see; None where the Dataset's images are that.
     """
     from kerascnn.classification.evaluation import evaluate_classifier
     from kerascnn.training.run_folder import load_trained, warn_of_other_data
 
     model, record = load_trained(out, app)
-    data = load_data(record["data"]["name"])
+    data = load_data(record)
     warn_of_other_data(record, data)
     metadata = {"data": data.name, "split": "test", "model": model.name}
     with writing_to(out):
@@ -75,7 +76,10 @@ def evaluate(app, load_data, preprocess, out, requirements):
 
 
 def export(app, preprocess, out, examples):
-    """Write the model in `out` as its next SavedModel version and print where that lies."""
+    """Write the model in `out` as its next SavedModel version and print where that lies.
+
+    preprocess, examples: as kerascnn.export takes them.
+    """
     from kerascnn.training.run_folder import load_trained
 
     model, record = load_trained(out, app)

@@ -59,7 +59,7 @@ class ImageFiles:
         from kerascnn.decoding import decode_each
 
         # as bytes: names need not be UTF-8
-        paths = tf.constant([os.fsencode(os.path.join(self.root, name)) for name in self.names])
+        paths = tf.constant([os.fsencode(os.path.join(self.root, name)) for name in self.names], tf.string)
         labels = tf.constant(self.labels)
         weights = tf.constant(np.ones(len(self), np.float32) if self.weights is None else self.weights)
 
@@ -134,6 +134,9 @@ def image_folder(
     """
     resize = ResizeAndCrop(image_size, crop_ratio, interpolation)
     classes = class_folders(folder, "folder")
+    if len(classes) == 1:
+        words = f"folder {folder} has one class, {classes[0]}"
+        raise UsageError(f"{words}; put the images of each class into a sub-folder of its own")
     rest = listed(folder, classes, resize)
     count, splits = len(rest), {}
     for name, share in (("test", test), ("validation", validation)):
@@ -142,7 +145,7 @@ def image_folder(
             continue
         if others := set(class_folders(share, name)) - set(classes):
             words = f"{share} has the class {min(others)}, which {folder} has not"
-            raise UsageError(f"{name} {words}; give folders of the same classes", argument=name)
+            raise UsageError(f"{name} {words}; give folders of the same classes")
         splits[name] = listed(share, classes, resize)
     warn_of_empty_classes(rest, classes)
     name, licence = Path(folder).resolve().name, "not stated"
@@ -164,7 +167,7 @@ def class_folders(folder, argument):
         raise InputError(f"cannot read {folder} ({error.strerror}); check the path") from None
     if not names:
         words = f"{argument} {folder} has no sub-folders; put the images of each class into one of its own"
-        raise UsageError(words, argument=argument)
+        raise UsageError(words)
     return names
 
 

@@ -178,7 +178,7 @@ def test_all_apps_are_listed_with_their_titles_and_run_by_their_names():
     assert ran("digits", "--help").stdout.startswith("Usage: python -m apps digits COMMAND\n")
     unknown = ran("digit")
     assert unknown.returncode == 2
-    words = 'error: unknown command "digit". Did you mean "digits"? Available commands: digits, filters, networks, '
+    words = 'error: unknown command "digit". Did you mean "digits"? Available commands: digits, filters, images, '
     assert unknown.stderr.startswith(words)
 
 

@@ -10,9 +10,9 @@ NAMES = tuple("0123456789")
 def test_the_plot_of_mistakes_grows_with_the_mistakes(tmp_path):
     examples = drawn(30, 0)
     probabilities = np.eye(10)[examples.labels]
-    plot_mistakes(examples.images, examples.labels, probabilities, NAMES, tmp_path / "none.png")
+    plot_mistakes(examples, probabilities, NAMES, tmp_path / "none.png")
     wrong = np.roll(probabilities, 1, axis=1)
-    plot_mistakes(examples.images, examples.labels, wrong, NAMES, tmp_path / "all.png")
+    plot_mistakes(examples, wrong, NAMES, tmp_path / "all.png")
     none, everything = (cv2.imread(str(tmp_path / name)).shape[0] for name in ("none.png", "all.png"))
     assert everything > 2 * none
 

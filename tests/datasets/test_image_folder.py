@@ -86,7 +86,7 @@ def test_a_run_on_streamed_files_goes_on_to_the_same_weights(photos, tmp_path):
 
     def run(folder, *callbacks):
         keras.utils.set_random_seed(0)
-        model = kc.models.five_layer_cnn((32, 32, 3), 2)
+        model = kc.models.mlp((32, 32, 3), 2)
         data = kc.datasets.image_folder(photos, (32, 32))
         kc.fit(model, data, recipe, folder=folder, callbacks=callbacks, verbose=0)
         return model.get_weights()
@@ -169,11 +169,14 @@ def test_a_folder_that_does_not_fit_is_an_error(photos, tmp_path):
     with pytest.raises(UsageError, match="^folder .* has no sub-folders; put the images of each class into one of its"):
         kc.datasets.image_folder(tmp_path, (32, 32))
     (tmp_path / "square").mkdir()
+    with pytest.raises(
+        UsageError, match="^folder .* has one class, square; put the images of each class into a sub-fol"
+    ):
+        kc.datasets.image_folder(tmp_path, (32, 32))
+    (tmp_path / "round").mkdir()
     with pytest.raises(InputError, match="^no PNG, JPEG, WebP or BMP file in the sub-folders of .*; check the path$"):
         kc.datasets.image_folder(tmp_path, (32, 32))
-    with pytest.raises(
-        UsageError, match="^test .* has the class square, which .* has not; give folders of the same cl"
-    ):
+    with pytest.raises(UsageError, match="^test .* has the class round, which .* has not; give folders of the same cl"):
         kc.datasets.image_folder(photos, (32, 32), test=tmp_path)
     with pytest.raises(UsageError, match=r"^image_size is \(0, 3\); give \(height, width\) in pixels$"):
         kc.datasets.image_folder(photos, (0, 3))

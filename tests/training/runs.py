@@ -5,7 +5,7 @@ import csv
 import keras
 import tensorflow as tf
 
-from kerascnn.classification.losses import SparseCrossEntropy
+from kerascnn.classification.losses import CrossEntropy
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.training.fit import fit
 from kerascnn.training.recipe import Recipe
@@ -29,7 +29,7 @@ def train(folder, recipe=RECIPE, build=network, **options):
     keras.utils.set_random_seed(recipe.seed)
     model = build()
     accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    fit(model, (TRAIN, VALIDATION), recipe, folder=folder, loss=SparseCrossEntropy(), metrics=[accuracy], **options)
+    fit(model, (TRAIN, VALIDATION), recipe, folder=folder, loss=CrossEntropy(), metrics=[accuracy], **options)
     return model
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerascnn.classification.losses import SparseCrossEntropy
+from kerascnn.classification.losses import CrossEntropy
 from kerascnn.datasets.augmentation import Distortion
 from kerascnn.datasets.examples import Examples
 from kerascnn.errors import InputError, UsageError
@@ -62,7 +62,7 @@ def test_the_kept_weights_are_those_of_the_epoch_with_the_lowest_validation_loss
     model = train(tmp_path, replace(RECIPE, epochs=4, learning_rate=0.1, schedule="constant"))
     losses = [float(row["val_loss"]) for row in history(tmp_path)]
     logits = model(VALIDATION.images / np.float32(255))
-    assert np.isclose(float(SparseCrossEntropy()(VALIDATION.labels, logits)), min(losses), rtol=1e-4)
+    assert np.isclose(float(CrossEntropy()(VALIDATION.labels, logits)), min(losses), rtol=1e-4)
     assert losses[-1] > 1.01 * min(losses), "the last epoch is meant to be another than the best"
 
 
@@ -70,7 +70,7 @@ def test_kept_weights_with_a_moving_average_are_the_averaged_ones(finished, tmp_
     model = train(tmp_path, replace(RECIPE, ema=0.9))
     logits = model(VALIDATION.images / np.float32(255))
     best = min(float(row["val_loss"]) for row in history(tmp_path))
-    assert np.isclose(float(SparseCrossEntropy()(VALIDATION.labels, logits)), best, rtol=1e-4)
+    assert np.isclose(float(CrossEntropy()(VALIDATION.labels, logits)), best, rtol=1e-4)
     assert np.abs(model.layers[-1].kernel.numpy() - finished[1].layers[-1].kernel.numpy()).max() > 1e-4
 
 
@@ -126,7 +126,7 @@ def test_training_prints_nothing(tmp_path, capfd):
 
 
 def test_metrics_are_not_needed(tmp_path):
-    fit(network(), (TRAIN, VALIDATION), replace(RECIPE, epochs=1), folder=tmp_path, loss=SparseCrossEntropy())
+    fit(network(), (TRAIN, VALIDATION), replace(RECIPE, epochs=1), folder=tmp_path, loss=CrossEntropy())
     assert (tmp_path / "learning_curve.png").is_file()
 
 
@@ -143,7 +143,7 @@ def test_auxiliary_heads_weigh_three_tenths_and_are_left_out_of_what_is_loaded(t
     trained = train(tmp_path, recipe, with_heads)
     x = VALIDATION.images / np.float32(255)
     outputs = {name: head.numpy() for name, head in trained(x).items()}
-    losses = {name: float(SparseCrossEntropy()(VALIDATION.labels, head)) for name, head in outputs.items()}
+    losses = {name: float(CrossEntropy()(VALIDATION.labels, head)) for name, head in outputs.items()}
     best = min(history(tmp_path), key=lambda row: float(row["val_loss"]))
     expected = losses["logits"] + 0.3 * (losses["aux1_logits"] + losses["aux2_logits"])
     assert float(best["val_loss"]) == pytest.approx(expected, rel=1e-4)

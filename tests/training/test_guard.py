@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerascnn.classification.losses import SparseCrossEntropy
+from kerascnn.classification.losses import CrossEntropy
 from kerascnn.errors import TrainingStopped
 from kerascnn.training.feed import Feed
 from kerascnn.training.fit import compile_model, fit
@@ -19,7 +19,7 @@ RECIPE = Recipe(epochs=2, batch_size=32, optimizer="sgd", learning_rate=1e-3)
 def stopped(folder, build, recipe=RECIPE):
     """The message with which a training stops."""
     with pytest.raises(TrainingStopped) as caught:
-        fit(build(), (TRAIN, VALIDATION), recipe, folder=folder, loss=SparseCrossEntropy())
+        fit(build(), (TRAIN, VALIDATION), recipe, folder=folder, loss=CrossEntropy())
     return str(caught.value)
 
 
@@ -82,7 +82,7 @@ def test_no_variable_is_int32(precision):
     x = keras.layers.BatchNormalization()(keras.layers.Dense(8)(keras.layers.Flatten()(image)))
     model = keras.Model(image, keras.layers.Dense(10, dtype="float32")(keras.layers.Dropout(0.5)(x)))
     recipe, accuracy = replace(RECIPE, ema=0.9, accumulate=2), keras.metrics.SparseCategoricalAccuracy()
-    guard = compile_model(model, recipe, SparseCrossEntropy(), [accuracy], Feed((TRAIN, VALIDATION), recipe))
+    guard = compile_model(model, recipe, CrossEntropy(), [accuracy], Feed((TRAIN, VALIDATION), recipe))
     model.train_on_batch(TRAIN.images[:4] / np.float32(255), TRAIN.labels[:4])
     metrics = [variable for metric in model.metrics for variable in metric.variables]
     variables = [*model.variables, *model.optimizer.variables, *metrics, guard.first_bad_step]
@@ -116,7 +116,7 @@ def own(kind):
 def test_a_model_with_a_train_step_of_its_own_trains(tmp_path):
     untrained = own(OwnStep).get_weights()
     model = own(OwnStep)
-    fit(model, (TRAIN, VALIDATION), RECIPE, folder=tmp_path, loss=SparseCrossEntropy())
+    fit(model, (TRAIN, VALIDATION), RECIPE, folder=tmp_path, loss=CrossEntropy())
     assert (tmp_path / "recipe.json").is_file()
     assert not any(np.array_equal(new, old) for new, old in zip(model.get_weights()[::2], untrained[::2], strict=True))
 

@@ -1,0 +1,89 @@
+"""Images of any kind: train a network to tell classes apart, and serve it.
+
+Trains any of the classic networks on CIFAR-10, another data set or a folder of photos, evaluates it on the test split,
+exports it as a SavedModel, and names what is on image files.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+if not __package__:  # run as a file
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from cyclopts import Parameter
+
+from kerascnn.classification.recipes import RECIPES, ImageRecipe
+from kerascnn.cli import classification
+from kerascnn.cli.app import create_app, parse_requirements, run
+from kerascnn.cli.flags import Out, Require, Resume, Server, chosen, flags_of
+from kerascnn.cli.folders import run_to_train, trained_run
+from kerascnn.tensorflow_setup import load_tensorflow
+from kerascnn.training.run_folder import check_unfinished
+
+app = create_app(__doc__)
+
+Flags = flags_of(ImageRecipe)
+Named = Annotated[Literal[tuple(RECIPES)], Parameter(help="The recipe that the other flags change.")]
+DataDir = Annotated[Path | None, Parameter(help="Where TensorFlow Datasets keeps its files; default: TFDS_DATA_DIR.")]
+Files = Annotated[
+    list[Path], Parameter(help="Image files: PNG, JPEG, WebP or BMP.", negative="", consume_multiple=True)
+]
+Smoke = Annotated[bool, Parameter(help="Two epochs on synthetic data: proves the wiring, nothing else.")]
+
+
+def load(recipe, data_dir):
+    """The Dataset of a recipe, given as {field: value}."""
+    from kerascnn.classification.data import load_images
+
+    names = "data", "image_size", "crop_ratio", "interpolation"
+    return load_images(**{name: recipe[name] for name in names}, data_dir=data_dir)
+
+
+@app.command
+def train(
+    flags: Flags | None = None,
+    *,
+    recipe: Named = "resnet20",
+    data_dir: DataDir = None,
+    out: Out = None,
+    resume: Resume = False,
+    smoke: Smoke = False,
+):
+    """Train a network; the run folder gets model.keras, history.csv, learning_curve.png and recipe.json."""
+    asked = chosen(RECIPES[recipe], flags)
+    out = run_to_train("images", out, resume, smoke)
+    check_unfinished(out)
+    asked = classification.smoke(asked) if smoke else asked
+    load_tensorflow()
+    from kerascnn.classification.augmentation import augmentations
+
+    data = load(vars(asked), data_dir)
+    classification.train("images", asked, data, augmentations(asked, len(data.class_names)), out, resume)
+
+
+@app.command
+def evaluate(*, data_dir: DataDir = None, out: Out = None, require: Require = ()):
+    """Score the trained network on the test split; its folder gets metrics.json, confusion.png and mistakes.png."""
+    requirements = parse_requirements(require)
+    out = trained_run("images", out)
+    load_tensorflow()
+    classification.evaluate("images", lambda record: load(record["recipe"], data_dir), None, out, requirements)
+
+
+@app.command
+def export(*, out: Out = None):
+    """Write the trained network as the next version of a SavedModel in its folder."""
+    out = trained_run("images", out)
+    load_tensorflow()
+    classification.export("images", None, out, None)
+
+
+@app.command
+def predict(files: Files, *, out: Out = None, server: Server = None):
+    """Name what is on each image file: file, class and probability, separated by tabs."""
+    classification.predict(files, "images", out, server)
+
+
+if __name__ == "__main__":
+    run(app)

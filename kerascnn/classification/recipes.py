@@ -1,0 +1,66 @@
+"""How networks are trained to classify images."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from kerascnn.model_names import check_name
+from kerascnn.training.recipe import Recipe, check_fields
+
+RANGES = {
+    "image_size": (1, 4096),
+    "crop_ratio": (0.01, 1),
+    "random_crop": (0, 512),
+    "rotation": (0, 180),
+    "zoom": (0, 0.99),
+    "shear": (0, 1),
+    "brightness": (0, 1),
+    "contrast": (0, 1),
+    "cutout": (0, 4096),
+    "mixup": (0, 100),
+    "cutmix": (0, 100),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRecipe:
+    model: str = "resnet20"
+    "The network: any classifier of `python -m apps.networks list`."
+    data: str = "cifar10"
+    "cifar10, cifar100, mnist, fashion_mnist, synthetic, or a folder with a sub-folder of images per class."
+    image_size: int = 224
+    "Height and width in pixels that the images of a folder are resized to."
+    crop_ratio: float = 1.0
+    "Of the images of a folder: the part of the shorter side that is cut out of the middle."
+    interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
+    "How the images of a folder are resized."
+    random_crop: int = 4
+    "Random crop: pixels of reflected border on each side; 0 for none."
+    horizontal_flip: bool = True
+    "Flip half of the images left to right."
+    rotation: float = 0.0
+    "Random rotation in degrees."
+    zoom: float = 0.0
+    "Random change of height and width, as a fraction."
+    shear: float = 0.0
+    "Random slant, as a fraction."
+    brightness: float = 0.0
+    "Random change of every channel, as a fraction of the whole range."
+    contrast: float = 0.0
+    "Random change of contrast, as a fraction."
+    cutout: int = 0
+    "Side in pixels of the square that is hidden; 0 for none."
+    mixup: float = 0.0
+    "Alpha of mixup; 0 for none."
+    cutmix: float = 0.0
+    "Alpha of CutMix; 0 for none."
+    training: Recipe = Recipe(
+        epochs=30, optimizer="sgd", learning_rate=0.1, weight_decay=5e-4, warmup_epochs=2.0, label_smoothing=0.1
+    )
+
+    def __post_init__(self):
+        """Raise UsageError for an unknown network and for a value that no augmentation can use."""
+        check_fields(self, RANGES)
+        check_name(self.model, "model")
+
+
+RECIPES = {"resnet20": ImageRecipe()}

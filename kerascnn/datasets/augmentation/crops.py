@@ -1,0 +1,65 @@
+"""Augmentations that move or hide whole pixels; masks and weights of pixels move with their images."""
+
+import dataclasses
+from typing import Literal
+
+import tensorflow as tf
+
+from kerascnn.datasets.augmentation.mixing import rectangle
+from kerascnn.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RandomCrop:
+    """Pads images on all sides and cuts their size out at a random place (He et al., 2015, arXiv:1512.03385, 4.2)."""
+
+    padding: int
+    "Pixels on each side."
+    fill: Literal["constant", "reflect"] = "constant"
+    "The border is 0, as in the paper, or the image's own pixels."
+
+    def __call__(self, images, labels, seed, *weights):
+        height, width = images.shape[1:3]
+        if self.fill == "reflect" and self.padding >= min(height, width):
+            words = f"padding is {self.padding}, and images of {height}x{width} have fewer pixels to reflect"
+            raise UsageError(f"{words}; give a smaller one", argument="padding")
+        most = 2 * self.padding + 1
+        offset = tf.random.stateless_uniform((tf.shape(images)[0], 2, 1), seed, 0, most, tf.int32)
+        rows, columns = offset[:, 0] + tf.range(height), offset[:, 1] + tf.range(width)
+
+        def cropped(part):
+            around = [[0, 0], [self.padding] * 2, [self.padding] * 2, [0, 0]]
+            padded = tf.pad(part, around, mode=self.fill)
+            return tf.gather(tf.gather(padded, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)
+
+        return of_pixels(cropped, images, labels, *weights)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HorizontalFlip:
+    """Flips half of the images left to right."""
+
+    def __call__(self, images, labels, seed, *weights):
+        flipped = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed) < 0.5
+        return of_pixels(lambda part: tf.where(flipped, part[:, :, ::-1], part), images, labels, *weights)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cutout:
+    """Sets a square of each image to 0, in part beyond its border (DeVries & Taylor, 2017, arXiv:1708.04552)."""
+
+    size: int
+    "Pixels along a side."
+
+    def __call__(self, images, labels, seed, *weights):
+        count, (height, width) = tf.shape(images)[0], images.shape[1:3]
+        middle = tf.random.stateless_uniform((count, 2), seed) * (height, width)
+        # on the grid of pixels, so that every square has as many
+        middle = tf.floor(middle) + 0.5 * (self.size % 2)
+        hidden = rectangle(middle, tf.fill([count, 2], float(self.size)), height, width)
+        return tf.where(hidden, 0.0, images), labels, *weights
+
+
+def of_pixels(change, images, *parts):
+    """The images changed, and so each of the parts that is of pixels (B, H, W, 1); the others as they are."""
+    return change(images), *(change(part) if len(part.shape) == 4 else part for part in parts)

@@ -1,0 +1,68 @@
+"""Keras's random layers as functions of a batch and a seed."""
+
+import logging
+
+import keras
+import tensorflow as tf
+
+from kerascnn.errors import UsageError
+
+logger = logging.getLogger(__name__)
+
+# Random layers of Keras 3.15 that draw from a generator of their own, whatever seed they are given.
+SEEDLESS = ("AugMix", "RandAugment", "RandomColorJitter")
+
+
+class StepSeed(keras.random.SeedGenerator):
+    """A SeedGenerator without state: what it gives follows from `seed`, int (2,), and how often it was asked."""
+
+    def __init__(self, seed):
+        self.seed, self.asked = seed, 0
+
+    def next(self, ordered=True):
+        self.asked += 1
+        return tf.random.experimental.stateless_fold_in(self.seed, self.asked)
+
+
+def unfolded(augmentations):
+    """The augmentations, with the layers of a keras.Sequential or a Pipeline in its place."""
+    for augmentation in augmentations:
+        within = isinstance(augmentation, keras.Sequential | keras.layers.Pipeline)
+        yield from unfolded(augmentation.layers) if within else [augmentation]
+
+
+def as_augmentation(augmentation):
+    """The augmentation itself, or the function that a random layer of Keras becomes: masks move with their images.
+
+    Raises UsageError for a layer made for images of another range than [0, 1], and for one that mixes labels, too.
+    """
+    if not isinstance(augmentation, keras.layers.Layer):
+        return augmentation
+    layer, name = augmentation, type(augmentation).__name__
+    if name in ("CutMix", "MixUp"):
+        raise UsageError(
+            f"augmentations has {name}, which needs one-hot labels; take kc.augmentation.{name}",
+            argument="augmentations",
+        )
+    if tuple(getattr(layer, "value_range", (0, 1))) != (0, 1):
+        words = f"augmentations has a {name} with value_range {tuple(layer.value_range)}, and images are in [0, 1]"
+        raise UsageError(f"{words}; give it value_range=(0, 1)", argument="augmentations")
+    if name in SEEDLESS or not hasattr(layer, "get_random_transformation"):
+        logger.warning("%s draws without the recipe's seed: a resumed training sees other images", name)
+
+        def of_images(images, labels, seed, *weights):
+            if len(labels.shape) == 4:
+                words = f"augmentations has {name}, which does not move masks with their images"
+                raise UsageError(f"{words}; leave it out", argument="augmentations")
+            return layer(images, training=True), labels, *weights
+
+        return of_images
+
+    def augment(images, labels, seed, *weights):
+        transformation = layer.get_random_transformation(images, training=True, seed=StepSeed(tf.cast(seed, tf.int32)))
+        moved = layer.transform_images(images, transformation, training=True)
+        if len(labels.shape) != 4:
+            return moved, labels, *weights
+        return moved, *(layer.transform_segmentation_masks(each, transformation) for each in (labels, *weights))
+
+    return augment

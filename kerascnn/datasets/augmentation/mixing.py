@@ -1,0 +1,114 @@
+"""Augmentations that give an image something of the next one of its batch, and its label with it."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from kerascnn.datasets.augmentation.distortion import blur_matrix
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CarveMix:
+    """Gives some images the tumor of the next one of the batch, with what is around it.
+
+    Zhang et al., "CarveMix: A Simple Data Augmentation Method for Brain Lesion Segmentation", 2021, arXiv:2108.06883:
+    inside a region around the tumor, as wide as is drawn, image, mask and weights are the other's. Differs from the
+    paper: the region is where the blurred mask exceeds a drawn part of its maximum, in place of a distance from the
+    tumor; its edge is soft, nothing is put beside the head, and slices take the place of volumes.
+    """
+
+    share: float
+    "Of the images."
+
+    def __call__(self, images, masks, seed, *weights):
+        height, width = images.shape[1:3]
+        rows, columns = (blur_matrix(size, size / 24) for size in (height, width))
+
+        def blurred(x):
+            return tf.einsum("hi,bijc,wj->bhwc", rows, x, columns)
+
+        seeds = tf.random.split(tf.cast(seed, tf.int32), 2)
+        shape = (tf.shape(images)[0], 1, 1, 1)
+        chosen = tf.random.stateless_uniform(shape, seeds[0]) < self.share
+        least = tf.random.stateless_uniform(shape, seeds[1], 0.05, 0.5)
+        head = blurred(tf.reduce_mean(images, -1, keepdims=True)) > 0.1
+        near = blurred(tf.roll(masks, -1, 0))
+        near /= tf.maximum(tf.reduce_max(near, (1, 2, 3), keepdims=True), 1e-6)
+        region = tf.clip_by_value((near - least) / 0.1 + 0.5, 0.0, 1.0)
+        mixing = region * tf.cast(chosen & head, tf.float32)
+        mixed = images + mixing * (tf.roll(images, -1, 0) - images)
+        return mixed, *(tf.where(mixing >= 0.5, tf.roll(each, -1, 0), each) for each in (masks, *weights))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MixUp:
+    """Blends each image with the next one of its batch, and their labels and weights as much.
+
+    Zhang, Cisse, Dauphin & Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", 2018, arXiv:1710.09412, equation 1.
+    Differs from the paper: every image draws a share of its own, not every batch.
+    """
+
+    alpha: float
+    "Shares are drawn from Beta(alpha, alpha)."
+    num_classes: int
+    "Labels become float32 (B, num_classes)."
+
+    def __call__(self, images, labels, seed, *weights):
+        share = beta(tf.shape(images)[:1], self.alpha, seed)
+        parts = blended(share, one_hot(labels, self.num_classes), *weights)
+        return images + share[:, None, None, None] * (tf.roll(images, -1, 0) - images), *parts
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CutMix:
+    """Puts a rectangle of the next image of the batch into each image; labels and weights are blended by its area.
+
+    Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features", 2019,
+    arXiv:1905.04899, section 3.1: the rectangle has the image's proportions, a share of its area from
+    Beta(alpha, alpha), and its middle anywhere; what lies beyond the image is cut off. Differs from the paper: every
+    image draws a rectangle of its own, not every batch.
+    """
+
+    alpha: float
+    "1 draws shares uniformly."
+    num_classes: int
+    "Labels become float32 (B, num_classes)."
+
+    def __call__(self, images, labels, seed, *weights):
+        seeds = tf.random.split(tf.cast(seed, tf.int32), 2)
+        count, (height, width) = tf.shape(images)[0], images.shape[1:3]
+        side = tf.sqrt(beta([count], self.alpha, seeds[0]))
+        middle = tf.random.stateless_uniform((count, 2), seeds[1])
+        inside = rectangle(middle * (height, width), side[:, None] * (height, width), height, width)
+        share = tf.reduce_mean(tf.cast(inside, tf.float32), (1, 2, 3))
+        mixed = tf.where(inside, tf.roll(images, -1, 0), images)
+        return mixed, *blended(share, one_hot(labels, self.num_classes), *weights)
+
+
+def one_hot(labels, num_classes):
+    """int32 (B,) -> float32 (B, num_classes); labels that are mixed already stay."""
+    return labels if len(labels.shape) == 2 else tf.one_hot(labels, num_classes)
+
+
+def beta(shape, alpha, seed):
+    """Draws from Beta(alpha, alpha), float32: of two gamma variables, the part that is the first."""
+    first, other = (
+        tf.random.stateless_gamma(shape, own, alpha) for own in tf.unstack(tf.random.split(tf.cast(seed, tf.int32), 2))
+    )
+    return first / (first + other)
+
+
+def blended(share, *parts):
+    """Each of the parts (B, ...) with a share, float32 (B,), of the next one of its batch."""
+    return [
+        part + tf.reshape(share, [-1] + [1] * (len(part.shape) - 1)) * (tf.roll(part, -1, 0) - part) for part in parts
+    ]
+
+
+def rectangle(middle, sides, height, width):
+    """Where pixels lie inside a rectangle for each image: bool (B, height, width, 1). middle, sides: (B, 2), pixels."""
+    near = [
+        tf.abs(tf.range(size, dtype=tf.float32) + 0.5 - middle[:, axis, None]) <= sides[:, axis, None] / 2
+        for axis, size in enumerate((height, width))
+    ]
+    return (near[0][:, :, None] & near[1][:, None, :])[..., None]

@@ -1,0 +1,105 @@
+"""The images app end to end, on a folder of drawn photos and on CIFAR-10's own files."""
+
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from apps.images import app  # noqa: F401, run by the fixtures `printed` and `command`
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """30 discs and 30 bars of many colours and sizes, as JPEG files of 60 to 120 pixels."""
+    root, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for name in ("bar", "disc"):
+        (root / name).mkdir()
+        for number in range(30):
+            height, width = random.integers(60, 120, 2)
+            image = np.full((height, width, 3), random.integers(0, 100, 3), np.uint8)
+            middle, colour = (int(width) // 2, int(height) // 2), random.integers(150, 256, 3).tolist()
+            if name == "disc":
+                cv2.circle(image, middle, 18, colour, -1)
+            else:
+                cv2.rectangle(image, (0, middle[1] - 6), (int(width), middle[1] + 6), colour, -1)
+            cv2.imwrite(str(root / name / f"{number}.jpg"), image)
+    return root
+
+
+@pytest.fixture(scope="module")
+def folder(photos, tmp_path_factory, printed):
+    """A run on the photos, evaluated and exported."""
+    folder = tmp_path_factory.mktemp("images") / "model"
+    flags = ("--model", "five_layer_cnn", "--image-size", 32, "--crop-ratio", 0.9, "--epochs", 12, "--batch-size", 16)
+    flags = (*flags, "--optimizer", "adam", "--learning-rate", 3e-3, "--mixup", 0.2, "--cutmix", 1, "--cutout", 4)
+    assert printed("train", "--data", photos, *flags, "--out", folder) == ""
+    assert json.loads(printed("evaluate", "--out", folder))["examples"] == 6
+    assert json.loads(printed("export", "--out", folder)) == {"saved_model": str(folder / "1")}
+    return folder
+
+
+def test_shapes_are_told_apart_and_the_export_answers_as_the_evaluation(folder, photos, command):
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["accuracy"] == 1
+    record = json.loads((folder / "recipe.json").read_text())
+    assert record["class_names"] == ["bar", "disc"]
+    assert record["data"]["resize"] == {"image_size": [32, 32], "crop_ratio": 0.9, "interpolation": "bilinear"}
+    files = sorted(photos.rglob("*.jpg"))
+    code, out, words = command("predict", *files, "--out", folder)
+    assert (code, words) == (0, "")
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert [row[0] for row in rows] == list(map(str, files))
+    assert np.mean([row[1] == file.parent.name for row, file in zip(rows, files, strict=True)]) > 0.9
+
+
+def test_splits_of_their_own_are_taken_and_a_class_of_none_is_an_error(photos, tmp_path, command):
+    for split in ("train", "val", "test"):
+        shutil.copytree(photos, tmp_path / "data" / split)
+    (tmp_path / "data" / "val" / "cross").mkdir()
+    code, _, words = command("train", "--data", tmp_path / "data", "--model", "mlp", "--out", tmp_path / "run")
+    assert code == 2
+    expected = f"validation {tmp_path}/data/val has the class cross, which {tmp_path}/data/train has not; give folders"
+    assert words.splitlines()[-1].startswith(f"error: {expected}")
+    (tmp_path / "data" / "val" / "cross").rmdir()
+    flags = ("--model", "mlp", "--image-size", 16, "--epochs", 1, "--batch-size", 16)
+    assert command("train", "--data", tmp_path / "data", *flags, "--out", tmp_path / "run")[0] == 0
+    record = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    assert record["data"]["examples"] == {"train": 60, "validation": 60, "test": 60}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (
+            ["train", "--data", "{tmp}/none"],
+            2,
+            "--data is '{tmp}/none', neither a folder nor a data set; choose one of",
+        ),
+        (["train", "--data", "{tmp}"], 2, "folder {tmp} has no sub-folders; put the images of each class into one of"),
+        (["train", "--model", "resnet21"], 2, "--model is 'resnet21', which is no network; choose one of resnet"),
+        (["train", "--image-size", "0"], 2, "--image-size is 0; give a whole number from 1 to 4096"),
+        (["train", "--mixup", "nan"], 2, "--mixup is nan; give a number from 0 to 100"),
+        (["train", "--recipe", "resnet"], 2, "invalid value"),
+        (["evaluate", "--out", "{tmp}"], 3, "no trained model at {tmp}/model.keras; train one first, or name another"),
+        (["predict", "{tmp}/none.jpg"], 3, "cannot read {tmp}/none.jpg (No such file or directory); check the path"),
+    ],
+)
+def test_bad_usage_is_one_line(arguments, code, words, tmp_path, command):
+    named = [text.replace("{tmp}", str(tmp_path)) for text in arguments]
+    ended, out, said = command(*named, *([] if "--out" in named else ["--out", tmp_path / "new"]))
+    (line,) = [line for line in said.splitlines() if line.startswith("error")]
+    assert line.startswith("error: " + words.replace("{tmp}", str(tmp_path)))
+    assert (ended, out) == (code, "")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_of_one_class_is_an_error(tmp_path, command):
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    for number in range(20):
+        cv2.imwrite(str(tmp_path / "photos" / "cat" / f"{number}.png"), np.zeros((9, 9, 3), np.uint8))
+    code, _, words = command("train", "--data", tmp_path / "photos", "--model", "mlp", "--out", tmp_path / "run")
+    assert code == 2
+    expected = f"error: folder {tmp_path}/photos has one class, cat; put the images of each class into a sub-folder"
+    assert words.splitlines()[-1].startswith(expected)

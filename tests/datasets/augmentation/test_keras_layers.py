@@ -1,0 +1,78 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerascnn.datasets.augmentation import as_augmentation, unfolded
+from kerascnn.datasets.synthetic import drawn
+from kerascnn.errors import UsageError
+
+IMAGES = tf.constant(drawn(20, 0).images / np.float32(255))
+
+
+RANDOM_LAYERS = [
+    keras.layers.RandomFlip("horizontal"),
+    keras.layers.RandomRotation(0.2),
+    keras.layers.RandomTranslation(0.2, 0.2),
+    keras.layers.RandomZoom(0.3),
+    keras.layers.RandomCrop(24, 24),
+    keras.layers.RandomBrightness(0.5, value_range=(0, 1)),
+    keras.layers.RandomContrast(0.5, value_range=(0, 1)),
+    keras.layers.RandomErasing(value_range=(0, 1)),
+    keras.layers.RandomGrayscale(0.5),
+]
+
+
+def batch_of(augmentation, step, labels=None):
+    """What comes out of an input pipeline at a step."""
+    augment, labels = as_augmentation(augmentation), tf.range(20) if labels is None else labels
+    images = tf.repeat(IMAGES, 3, -1)
+    dataset = tf.data.Dataset.from_tensors(tf.constant([0, step], tf.int64)).map(lambda s: augment(images, labels, s))
+    return next(iter(dataset))
+
+
+@pytest.mark.parametrize("layer", RANDOM_LAYERS, ids=lambda layer: type(layer).__name__)
+def test_a_random_layer_of_keras_is_a_function_of_the_seed_alone(layer):
+    (first, labels), (again, _), (other, _) = (batch_of(layer, step) for step in (5, 5, 6))
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(labels, range(20))
+    assert 0 <= first.numpy().min() < first.numpy().max() <= 1 + 1e-6
+    assert type(layer).__name__ == "RandomGrayscale" or np.abs(first - other).max() > 0.1
+
+
+def test_a_random_layer_of_keras_moves_masks_with_their_images():
+    masks = tf.cast(IMAGES > 0.5, tf.float32)
+    images, moved = batch_of(keras.layers.RandomFlip("horizontal"), 3, masks)
+    np.testing.assert_array_equal(moved, tf.cast(images[..., :1] > 0.5, tf.float32))
+    assert np.abs(moved - masks).sum() > 100
+
+
+def test_a_random_layer_that_draws_without_the_seed_is_told(caplog):
+    batch_of(keras.layers.RandAugment(value_range=(0, 1)), 3)
+    assert caplog.messages == ["RandAugment draws without the recipe's seed: a resumed training sees other images"]
+
+
+def test_a_random_layer_for_another_range_is_an_error():
+    with pytest.raises(
+        UsageError, match=r"RandomBrightness with value_range \(0, 255\), .*; give it value_range=\(0, 1\)$"
+    ):
+        as_augmentation(keras.layers.RandomBrightness(0.1))
+
+
+def test_a_random_layer_that_mixes_labels_is_an_error():
+    with pytest.raises(
+        UsageError, match="^augmentations has MixUp, which needs one-hot labels; take kc.augmentation.MixUp$"
+    ):
+        as_augmentation(keras.layers.MixUp())
+
+
+@pytest.mark.parametrize("together", [keras.Sequential, keras.layers.Pipeline])
+def test_layers_within_a_layer_are_augmentations_of_their_own(together):
+    flip, contrast = keras.layers.RandomFlip("horizontal"), keras.layers.RandomContrast(0.3, (0, 1))
+    assert list(unfolded([together([flip]), contrast])) == [flip, contrast]
+
+
+def test_a_random_layer_that_does_not_move_masks_is_an_error():
+    masks = tf.cast(IMAGES > 0.5, tf.float32)
+    with pytest.raises(UsageError, match="^augmentations has GaussianNoise, which does not move masks"):
+        as_augmentation(keras.layers.GaussianNoise(0.1))(IMAGES, masks, tf.constant([0, 0]))
