@@ -67,7 +67,7 @@ def let_in(image_bytes):
     sides = tf.where(webp[:, tf.newaxis], webp_sides(numbers, header, tf.where(webp, image_bytes, "")), sides)
     fits = jpeg | ((tf.reduce_min(sides, 1) > 0) & (tf.reduce_prod(sides, 1) <= MOST_PIXELS))
     # a JPEG and a PNG have their metadata in front of their pixels, a WebP behind them
-    front = tf.where(webp, image_bytes, tf.strings.substr(image_bytes, 0, 2**16))
+    front = tf.where(webp, image_bytes, tf.strings.substr(image_bytes, 0, 2**14))
     told = tf.strings.regex_full_match(front, rf"\C*{EXIF}(II\*\x00|MM\x00\*)\C*")
     orientation = tf.cond(
         tf.reduce_any(told),
@@ -172,8 +172,14 @@ def as_rgb(image, item):
         lambda: image,
         lambda: tf.cond(item["bmp"], lambda: image[..., :3], lambda: over_background(image)),
     ]
-    image = tf.ensure_shape(tf.switch_case(tf.shape(image)[2] - 1, ways), [None, None, 3])
-    return tf.cond(item["orientation"] > 1, lambda: oriented(image, item["orientation"]), lambda: image)
+
+    def changed():
+        colour = tf.ensure_shape(tf.switch_case(tf.shape(image)[2] - 1, ways), [None, None, 3])
+        return oriented(colour, item["orientation"])
+
+    # one conditional for most photos
+    done = (tf.shape(image)[2] == 3) & (item["orientation"] == 1)
+    return tf.ensure_shape(tf.cond(done, lambda: image, changed), [None, None, 3])
 
 
 def oriented(image, orientation):
