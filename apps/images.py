@@ -4,6 +4,7 @@ Trains any of the classic networks on CIFAR-10, another data set or a folder of 
 exports it as a SavedModel, and names what is on image files.
 """
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,14 +33,6 @@ Files = Annotated[
 Smoke = Annotated[bool, Parameter(help="Two epochs on synthetic data: proves the wiring, nothing else.")]
 
 
-def load(recipe, data_dir):
-    """The Dataset of a recipe, given as {field: value}."""
-    from kerascnn.classification.data import load_images
-
-    names = "data", "image_size", "crop_ratio", "interpolation"
-    return load_images(**{name: recipe[name] for name in names}, data_dir=data_dir)
-
-
 @app.command
 def train(
     flags: Flags | None = None,
@@ -55,11 +48,18 @@ def train(
     out = run_to_train("images", out, resume, smoke)
     check_unfinished(out)
     asked = classification.smoke(asked) if smoke else asked
+    from kerascnn.classification.data import check_data, load_images, split_names
+
+    check_data(asked.data)
     load_tensorflow()
     from kerascnn.classification.augmentation import augmentations
+    from kerascnn.datasets import DATASETS
 
-    data = load(vars(asked), data_dir)
-    classification.train("images", asked, data, augmentations(asked, len(data.class_names)), out, resume)
+    if asked.data not in DATASETS:
+        asked = dataclasses.replace(asked, data=str(Path(asked.data).resolve()))
+    data = load_images(asked.data, asked.image_size, asked.crop_ratio, asked.interpolation, data_dir)
+    changes = augmentations(asked, data.train.image_shape, len(data.class_names))
+    classification.train("images", asked, data, changes, out, resume, split_names(data))
 
 
 @app.command
@@ -68,7 +68,9 @@ def evaluate(*, data_dir: DataDir = None, out: Out = None, require: Require = ()
     requirements = parse_requirements(require)
     out = trained_run("images", out)
     load_tensorflow()
-    classification.evaluate("images", lambda record: load(record["recipe"], data_dir), None, out, requirements)
+    from kerascnn.classification.data import load_tested
+
+    classification.evaluate("images", lambda record: load_tested(record, data_dir), None, out, requirements)
 
 
 @app.command

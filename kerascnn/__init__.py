@@ -90,7 +90,8 @@ def evaluate(model, data, *, class_names=None):
 
     data: a split of a Dataset, or a tf.data.Dataset of batches (images, labels); with labels the metrics are those of
     a classifier (accuracy, error, cross_entropy, ece, per_class …), with masks of a segmentation network (dice, iou,
-    image_dice). The output of the model is logits. class_names: what per_class calls the classes; default: 0, 1, 2 ….
+    image_dice). The output of the model is logits. class_names: what per_class calls the classes of a classifier;
+    default: 0, 1, 2 ….
     """
     if hasattr(data, "train"):
         words = f"data is the whole data set {data.name}; give one of its splits, as data.test"
@@ -109,9 +110,9 @@ def export(model, folder, *, class_names=None, preprocessing=None, examples=None
     (B, H, W, 1 or 2). class_names: one text per class; default: 0, 1, 2 …. preprocessing: what raw images go through,
     of a classifier a function of TensorFlow ops from uint8 (B, H, W, C) to the model's input, of a segmentation network
     a kerascnn.segmentation.inference.Preprocessing; its name and first line of documentation are recorded in card.json.
-    By default a classifier's are resized and cropped as the photos of the run in `folder` were, to 224x224 where the
-    model takes any size, and a segmentation network's resized whatever their proportions. examples: raw images uint8
-    (N, H, W, C) on which the export is verified and a server warms up; by default random ones.
+    By default a classifier's are resized and cropped as the photos of the run in `folder` were, to 224x224 where there
+    were none and the model takes any size, and a segmentation network's resized whatever their proportions. examples:
+    raw images uint8 (N, H, W, C) on which the export is verified and a server warms up; by default random ones.
 
     Raises UsageError where names do not fit the logits, InputError where `folder` cannot be written to, RuntimeError
     where a program without Keras answers a probability that differs by more than 1e-5 on examples, 1e-4 on random

@@ -66,6 +66,7 @@ def let_in(image_bytes):
     sides = tf.where(png[:, tf.newaxis], png_sides(numbers), tf.where(bmp[:, tf.newaxis], bmp_sides(numbers), 0.0))
     sides = tf.where(webp[:, tf.newaxis], webp_sides(numbers, header, tf.where(webp, image_bytes, "")), sides)
     fits = jpeg | ((tf.reduce_min(sides, 1) > 0) & (tf.reduce_prod(sides, 1) <= MOST_PIXELS))
+    fits &= ~bmp | bmp_in_grey_or_colour(numbers, tf.where(bmp, image_bytes, ""))
     # a JPEG and a PNG have their metadata in front of their pixels, a WebP behind them
     front = tf.where(webp, image_bytes, tf.strings.substr(image_bytes, 0, 2**14))
     told = tf.strings.regex_full_match(front, rf"\C*{EXIF}(II\*\x00|MM\x00\*)\C*")
@@ -95,6 +96,14 @@ def bmp_sides(numbers):
     height, width = (whole_numbers(numbers, position, 4) for position in (22, 18))
     # a negative height means that the rows go from top to bottom
     return tf.stack([tf.minimum(height, 2.0**32 - height), width], 1)
+
+
+def bmp_in_grey_or_colour(numbers, image_bytes):
+    """Whether TensorFlow reads a BMP right: bool (B,). It takes 8 bits for an intensity, whatever the palette says."""
+    greys = bytes(np.repeat(np.arange(256, dtype=np.uint8), 4) * np.tile([1, 1, 1, 0], 256).astype(np.uint8))
+    start = tf.cast(14 + tf.minimum(whole_numbers(numbers, 14, 4), 1000.0), tf.int32)  # behind the header
+    palette = tf.strings.substr(tf.strings.join([image_bytes, b"\0" * 2**12]), start, tf.fill(tf.shape(start), 1024))
+    return (whole_numbers(numbers, 28, 2) > 8) | (palette == greys)
 
 
 def webp_sides(numbers, header, image_bytes):

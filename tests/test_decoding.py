@@ -118,6 +118,8 @@ BAD = {
     "damaged PNG": bytes(DAMAGED),
     "half a JPEG": GOOD["grey JPEG"][: len(GOOD["grey JPEG"]) // 2],
     "JPEG mark alone": b"\xff\xd8\xff",
+    "BMP with a palette of colours": encoded(Image.fromarray(COLOUR).quantize(), "BMP"),
+    "BMP of one bit": encoded(Image.fromarray(SEVEN).convert("1"), "BMP"),
     "half a BMP": GOOD["grey BMP"][:10_000],
     "BMP mark alone": b"BM",
     "PNG of no width": png(0, 28),

@@ -1,12 +1,20 @@
 """How images are changed while a network trains."""
 
 from kerascnn.datasets.augmentation import CutMix, Cutout, Distortion, HorizontalFlip, Intensity, MixUp, RandomCrop
+from kerascnn.errors import UsageError
 
 MOVES, INTENSITIES = ("rotation", "zoom", "shear"), ("brightness", "contrast")
 
 
-def augmentations(recipe, num_classes):
-    """What Recipe.augmentations holds for an ImageRecipe."""
+def augmentations(recipe, image_shape, num_classes):
+    """What Recipe.augmentations holds for an ImageRecipe and images (H, W, C).
+
+    Raises UsageError for a border of a random crop that is wider than the image.
+    """
+    height, width = image_shape[:2]
+    if recipe.random_crop >= min(height, width):
+        words = f"random_crop is {recipe.random_crop}, and images are of {height}x{width}"
+        raise UsageError(f"{words}; give a smaller border", argument="random_crop")
     moves, intensities = ({name: getattr(recipe, name) for name in names} for names in (MOVES, INTENSITIES))
     asked = {
         RandomCrop: recipe.random_crop and {"padding": recipe.random_crop, "fill": "reflect"},

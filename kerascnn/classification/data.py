@@ -1,40 +1,78 @@
 """The images that classifiers are trained on: a data set by name, or a folder of photos."""
 
+import dataclasses
 import logging
 from pathlib import Path
 
+import numpy as np
+
 from kerascnn.datasets import DATASETS, image_folder, load
-from kerascnn.errors import UsageError
+from kerascnn.datasets.image_folder import ImageFiles
+from kerascnn.errors import InputError, UsageError
 
 logger = logging.getLogger(__name__)
 
-# What the folders of a data set's splits are called, by the argument of image_folder.
-SPLITS = {"validation": ("validation", "valid", "val"), "test": ("test",)}
+# What the folders of a data set's splits are called, by the split.
+SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
+
+
+def check_data(data):
+    """Raise UsageError unless `data` is a name of kerascnn.datasets.load or a folder."""
+    if data not in DATASETS and not Path(data).is_dir():
+        words = f"data is {data!r}, neither a folder nor a data set; choose one of {', '.join(DATASETS)}"
+        raise UsageError(f"{words}, or name a folder with a sub-folder per class", argument="data")
 
 
 def load_images(data, image_size, crop_ratio=1.0, interpolation="bilinear", data_dir=None):
     """The Dataset `data`: a name of kerascnn.datasets.load, or a folder with a sub-folder of images per class.
 
-    Where a folder has sub-folders called train and test, or validation, these are the splits, each with a sub-folder
-    per class; a split that it has not is cut off. image_size: pixels, height and width of the images of a folder;
-    crop_ratio, interpolation: as image_folder takes them. data_dir: where TensorFlow Datasets keeps its files.
-    Raises UsageError where `data` is neither, and what image_folder and load raise.
+    Where a folder has a sub-folder called train, and others are called validation or test alone, these are the splits,
+    each with a sub-folder per class; a split that it has not is cut off. image_size: pixels, height and width of the
+    images of a folder; crop_ratio, interpolation: as image_folder takes them. data_dir: where TensorFlow Datasets keeps
+    its files. Raises UsageError where `data` is neither, and what image_folder and load raise.
     """
-    folder = Path(data)
+    check_data(data)
     if data in DATASETS:
         found = load(data, data_dir)
-    elif folder.is_dir():
-        options = {"crop_ratio": crop_ratio, "interpolation": interpolation}
-        train = folder / "train"
-        if train.is_dir():
-            splits = {
-                split: folder / name for split, names in SPLITS.items() for name in names if (folder / name).is_dir()
-            }
-            found = image_folder(train, (image_size, image_size), **options, **splits)
-        else:
-            found = image_folder(folder, (image_size, image_size), **options)
     else:
-        words = f"data is {data!r}, neither a folder nor a data set; choose one of {', '.join(DATASETS)}"
-        raise UsageError(f"{words}, or name a folder with a sub-folder per class", argument="data")
+        splits = split_folders(Path(data))
+        options = {"crop_ratio": crop_ratio, "interpolation": interpolation}
+        found = image_folder(splits.pop("train"), (image_size, image_size), **options, **splits)
     logger.info("data: %s", found.description)
     return found
+
+
+def split_folders(folder):
+    """{"train": the folder itself}, or {split: its folder} where its sub-folders are called as splits are."""
+    names = [place.name for place in folder.iterdir() if place.is_dir() and not place.name.startswith(".")]
+    split_of = {name: split for split, called in SPLITS.items() for name in called}
+    if "train" not in names or not set(names) <= set(split_of):
+        return {"train": folder}
+    splits = {split_of[name]: folder / name for name in names}
+    if len(splits) < len(names):
+        raise UsageError(
+            f"data is {folder}, which has two folders of one split; keep one of {', '.join(sorted(names))}"
+        )
+    return splits
+
+
+def split_names(data):
+    """{split: the names of its files} of a Dataset of photos for recipe.json, {} of any other."""
+    parts = {"validation": data.validation, "test": data.test}
+    return {split: part.names.tolist() for split, part in parts.items() if isinstance(part, ImageFiles)}
+
+
+def load_tested(record, data_dir=None):
+    """The Dataset that a run was trained on, by its recipe.json; of photos its test examples are those of then.
+
+    Raises InputError where the folder is gone.
+    """
+    recipe = {name: record["recipe"][name] for name in ("data", "image_size", "crop_ratio", "interpolation")}
+    if recipe["data"] not in DATASETS and not Path(recipe["data"]).is_dir():
+        raise InputError(f"no folder {recipe['data']}, which the model was trained on; put it back")
+    data = load_images(**recipe, data_dir=data_dir)
+    if names := record.get("split", {}).get("test"):
+        labels = [record["class_names"].index(Path(name).parts[0]) for name in names]
+        test = dataclasses.replace(data.test, names=np.array(names), labels=np.array(labels, np.int32))
+        data = dataclasses.replace(data, test=test)
+    return data

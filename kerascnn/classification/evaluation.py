@@ -4,10 +4,12 @@ import numpy as np
 from scipy.special import softmax
 
 from kerascnn.classification.class_names import checked_names
+from kerascnn.classification.losses import mixed
 from kerascnn.classification.metrics import classification_metrics
 from kerascnn.classification.plots import plot_confusion_matrix, plot_mistakes
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.image_folder import vanished_files_named
+from kerascnn.errors import UsageError
 from kerascnn.files import write_json
 from kerascnn.saved_model.folding import folded, in_float32
 from kerascnn.training.run_folder import check_logits
@@ -56,7 +58,15 @@ def answered(logits, examples, preprocess=None):
     with vanished_files_named(examples):
         for images, truth, *weights in evaluation_batches(examples, preprocess=preprocess):
             answers.append(np.asarray(logits(images)))
-            labels.append(np.asarray(truth))
+            labels.append(classes_of(np.asarray(truth), answers[-1]))
             counted.append(np.asarray(weights[0]) > 0 if weights else np.ones(len(truth), bool))
     probabilities = softmax(np.concatenate(answers).astype(np.float64), axis=-1)
-    return probabilities, np.concatenate(labels), np.concatenate(counted)
+    counted = np.concatenate(counted)
+    if not counted.any():
+        raise UsageError("data has no example that counts; give some of a weight above 0", argument="data")
+    return probabilities, np.concatenate(labels), counted
+
+
+def classes_of(labels, logits):
+    """int (B,) of labels int (B,) or (B, 1), or of mixed ones (B, classes)."""
+    return labels.argmax(-1) if mixed(labels, logits) else labels.reshape(-1)

@@ -46,9 +46,11 @@ def export(model, folder, class_names=None, preprocessing=None, examples=None):
     """
     network, folder = in_float32(classifier(model)), Path(folder).resolve()
     names = checked_names(class_names, network.output_shape[-1])
-    shape = *(side or 224 for side in network.input_shape[1:3]), network.input_shape[3]
     card, tolerance = run_card(model, folder), ON_EXAMPLES
-    preprocess = preprocessing or recorded_preprocessing(card, shape)
+    recorded = (card["data"] or {}).get("resize") or {}
+    usual = recorded.pop("image_size", (224, 224))
+    shape = *(side or own for side, own in zip(network.input_shape[1:3], usual, strict=True)), network.input_shape[3]
+    preprocess = preprocessing or Preprocessing(ResizeAndCrop(shape[:2], **recorded), shape[2])
     if examples is None:
         examples, tolerance = np.random.default_rng(0).integers(0, 256, (4, *shape), np.uint8), ON_NOISE
     with tf.device("CPU"):
@@ -66,13 +68,6 @@ def export(model, folder, class_names=None, preprocessing=None, examples=None):
 
     card |= {"class_names": names, "preprocessing": described(preprocess)}
     return write_version(endpoints, inputs, verify, folder, card)
-
-
-def recorded_preprocessing(card, shape):
-    """How the images of a run were resized, where its data say so, for a network that takes (h, w, 1 or 3)."""
-    recorded = (card["data"] or {}).get("resize") or {}
-    options = {name: recorded[name] for name in ("crop_ratio", "interpolation") if name in recorded}
-    return Preprocessing(ResizeAndCrop(shape[:2], **options), shape[2])
 
 
 def classifier(model):

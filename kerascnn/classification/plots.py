@@ -7,22 +7,26 @@ from kerascnn.plotting import figure, save_figure
 
 
 def plot_confusion_matrix(labels, predicted, class_names, path):
-    """Draw how often each label (row) was predicted as which class (column) to a PNG file; only errors are coloured."""
+    """Draw how often each label (row) was predicted as which class (column) to a PNG file; only errors are coloured.
+
+    Of more than 30 classes there are no numbers and no names.
+    """
     from sklearn.metrics import confusion_matrix
 
     counts = confusion_matrix(labels, predicted, labels=np.arange(len(class_names)))
     errors = counts - np.diag(np.diag(counts))
-    size = 2 + 0.5 * len(class_names)
+    few = len(class_names) <= 30
+    size = 2 + 0.5 * min(len(class_names), 30)
     plot = figure(size, size)
     axes = plot.subplots()
     axes.imshow(errors, cmap="Oranges", vmin=0, vmax=max(1, errors.max()))
-    for i, j in np.ndindex(*counts.shape):
-        if counts[i, j]:
-            dark = errors[i, j] > 0.6 * errors.max()
-            axes.text(j, i, counts[i, j], ha="center", va="center", fontsize=8, color="white" if dark else "black")
-    ticks = np.arange(len(class_names))
-    axes.set_xticks(ticks, class_names, rotation=90 if max(map(len, class_names)) > 3 else 0)
-    axes.set_yticks(ticks, class_names)
+    for i, j in zip(*np.nonzero(counts), strict=True) if few else ():
+        dark = errors[i, j] > 0.6 * errors.max()
+        axes.text(j, i, counts[i, j], ha="center", va="center", fontsize=8, color="white" if dark else "black")
+    if few:
+        ticks = np.arange(len(class_names))
+        axes.set_xticks(ticks, class_names, rotation=90 if max(map(len, class_names)) > 3 else 0)
+        axes.set_yticks(ticks, class_names)
     axes.set(xlabel="predicted", ylabel="label", title=f"{errors.sum()} errors of {counts.sum():,}")
     save_figure(plot, path)
 

@@ -30,10 +30,11 @@ def smoke(recipe):
     return dataclasses.replace(recipe, data="synthetic", training=training)
 
 
-def train(app, recipe, data, augmentations, out, resume):
+def train(app, recipe, data, augmentations, out, resume, split=None):
     """Train recipe.model on `data`, a Dataset, into the folder `out`, and show how far it is.
 
-    augmentations: those that the recipe's own fields ask for.
+    augmentations: those that the recipe's own fields ask for. split: what recipe.json says of it, where that is not the
+    source's own.
     """
     import keras
 
@@ -42,6 +43,7 @@ def train(app, recipe, data, augmentations, out, resume):
 
     shape, classes = data.train.image_shape, len(data.class_names)
     symbolic_model(recipe.model, shape, classes)  # raises where the network does not take such images
+    metadata = {"recipe": as_json(recipe), "app": app, "class_names": data.class_names}
     keras.utils.set_random_seed(recipe.training.seed)
     with contextlib.closing(Progress()) as progress:
         kc.fit(
@@ -52,7 +54,7 @@ def train(app, recipe, data, augmentations, out, resume):
             callbacks=[progress],
             resume=resume,
             verbose=0,
-            metadata={"recipe": as_json(recipe), "app": app, "class_names": data.class_names},
+            metadata=metadata | ({"split": split} if split else {}),
         )
 
 

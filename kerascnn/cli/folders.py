@@ -7,6 +7,7 @@ from kerascnn.cli.messages import note
 from kerascnn.errors import InputError
 
 SHIPPED = Path(__file__).resolve().parents[2] / "saved_models"  # of a checkout; the wheel has none
+WITH_SHIPPED = ("digits", "tumors")  # the apps that have a model there
 
 
 def numbered_runs(app, kind="run"):
@@ -41,6 +42,8 @@ def trained_run(app, out):
         return out
     finished = [run for run in numbered_runs(app).values() if (run / "recipe.json").is_file()]
     folder = finished[-1] if finished else SHIPPED / app
+    if app not in WITH_SHIPPED and not finished:
+        raise InputError(f"no trained run in runs/{app}; train one, or name its folder with --out")
     if not folder.is_dir():
         raise InputError(
             f"no trained run in runs/{app} and no shipped model in {folder}; train one, "

@@ -1,5 +1,6 @@
 """What fit() looks at before it trains: the call, the model beside the data, and the folder."""
 
+import json
 import math
 import shutil
 
@@ -18,8 +19,13 @@ OF_OPTIMIZER = (
 )  # fmt: skip
 
 
-def check_call(model, recipe, loss, metrics, callbacks):
-    """Raise UsageError for what a model cannot be compiled or trained with."""
+def check_call(model, recipe, loss, metrics, callbacks, metadata):
+    """Raise UsageError for what a model cannot be compiled or trained with, or recipe.json cannot say."""
+    try:
+        json.dumps(metadata or {}, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        words = f"metadata is no JSON ({error}); give a dict of texts, finite numbers, lists and dicts"
+        raise UsageError(words, argument="metadata") from None
     if not isinstance(recipe, Recipe):
         words = f"recipe is {type(recipe).__name__}; give a kc.Recipe"
         raise UsageError(f"{words}, and images and labels together as kc.datasets.from_arrays(x, y)", argument="recipe")

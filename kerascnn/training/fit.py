@@ -59,7 +59,7 @@ def fit(
     network = plain(model)
     recipe = Recipe() if recipe is None else recipe
     callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
-    check_call(model, recipe, loss, metrics, callbacks)
+    check_call(model, recipe, loss, metrics, callbacks, metadata)
     folder, feed = Path(folder), Feed(data, recipe, model.steps_per_execution if model.compiled else None)
     check_fits(model, feed)
     check_folder(folder, (folder / "checkpoint.npz").exists(), resume)

@@ -54,6 +54,28 @@ def test_shapes_are_told_apart_and_the_export_answers_as_the_evaluation(folder, 
     assert np.mean([row[1] == file.parent.name for row, file in zip(rows, files, strict=True)]) > 0.9
 
 
+def test_the_test_images_are_those_of_the_training_whatever_comes_to_the_folder(folder, photos, tmp_path, command):
+    shutil.copytree(folder, tmp_path / "model")
+    record = json.loads((tmp_path / "model" / "recipe.json").read_text())
+    assert sorted(map(len, record["split"].values())) == [6, 6]
+    shutil.copytree(photos, tmp_path / "photos")
+    for number in range(20):
+        shutil.copy(photos / "bar" / "0.jpg", tmp_path / "photos" / "disc" / f"more{number}.jpg")
+    moved = record | {"recipe": record["recipe"] | {"data": str(tmp_path / "photos")}}
+    (tmp_path / "model" / "recipe.json").write_text(json.dumps(moved))
+    code, out, words = command("evaluate", "--out", tmp_path / "model")
+    assert (code, json.loads(out)["examples"], json.loads(out)["accuracy"]) == (0, 6, 1)
+    assert "the data are not those that the model was trained on" in words
+    gone = tmp_path / "photos" / record["split"]["test"][0]
+    gone.unlink()
+    code, _, words = command("evaluate", "--out", tmp_path / "model")
+    assert code == 3
+    assert words.splitlines()[-1].startswith(f"error: cannot read {gone}")
+    shutil.rmtree(tmp_path / "photos")
+    code, _, words = command("evaluate", "--out", tmp_path / "model")
+    assert (code, words.splitlines()[-1].endswith("photos, which the model was trained on; put it back")) == (3, True)
+
+
 def test_splits_of_their_own_are_taken_and_a_class_of_none_is_an_error(photos, tmp_path, command):
     for split in ("train", "val", "test"):
         shutil.copytree(photos, tmp_path / "data" / split)
@@ -63,6 +85,10 @@ def test_splits_of_their_own_are_taken_and_a_class_of_none_is_an_error(photos, t
     expected = f"validation {tmp_path}/data/val has the class cross, which {tmp_path}/data/train has not; give folders"
     assert words.splitlines()[-1].startswith(f"error: {expected}")
     (tmp_path / "data" / "val" / "cross").rmdir()
+    (tmp_path / "data" / "valid").mkdir()
+    code, _, words = command("train", "--data", tmp_path / "data", "--model", "mlp", "--out", tmp_path / "run")
+    assert (code, "which has two folders of one split; keep one of test, train, val, valid" in words) == (2, True)
+    (tmp_path / "data" / "valid").rmdir()
     flags = ("--model", "mlp", "--image-size", 16, "--epochs", 1, "--batch-size", 16)
     assert command("train", "--data", tmp_path / "data", *flags, "--out", tmp_path / "run")[0] == 0
     record = json.loads((tmp_path / "run" / "recipe.json").read_text())
@@ -78,6 +104,12 @@ def test_splits_of_their_own_are_taken_and_a_class_of_none_is_an_error(photos, t
             "--data is '{tmp}/none', neither a folder nor a data set; choose one of",
         ),
         (["train", "--data", "{tmp}"], 2, "folder {tmp} has no sub-folders; put the images of each class into one of"),
+        (["train", "--model", "unet"], 2, "--model is 'unet', which segments images; choose a classifier"),
+        (
+            ["train", "--data", "synthetic", "--random-crop", "28"],
+            2,
+            "--random-crop is 28, and images are of 28x28; gi",
+        ),
         (["train", "--model", "resnet21"], 2, "--model is 'resnet21', which is no network; choose one of resnet"),
         (["train", "--image-size", "0"], 2, "--image-size is 0; give a whole number from 1 to 4096"),
         (["train", "--mixup", "nan"], 2, "--mixup is nan; give a number from 0 to 100"),

@@ -33,11 +33,11 @@ def test_every_number_of_the_recipe_has_its_range():
 
 def test_each_field_adds_its_augmentation_and_the_mixing_ones_come_last():
     still = ImageRecipe(random_crop=0, horizontal_flip=False)
-    assert augmentations(still, 10) == ()
+    assert augmentations(still, (32, 32, 3), 10) == ()
     every = dataclasses.replace(
         still, random_crop=4, horizontal_flip=True, rotation=5, contrast=0.1, cutout=8, mixup=0.2, cutmix=1.0
     )
-    assert augmentations(every, 10) == (
+    assert augmentations(every, (32, 32, 3), 10) == (
         RandomCrop(padding=4, fill="reflect"),
         HorizontalFlip(),
         Distortion(rotation=5),
@@ -46,3 +46,8 @@ def test_each_field_adds_its_augmentation_and_the_mixing_ones_come_last():
         MixUp(alpha=0.2, num_classes=10),
         CutMix(alpha=1.0, num_classes=10),
     )
+
+
+def test_a_border_as_wide_as_the_image_is_an_error():
+    with pytest.raises(UsageError, match=r"^random_crop is 32, and images are of 32x48; give a smaller border$"):
+        augmentations(ImageRecipe(random_crop=32), (32, 48, 3), 10)

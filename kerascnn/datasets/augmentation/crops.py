@@ -22,7 +22,7 @@ class RandomCrop:
         height, width = images.shape[1:3]
         if self.fill == "reflect" and self.padding >= min(height, width):
             words = f"padding is {self.padding}, and images of {height}x{width} have fewer pixels to reflect"
-            raise UsageError(f"{words}; give a smaller one", argument="padding")
+            raise UsageError(f"{words}; give a smaller one")
         most = 2 * self.padding + 1
         offset = tf.random.stateless_uniform((tf.shape(images)[0], 2, 1), seed, 0, most, tf.int32)
         rows, columns = offset[:, 0] + tf.range(height), offset[:, 1] + tf.range(width)

@@ -5,6 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from kerascnn.datasets.augmentation.distortion import blur_matrix
+from kerascnn.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,10 +54,13 @@ class MixUp:
     num_classes: int
     "Labels become float32 (B, num_classes)."
 
+    def __post_init__(self):
+        check_alpha(self.alpha)
+
     def __call__(self, images, labels, seed, *weights):
         share = beta(tf.shape(images)[:1], self.alpha, seed)
-        parts = blended(share, one_hot(labels, self.num_classes), *weights)
-        return images + share[:, None, None, None] * (tf.roll(images, -1, 0) - images), *parts
+        mixed = images + share[:, None, None, None] * (tf.roll(images, -1, 0) - images)
+        return mixed, *blended(share, one_hot(labels, self.num_classes), *weights)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,6 +78,9 @@ class CutMix:
     num_classes: int
     "Labels become float32 (B, num_classes)."
 
+    def __post_init__(self):
+        check_alpha(self.alpha)
+
     def __call__(self, images, labels, seed, *weights):
         seeds = tf.random.split(tf.cast(seed, tf.int32), 2)
         count, (height, width) = tf.shape(images)[0], images.shape[1:3]
@@ -85,8 +92,16 @@ class CutMix:
         return mixed, *blended(share, one_hot(labels, self.num_classes), *weights)
 
 
+def check_alpha(alpha):
+    """Raise UsageError for what no share can be drawn with: below 0.05 both gamma variables may be 0."""
+    if not 0.05 <= alpha <= 100:
+        raise UsageError(f"alpha is {alpha}; give a number from 0.05 to 100")
+
+
 def one_hot(labels, num_classes):
-    """int32 (B,) -> float32 (B, num_classes); labels that are mixed already stay."""
+    """int32 (B,) -> float32 (B, num_classes); labels that are mixed already stay. Raises UsageError for masks."""
+    if len(labels.shape) > 2:
+        raise UsageError("augmentations mixes classes, and the examples have masks; leave it out")
     return labels if len(labels.shape) == 2 else tf.one_hot(labels, num_classes)
 
 
@@ -98,11 +113,17 @@ def beta(shape, alpha, seed):
     return first / (first + other)
 
 
-def blended(share, *parts):
-    """Each of the parts (B, ...) with a share, float32 (B,), of the next one of its batch."""
-    return [
-        part + tf.reshape(share, [-1] + [1] * (len(part.shape) - 1)) * (tf.roll(part, -1, 0) - part) for part in parts
-    ]
+def blended(share, labels, *weights):
+    """[labels (B, classes), and weights (B,) if any], each with a share, float32 (B,), of the next of the batch.
+
+    The loss of both together is as it would be alone: a label counts as much as its share times its own weight, so that
+    a class that weighs more does so in a mixture, too, and an example of weight 0 has no part in a label.
+    """
+    own, other = 1 - share, share
+    if weights:
+        own, other = own * weights[0], other * tf.roll(weights[0], -1, 0)
+    mixed = own[:, None] * labels + other[:, None] * tf.roll(labels, -1, 0)
+    return [tf.math.divide_no_nan(mixed, (own + other)[:, None]), *([own + other] if weights else [])]
 
 
 def rectangle(middle, sides, height, width):

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from kerascnn.datasets.augmentation import CarveMix, CutMix, MixUp
 from kerascnn.datasets.augmentation.mixing import beta
+from kerascnn.errors import UsageError
 
 
 def test_carvemix_puts_a_tumor_into_the_image_before_it_and_not_beside_the_head():
@@ -58,7 +59,7 @@ def ramps(count=64, size=8):
 
 
 def test_mixup_blends_images_labels_and_weights_by_one_share():
-    images, labels, weights = ramps()
+    images, labels, weights = (part.numpy() for part in ramps())
     mixed, shares, weighed = (part.numpy() for part in MixUp(alpha=0.4, num_classes=4)(images, labels, [0, 1], weights))
     assert mixed.shape == images.shape
     assert (shares.shape, shares.dtype) == ((64, 4), np.float32)
@@ -66,7 +67,9 @@ def test_mixup_blends_images_labels_and_weights_by_one_share():
     # the next image is 1/64 brighter: how much brighter each is says its share; the last is followed by the first
     share = (mixed[:-1, 0, 0, 0] - images[:-1, 0, 0, 0]) * 64
     np.testing.assert_allclose(weighed[:-1] - weights[:-1], share, atol=1e-4)
-    np.testing.assert_allclose(shares[np.arange(63), labels[1:]], share, atol=1e-4)
+    # a label counts by its share and its own weight
+    expected = share * weights[1:] / weighed[:-1]
+    np.testing.assert_allclose(shares[np.arange(63), labels[1:]], expected, atol=1e-4)
     assert np.ptp(share) > 0.5
     np.testing.assert_allclose(mixed.std((1, 2, 3)), 0, atol=1e-6)
 
@@ -87,8 +90,10 @@ def test_cutmix_puts_a_rectangle_of_the_next_image_in_and_blends_labels_by_its_a
     inside = mixed[:, :, :, 0] != images[:, :, :, 0]
     np.testing.assert_allclose(mixed[:-1][inside[:-1]], np.roll(images, -1, 0)[:-1][inside[:-1]])
     area = inside.mean((1, 2))
-    np.testing.assert_allclose(shares[np.arange(63), labels[1:]], area[:-1], atol=1e-6)
     np.testing.assert_allclose(weighed[:-1], weights[:-1] + area[:-1], atol=1e-4)
+    np.testing.assert_allclose(
+        shares[np.arange(63), labels[1:]], (area * np.roll(weights, -1))[:-1] / weighed[:-1], atol=1e-6
+    )
     for image in inside:
         rows, columns = image.any(1), image.any(0)
         # all of a rectangle, and nothing beside it
@@ -118,3 +123,22 @@ def test_mixup_of_whole_labels_is_what_keras_does_with_one_hot_labels():
     for mine, other, unmixed in zip(ours, theirs, (images, one_hot), strict=True):
         moved, expected = (np.asarray(part - unmixed)[:-1].reshape(63, -1) for part in (mine, other))
         np.testing.assert_allclose(moved * 0.75, expected * np.asarray(share)[:, None], atol=1e-5)
+
+
+def test_what_counts_nothing_has_no_part_in_a_mixed_label():
+    images, labels, _ = (part.numpy() for part in ramps())
+    weights = np.where(labels == 0, 0, 2).astype(np.float32)
+    for augment in (MixUp(alpha=1.0, num_classes=4), CutMix(alpha=1.0, num_classes=4)):
+        _, shares, weighed = (part.numpy() for part in augment(images, labels, tf.constant([0, 1]), weights))
+        np.testing.assert_array_equal(shares[:, 0], 0)
+        # all other classes have what is left
+        np.testing.assert_allclose(shares.sum(-1)[weighed > 0], 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("augment", [MixUp, CutMix])
+def test_an_alpha_that_draws_no_shares_and_masks_are_errors(augment):
+    with pytest.raises(UsageError, match=r"^alpha is 0; give a number from 0.05 to 100$"):
+        augment(alpha=0, num_classes=2)
+    images = tf.zeros((2, 4, 4, 1))
+    with pytest.raises(UsageError, match="^augmentations mixes classes, and the examples have masks; leave it out$"):
+        augment(alpha=1, num_classes=2)(images, images, tf.constant([0, 1]))
