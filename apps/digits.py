@@ -18,7 +18,7 @@ from cyclopts import Parameter
 
 from kerascnn.cli import classification, pages
 from kerascnn.cli.app import create_app, parse_requirements, run
-from kerascnn.cli.flags import Out, Require, Resume, Server, chosen, flags_of
+from kerascnn.cli.flags import DataDir, Out, Require, Resume, Server, Smoke, chosen, flags_of
 from kerascnn.cli.folders import run_to_train, trained_run
 from kerascnn.cli.messages import note, row
 from kerascnn.digits.recipes import RECIPES, DigitRecipe
@@ -31,9 +31,7 @@ app = create_app(__doc__)
 
 Flags = flags_of(DigitRecipe)
 Named = Annotated[Literal[tuple(RECIPES)], Parameter(help="The recipe that the other flags change.")]
-DataDir = Annotated[Path | None, Parameter(help="Where TensorFlow Datasets keeps its files; default: TFDS_DATA_DIR.")]
 Files = Annotated[list[Path], Parameter(help="Image files: PNG, JPEG or BMP.", negative="", consume_multiple=True)]
-Smoke = Annotated[bool, Parameter(help="Two epochs on synthetic data: proves the wiring, nothing else.")]
 
 
 @app.command

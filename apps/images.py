@@ -17,7 +17,7 @@ from cyclopts import Parameter
 from kerascnn.classification.recipes import RECIPES, ImageRecipe
 from kerascnn.cli import classification
 from kerascnn.cli.app import create_app, parse_requirements, run
-from kerascnn.cli.flags import Out, Require, Resume, Server, chosen, flags_of
+from kerascnn.cli.flags import DataDir, Out, Require, Resume, Server, Smoke, chosen, flags_of
 from kerascnn.cli.folders import run_to_train, trained_run
 from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.training.run_folder import check_unfinished
@@ -26,11 +26,9 @@ app = create_app(__doc__)
 
 Flags = flags_of(ImageRecipe)
 Named = Annotated[Literal[tuple(RECIPES)], Parameter(help="The recipe that the other flags change.")]
-DataDir = Annotated[Path | None, Parameter(help="Where TensorFlow Datasets keeps its files; default: TFDS_DATA_DIR.")]
 Files = Annotated[
     list[Path], Parameter(help="Image files: PNG, JPEG, WebP or BMP.", negative="", consume_multiple=True)
 ]
-Smoke = Annotated[bool, Parameter(help="Two epochs on synthetic data: proves the wiring, nothing else.")]
 
 
 @app.command

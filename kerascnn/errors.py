@@ -8,7 +8,7 @@ class UsageError(ValueError):
     """A call that makes no sense: an unknown name, a value that does not fit.
 
     The message names the argument of the call. argument: its name where the message begins with it, which the command
-    line writes as its flag; None where it begins otherwise, or the flag is called otherwise.
+    line writes as its flag; None where it begins otherwise, or no flag is called so.
     """
 
     def __init__(self, message, argument=None):

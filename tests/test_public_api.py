@@ -14,6 +14,8 @@ import kerascnn as kc
 from kerascnn.errors import InputError
 from tests.pretrained.test_load_weights import lenet_arrays
 
+AUGMENTATIONS = [name for name in kc.augmentation.__all__ if inspect.isclass(getattr(kc.augmentation, name))]
+
 FUNCTIONS = {
     "datasets.load": kc.datasets.load,
     "datasets.from_arrays": kc.datasets.from_arrays,
@@ -21,7 +23,7 @@ FUNCTIONS = {
     "Recipe": kc.Recipe,
     "batches": kc.batches,
     "callbacks.Resumable": kc.callbacks.Resumable,
-    "augmentation.Distortion": kc.augmentation.Distortion,
+    **{f"augmentation.{name}": getattr(kc.augmentation, name) for name in AUGMENTATIONS},
     "fit": kc.fit,
     "evaluate": kc.evaluate,
     "export": kc.export,
@@ -66,7 +68,8 @@ def test_every_public_function_has_an_example():
 
 
 @pytest.mark.parametrize(
-    "name", ["Recipe", "augmentation.Distortion", "batches", "datasets.from_arrays", "datasets.load"]
+    "name",
+    ["Recipe", "batches", "datasets.from_arrays", "datasets.load", *(f"augmentation.{name}" for name in AUGMENTATIONS)],
 )
 def test_its_example_runs(name, notebook):
     exec(example(FUNCTIONS[name]), notebook)

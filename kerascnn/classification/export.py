@@ -50,9 +50,14 @@ def export(model, folder, class_names=None, preprocessing=None, examples=None):
     recorded = (card["data"] or {}).get("resize") or {}
     usual = recorded.pop("image_size", (224, 224))
     shape = *(side or own for side, own in zip(network.input_shape[1:3], usual, strict=True)), network.input_shape[3]
+    if preprocessing is None and shape[2] not in (1, 3):
+        words = f"preprocessing is None, and model {network.name} takes images of {shape[2]} channels"
+        raise UsageError(f"{words}; give a function from photos to these", argument="preprocessing")
     preprocess = preprocessing or Preprocessing(ResizeAndCrop(shape[:2], **recorded), shape[2])
     if examples is None:
-        examples, tolerance = np.random.default_rng(0).integers(0, 256, (4, *shape), np.uint8), ON_NOISE
+        channels = shape[2] if shape[2] in (1, 3) else 3
+        examples, tolerance = np.random.default_rng(0).integers(0, 256, (4, *shape[:2], channels), np.uint8), ON_NOISE
+    check_examples(examples)
     with tf.device("CPU"):
         preprocessed = preprocess(tf.constant(examples)).numpy()
         probabilities = tf.nn.softmax(network(preprocessed, training=False)).numpy()
@@ -68,6 +73,14 @@ def export(model, folder, class_names=None, preprocessing=None, examples=None):
 
     card |= {"class_names": names, "preprocessing": described(preprocess)}
     return write_version(endpoints, inputs, verify, folder, card)
+
+
+def check_examples(examples):
+    """Raise UsageError unless these are images as a client sends them."""
+    shape, dtype = np.shape(examples), getattr(examples, "dtype", type(examples).__name__)
+    if dtype != np.uint8 or len(shape) != 4 or not all(shape) or shape[3] not in (1, 3, 4):
+        words = f"examples is {dtype} of shape {shape}; give uint8 (N, H, W, C) with 1, 3 or 4 channels"
+        raise UsageError(words, argument="examples")
 
 
 def classifier(model):

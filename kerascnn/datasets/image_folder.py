@@ -149,6 +149,7 @@ def image_folder(
         splits[name] = listed(share, classes, resize)
     warn_of_empty_classes(rest, classes)
     name, licence = Path(folder).resolve().name, "not stated"
+    count = sum(map(len, filter(None, (rest, *splits.values()))))
     description = f"{count:,} image files in {len(classes)} classes, resized to {image_size[0]}x{image_size[1]}"
     return Dataset(
         name, rest, **splits, class_names=tuple(classes), licence=licence, description=description, resize=resize

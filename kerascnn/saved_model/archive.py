@@ -59,8 +59,8 @@ def without_info():
 
 
 def described(function):
-    """The name of a function and the first line of its documentation, for a card."""
-    name, words = getattr(function, "__name__", type(function).__name__), inspect.getdoc(function) or ""
+    """The name of a function, or an object with its fields, and the first line of its documentation, for a card."""
+    name, words = getattr(function, "__name__", repr(function)), inspect.getdoc(function) or ""
     return f"{name}: {words.splitlines()[0]}" if words else name
 
 

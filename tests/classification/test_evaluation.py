@@ -1,10 +1,14 @@
+import dataclasses
 import json
 
 import keras
 import numpy as np
+import pytest
+import tensorflow as tf
 
-from kerascnn.classification.evaluation import evaluate_classifier
+from kerascnn.classification.evaluation import evaluate, evaluate_classifier
 from kerascnn.datasets import Examples
+from kerascnn.errors import UsageError
 
 
 def brightness_model():
@@ -55,3 +59,18 @@ def test_a_half_precision_network_is_scored_as_it_is_exported(tmp_path):
         evaluate_classifier(network, None, examples, ("dark", "bright"), tmp_path / name, {})
     texts = [(tmp_path / name / "metrics.json").read_text() for name in ("whole", "half")]
     assert texts[0] == texts[1]
+
+
+def test_what_training_takes_is_scored():
+    images = EXAMPLES.images / np.float32(255)
+    expected = evaluate(brightness_model(), EXAMPLES)
+    for labels in (EXAMPLES.labels[:, None], np.eye(2, dtype=np.float32)[EXAMPLES.labels]):
+        metrics = evaluate(brightness_model(), tf.data.Dataset.from_tensors((images, labels)))
+        assert metrics["per_class"] == expected["per_class"]
+        assert metrics["cross_entropy"] == pytest.approx(expected["cross_entropy"])
+
+
+def test_examples_that_count_nothing_are_no_examples():
+    data = dataclasses.replace(EXAMPLES, weights=np.zeros(5, np.float32))
+    with pytest.raises(UsageError, match="^data has no example that counts; give some of a weight above 0$"):
+        evaluate(brightness_model(), data)

@@ -236,3 +236,45 @@ def test_a_network_of_half_precision_is_the_same_in_float32(model, half):
     image = preprocess_digits(drawings(4))
     np.testing.assert_allclose(in_float32(half)(image), model(image), atol=1e-6)
     assert in_float32(model) is model
+
+
+@pytest.mark.parametrize(
+    ("examples", "words"),
+    [
+        (
+            np.zeros((2, 28, 28, 1)),
+            r"examples is float64 of shape \(2, 28, 28, 1\); give uint8 \(N, H, W, C\) with 1, 3 or",
+        ),
+        (np.zeros((28, 28, 1), np.uint8), r"examples is uint8 of shape \(28, 28, 1\); give uint8"),
+        (np.zeros((0, 28, 28, 1), np.uint8), r"examples is uint8 of shape \(0, 28, 28, 1\); give uint8"),
+        ("a.png", r"examples is str of shape \(\); give uint8"),
+    ],
+)
+def test_examples_are_images_as_a_client_sends_them(examples, words, model, tmp_path):
+    with pytest.raises(UsageError, match=f"^{words}"):
+        export(model, tmp_path, NAMES, preprocess_digits, examples)
+
+
+def test_a_network_of_other_channels_needs_a_preprocessing(tmp_path):
+    model = builder("mlp")((8, 8, 2), 10)
+    words = "^preprocessing is None, and model mlp takes images of 2 channels; give a function from photos to these$"
+    with pytest.raises(UsageError, match=words):
+        export(model, tmp_path)
+
+
+def test_a_network_of_any_size_is_served_at_that_of_its_photos(tmp_path):
+    image = keras.Input((None, None, 3), name="image")
+    model = keras.Model(image, keras.layers.Dense(2, name="logits")(keras.layers.GlobalAveragePooling2D()(image)))
+    record = {"data": {"resize": {"image_size": [24, 32], "crop_ratio": 0.9, "interpolation": "bicubic"}}}
+    (tmp_path / "recipe.json").write_text(json.dumps(record))
+    card = json.loads((export(model, tmp_path) / "assets.extra" / "card.json").read_text())
+    assert card["inputs"]["logits"]["shape"] == [None, 24, 32, 3]
+    words = (
+        "Preprocessing(resize=ResizeAndCrop(image_size=(24, 32), crop_ratio=0.9, interpolation='bicubic'), channels=3)"
+    )
+    assert card["preprocessing"].startswith(words)
+
+
+def test_a_class_has_one_name(model, tmp_path):
+    with pytest.raises(UsageError, match="^class_names has 'one' twice; name each once$"):
+        export(model, tmp_path, ["one", "one", *NAMES[2:]])

@@ -209,3 +209,10 @@ def test_a_compiled_model_whose_loss_is_not_finite_stops_after_the_epoch(tmp_pat
     model = compiled(builder("mlp")(), keras.optimizers.SGD(1e30))
     with pytest.raises(TrainingStopped, match="^loss is not finite in epoch 1; lower learning_rate"):
         fit(model, (TRAIN, None), Recipe(batch_size=32), folder=tmp_path)
+
+
+@pytest.mark.parametrize("metadata", [{"x": Path("a")}, {"x": float("nan")}, {"x": tf.constant(1)}])
+def test_metadata_that_recipe_json_cannot_say_are_an_error_before_training(metadata, tmp_path):
+    with pytest.raises(UsageError, match="^metadata is no JSON .*; give a dict of texts, finite numbers, lists and"):
+        train(tmp_path / "run", metadata=metadata)
+    assert not (tmp_path / "run").exists()

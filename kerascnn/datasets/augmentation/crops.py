@@ -11,7 +11,12 @@ from kerascnn.errors import UsageError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RandomCrop:
-    """Pads images on all sides and cuts their size out at a random place (He et al., 2015, arXiv:1512.03385, 4.2)."""
+    """Pads images on all sides and cuts their size out at a random place.
+
+        recipe = kc.Recipe(augmentations=[kc.augmentation.RandomCrop(padding=4)])
+
+    He et al., "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385, section 4.2.
+    """
 
     padding: int
     "Pixels on each side."
@@ -37,7 +42,12 @@ class RandomCrop:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HorizontalFlip:
-    """Flips half of the images left to right."""
+    """Flips half of the images left to right.
+
+        recipe = kc.Recipe(augmentations=[kc.augmentation.HorizontalFlip()])
+
+    Masks and weights of pixels are flipped with their images.
+    """
 
     def __call__(self, images, labels, seed, *weights):
         flipped = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed) < 0.5
@@ -46,7 +56,12 @@ class HorizontalFlip:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cutout:
-    """Sets a square of each image to 0, in part beyond its border (DeVries & Taylor, 2017, arXiv:1708.04552)."""
+    """Sets a square of each image to 0; it may lie beyond the border in part.
+
+        recipe = kc.Recipe(augmentations=[kc.augmentation.Cutout(size=8)])
+
+    DeVries & Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout", 2017, arXiv:1708.04552.
+    """
 
     size: int
     "Pixels along a side."

@@ -7,7 +7,12 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Intensity:
-    """Changes each channel of each image: raised to a power, multiplied, and shifted; clipped to [0, 1]."""
+    """Changes each channel of each image: raised to a power, multiplied, and shifted.
+
+        recipe = kc.Recipe(augmentations=[kc.augmentation.Intensity(brightness=0.1)])
+
+    Every channel draws its own values, uniformly; the result is clipped to [0, 1].
+    """
 
     brightness: float = 0.0
     "What is added at most, or taken away."
@@ -27,7 +32,12 @@ class Intensity:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MiddleChannel:
-    """Makes all channels the middle one in some images, as for patients of whom only that sequence was taken."""
+    """Makes all channels the middle one in some images.
+
+        recipe = kc.Recipe(augmentations=[kc.augmentation.MiddleChannel(share=0.2)])
+
+    So are the scans of patients of whom only that sequence was taken.
+    """
 
     share: float
     "Of the images."

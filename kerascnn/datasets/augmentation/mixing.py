@@ -12,6 +12,8 @@ from kerascnn.errors import UsageError
 class CarveMix:
     """Gives some images the tumor of the next one of the batch, with what is around it.
 
+        recipe = kc.Recipe(augmentations=[kc.augmentation.CarveMix(share=0.5)])
+
     Zhang et al., "CarveMix: A Simple Data Augmentation Method for Brain Lesion Segmentation", 2021, arXiv:2108.06883:
     inside a region around the tumor, as wide as is drawn, image, mask and weights are the other's. Differs from the
     paper: the region is where the blurred mask exceeds a drawn part of its maximum, in place of a distance from the
@@ -45,6 +47,8 @@ class CarveMix:
 class MixUp:
     """Blends each image with the next one of its batch, and their labels and weights as much.
 
+        recipe = kc.Recipe(augmentations=[kc.augmentation.MixUp(alpha=0.2, num_classes=10)])
+
     Zhang, Cisse, Dauphin & Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", 2018, arXiv:1710.09412, equation 1.
     Differs from the paper: every image draws a share of its own, not every batch.
     """
@@ -66,6 +70,8 @@ class MixUp:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CutMix:
     """Puts a rectangle of the next image of the batch into each image; labels and weights are blended by its area.
+
+        recipe = kc.Recipe(augmentations=[kc.augmentation.CutMix(alpha=1.0, num_classes=10)])
 
     Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features", 2019,
     arXiv:1905.04899, section 3.1: the rectangle has the image's proportions, a share of its area from
