@@ -46,8 +46,8 @@ def main(
         errors.append(json.loads(digits("evaluate", "--out", out))["error"])
         record = read_json(out / "recipe.json")
         seconds.append(record["training_seconds"])
-    deviation = {"error_sd": round(stdev(errors), 6)} if seeds > 1 else {}
-    figures = {"error": round(mean(errors), 6), **deviation, "errors": errors, "training_seconds": seconds}
+    standard_deviation = {"error_sd": round(stdev(errors), 6)} if seeds > 1 else {}
+    figures = {"error": round(mean(errors), 6), **standard_deviation, "errors": errors, "training_seconds": seconds}
     kept = {name: record[name] for name in ("hardware", "date", "versions")}
     result({"model": record["recipe"]["model"], **figures, **kept})
 

@@ -89,11 +89,18 @@ def main(*, runs: int = 5, seed: int | None = None):
         ran = subprocess.run([sys.executable, __file__, "--seed", str(i)], stdout=subprocess.PIPE, check=True)
         found.append(json.loads(ran.stdout))
     seconds, accuracy = ([each[name] for each in found] for name in ("seconds", "accuracy"))
-    deviations = {"seconds_sd": round(stdev(seconds), 2), "accuracy_sd": round(stdev(accuracy), 5)} if runs > 1 else {}
+    standard_deviations = (
+        {"seconds_sd": round(stdev(seconds), 2), "accuracy_sd": round(stdev(accuracy), 5)} if runs > 1 else {}
+    )
     load_tensorflow()
     from kerascnn.provenance import provenance
 
-    figures = {"seconds": round(mean(seconds), 2), "accuracy": round(mean(accuracy), 5), **deviations, "runs": found}
+    figures = {
+        "seconds": round(mean(seconds), 2),
+        "accuracy": round(mean(accuracy), 5),
+        **standard_deviations,
+        "runs": found,
+    }
     result({**figures, **provenance()})
 
 

@@ -123,7 +123,7 @@ def framed(input_shape, width=64):
     check_size(input_shape, 96, "unet_2015")
     side = input_shape[0]
     image = keras.Input(input_shape, name="image")
-    x = ReflectPadding2D(94, name="mirrored")(layers.Rescaling(1.0, name="normalize")(image))
+    x = ReflectPadding2D(94, name="reflected")(layers.Rescaling(1.0, name="normalize")(image))
     x = encoder_decoder(x, 2, width, padding="valid", dropout=0.5, last="labels_beyond")
     logits = layers.Cropping2D((x.shape[1] - side) // 2, dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name="unet_2015")

@@ -10,7 +10,7 @@ from kerascnn.pretrained.names import KERAS, TORCH
 # (mean, standard deviation) of images in [0, 1]; a number is for every channel.
 STATISTICS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    # The usual ones, whose deviations are means over images; those of all pixels are 0.2470, 0.2435, 0.2616.
+    # The usual ones: standard deviations are means over images; those of all pixels are 0.2470, 0.2435, 0.2616.
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
     "mnist": (0.1307, 0.3081),
     "half": (0.5, 0.5),  # -1 … 1: of TensorFlow, and what is left of torchvision's transform_input

@@ -32,7 +32,7 @@ def test_a_framed_network_without_padding_labels_every_pixel():
 
 def test_a_slice_of_256_pixels_is_framed_as_the_paper_frames_its_tiles():
     model = framed((256, 256, 1), width=1)
-    assert model.get_layer("mirrored").output.shape[1:3] == (444, 444)
+    assert model.get_layer("reflected").output.shape[1:3] == (444, 444)
     assert model.get_layer("labels_beyond").output.shape[1:3] == (260, 260)
 
 
