@@ -43,17 +43,20 @@ def plot_mistakes(examples, probabilities, class_names, path, most=100):
     images = [image for images, *_ in evaluation_batches(examples.take(wrong)) for image in images.numpy()]
     columns = 10
     rows = max(1, -(-len(wrong) // columns))
-    plot = figure(columns * 1.1, 0.5 + rows * 1.35)
+    # long names take a line each
+    lines, between = (2, "\n") if max(map(len, class_names)) > 5 else (1, " ")
+    pitch = 1.05 + 0.15 * lines
+    plot = figure(columns * 1.1, 0.5 + rows * (pitch + 0.15))
     plot.suptitle(f"{(predicted != labels).sum()} of {len(labels):,} misclassified: label → prediction")
     axes = plot.subplots()  # one for all: the layout of a hundred takes seconds
     axes.axis("off")
     for place, (i, image) in enumerate(zip(wrong, images, strict=True)):
         row, column = divmod(place, columns)
-        top, middle = 1.2 * row + 0.2, column + 0.45
+        top, middle = pitch * (row + 1) - 1, column + 0.45
         height, width = 0.9 * np.array(image.shape[:2]) / max(image.shape[:2])
         extent = (middle - width / 2, middle + width / 2, top + height, top)
         axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1, extent=extent)
-        words = f"{class_names[labels[i]]} → {class_names[predicted[i]]}  {probabilities[i].max():.2f}"
+        words = f"{class_names[labels[i]]}{between}→ {class_names[predicted[i]]} {probabilities[i].max():.2f}"
         axes.text(middle, top - 0.05, words, ha="center", fontsize=8)
-    axes.set(xlim=(0, columns), ylim=(1.2 * rows, 0), aspect="equal")
+    axes.set(xlim=(0, columns), ylim=(pitch * rows, 0), aspect="equal")
     save_figure(plot, path)
