@@ -87,6 +87,11 @@ def streamed(result):
     )
 
 
+def photos(result):
+    sizes = "1600x1200", "640x480", "500x375"
+    return ", ".join(f"{result[size]['kerascnn']:.0f} of {size} ({result[size]['ratio']:.2f} times)" for size in sizes)
+
+
 # the table's first column, the file with the figures, and what the second column says of them
 ROWS = [
     ("`lenet5`, test error on MNIST, mean ± sd over seeds", "lenet5", seeds),
@@ -102,6 +107,7 @@ ROWS = [
     ("`lenet5`, training rate in images/s, batch 128", "training_rate", training_rate),
     ("input pipeline alone in images/s, batch 128", "pipeline_rate", pipeline),
     ("20,000 JPEGs of 300x400 streamed to 64x64, batch 64", "image_folder", streamed),
+    ("photos a second to 224x224, over decoding their JPEGs in full alone", "photo_pipeline", photos),
     ("`kc.fit` over plain `model.fit` on the same data, time", "fit_overhead", lambda r: f"{r['ratio']:.2f}"),
     ("one PNG through `predict_bytes` in Python, median", "predict_latency", lambda r: f"{r['median']:.1f} ms"),
     ("one PNG through the REST server on loopback, median", "serving_latency", lambda r: f"{r['median']:.1f} ms"),
