@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from kerascnn.decoding import checked, decode_or_blank, let_in
+from kerascnn.decoding import checked, decode_or_blank
+from kerascnn.decoding.headers import let_in
 from kerascnn.errors import UsageError
 from kerascnn.images import MOST_VOXELS
 from kerascnn.saved_model.archive import described, write_version
