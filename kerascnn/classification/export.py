@@ -47,7 +47,7 @@ def export(model, folder, class_names=None, preprocessing=None, examples=None):
     network, folder = in_float32(classifier(model)), Path(folder).resolve()
     names = checked_names(class_names, network.output_shape[-1])
     card, tolerance = run_card(model, folder), ON_EXAMPLES
-    recorded = (card["data"] or {}).get("resize") or {}
+    recorded = dict((card["data"] or {}).get("resize") or {})
     usual = recorded.pop("image_size", (224, 224))
     shape = *(side or own for side, own in zip(network.input_shape[1:3], usual, strict=True)), network.input_shape[3]
     if preprocessing is None and shape[2] not in (1, 3):

@@ -269,6 +269,7 @@ def test_a_network_of_any_size_is_served_at_that_of_its_photos(tmp_path):
     (tmp_path / "recipe.json").write_text(json.dumps(record))
     card = json.loads((export(model, tmp_path) / "assets.extra" / "card.json").read_text())
     assert card["inputs"]["logits"]["shape"] == [None, 24, 32, 3]
+    assert card["data"] == record["data"]
     words = (
         "Preprocessing(resize=ResizeAndCrop(image_size=(24, 32), crop_ratio=0.9, interpolation='bicubic'), channels=3)"
     )
