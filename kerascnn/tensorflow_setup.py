@@ -1,8 +1,13 @@
 """TensorFlow and Keras loaded as a command wants them: without chatter, and whatever the user's keras.json says."""
 
+import contextlib
 import os
 import sys
 import tempfile
+
+# What Keras imports where it is installed, for functions that no command calls: a third of the time until Keras is
+# there.
+UNUSED = ("matplotlib", "pandas", "sklearn")
 
 
 def load_tensorflow():
@@ -20,8 +25,9 @@ def load_tensorflow():
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            import keras
-            import tensorflow
+            with hidden(UNUSED):
+                import keras
+                import tensorflow
         except BaseException:
             held.seek(0)
             os.write(kept, held.read())
@@ -34,3 +40,15 @@ def load_tensorflow():
         tensorflow.config.experimental.set_memory_growth(gpu, True)
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
+
+
+@contextlib.contextmanager
+def hidden(packages):
+    """Let imports of these packages fail, as long as this lasts, unless they are there already."""
+    absent = [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]

@@ -119,11 +119,12 @@ def test_a_requirement_without_a_number_says_how_to_write_it(text):
         cli.parse_requirements([text])
 
 
-def test_tensorflow_is_loaded_without_a_word():
+def test_tensorflow_is_loaded_without_a_word_and_without_what_no_command_uses():
     code = "import sys; from kerascnn.tensorflow_setup import load_tensorflow as load; load(); "
-    code += "print('tensorflow' in sys.modules)"
+    code += "print(*(name in sys.modules for name in ('tensorflow', 'sklearn', 'matplotlib'))); "
+    code += "import matplotlib.pyplot, sklearn"  # they are there afterwards
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    assert (ran.stdout, ran.stderr) == ("True\n", "")
+    assert (ran.stdout, ran.stderr) == ("True False False\n", "")
 
 
 def test_a_reader_that_closes_the_pipe_is_no_error():
