@@ -9,6 +9,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
 
+import kerascnn  # noqa: F401 - before TensorFlow: it decides on oneDNN
+
 
 @pytest.fixture(scope="session")
 def mnist():
