@@ -46,7 +46,7 @@ def train(
     out = run_to_train("images", out, resume, smoke)
     check_unfinished(out)
     asked = classification.smoke(asked) if smoke else asked
-    from kerascnn.classification.data import check_data, load_images, split_names
+    from kerascnn.classification.data import FIELDS, check_data, load_images, split_names
 
     check_data(asked.data)
     load_tensorflow()
@@ -55,7 +55,7 @@ def train(
 
     if asked.data not in DATASETS:
         asked = dataclasses.replace(asked, data=str(Path(asked.data).resolve()))
-    data = load_images(asked.data, asked.image_size, asked.crop_ratio, asked.interpolation, data_dir)
+    data = load_images(**{name: getattr(asked, name) for name in FIELDS}, data_dir=data_dir)
     changes = augmentations(asked, data.train.image_shape, len(data.class_names))
     classification.train("images", asked, data, changes, out, resume, split_names(data))
 

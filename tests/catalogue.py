@@ -31,6 +31,13 @@ CATALOGUE = (
         "9*(16 + 16*16 + 16*64 + 64*64 + 64*128 + 128*128) kernels, 4*(16 + 64 + 128) normalization, 1153*10 dense",
     ),
     Row("convnetjs", (32, 32, 3), 10, 22_466, "1,216 + 8,020 + 10,020 + 3,210 from its layers' shapes"),
+    Row(
+        "airbench",
+        (32, 32, 3),
+        10,
+        1_971_328,
+        "9*(24*64 + 64*64 + 64*256 + 3*256*256) kernels, 2*(64 + 256 + 256) offsets, 2,560 dense; 1.97 M printed",
+    ),
     Row("alexnet", (227, 227, 3), 1000, 60_965_224, "Krizhevsky 2012, as computed from the shapes; BVLC's Caffe model"),
     Row("alexnet_one_tower", (227, 227, 3), 1000, 62_378_344, "tf2cv"),
     Row("alexnet_2014", (224, 224, 3), 1000, 61_100_840, "torchvision alexnet"),
@@ -91,7 +98,7 @@ CATALOGUE = (
 
 SMALL = {
     **dict.fromkeys(("mlp", "simple_cnn", "five_layer_cnn", "lenet", "vgg_digits"), (28, 28, 1)),
-    **dict.fromkeys(("convnetjs", "vgg", "resnet", "resnet_cifar", "senet", "unet"), (32, 32, 3)),
+    **dict.fromkeys(("airbench", "convnetjs", "vgg", "resnet", "resnet_cifar", "senet", "unet"), (32, 32, 3)),
     "alexnet": (67, 67, 3),
     "zfnet": (63, 63, 3),
     "googlenet": (64, 64, 3),

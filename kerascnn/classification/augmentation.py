@@ -1,6 +1,15 @@
 """How images are changed while a network trains."""
 
-from kerascnn.datasets.augmentation import CutMix, Cutout, Distortion, HorizontalFlip, Intensity, MixUp, RandomCrop
+from kerascnn.datasets.augmentation import (
+    AlternatingFlip,
+    CutMix,
+    Cutout,
+    Distortion,
+    HorizontalFlip,
+    Intensity,
+    MixUp,
+    RandomCrop,
+)
 from kerascnn.errors import UsageError
 
 MOVES, INTENSITIES = ("rotation", "zoom", "shear"), ("brightness", "contrast")
@@ -17,8 +26,9 @@ def augmentations(recipe, image_shape, num_classes):
         raise UsageError(f"{words}; give a smaller border", argument="random_crop")
     moves, intensities = ({name: getattr(recipe, name) for name in names} for names in (MOVES, INTENSITIES))
     asked = {
+        AlternatingFlip: {} if recipe.horizontal_flip == "alternating" else None,
         RandomCrop: recipe.random_crop and {"padding": recipe.random_crop, "fill": "reflect"},
-        HorizontalFlip: {} if recipe.horizontal_flip else None,
+        HorizontalFlip: {} if recipe.horizontal_flip == "random" else None,
         Distortion: any(moves.values()) and moves,
         Intensity: any(intensities.values()) and intensities,
         Cutout: recipe.cutout and {"size": recipe.cutout},

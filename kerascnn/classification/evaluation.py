@@ -7,6 +7,7 @@ from kerascnn.classification.class_names import checked_names
 from kerascnn.classification.losses import mixed
 from kerascnn.classification.metrics import classification_metrics
 from kerascnn.classification.plots import plot_confusion_matrix, plot_mistakes
+from kerascnn.classification.views import averaged_over_views
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.image_folder import vanished_files_named
 from kerascnn.errors import UsageError
@@ -32,15 +33,20 @@ def evaluate(model, examples, class_names=None):
     return classification_metrics(probabilities[counted], labels[counted], names)
 
 
-def evaluate_classifier(model, preprocess, examples, class_names, folder, metadata):
+def evaluate_classifier(model, preprocess, examples, class_names, folder, metadata, tta="none"):
     """Score `model` on every one of `examples`, Examples or ImageFiles, and return the metrics.
 
     preprocess: from uint8 (B, H, W, C) to the network's input, as kerascnn.export takes it; None only scales to
-    [0, 1]. metadata: what metrics.json says besides, JSON types. Writes `metrics.json` (only when a figure changed),
+    [0, 1]. metadata: what metrics.json says besides, JSON types. tta: as averaged_over_views takes it; where it is not
+    none, accuracy_single_view is that of the images themselves. Writes `metrics.json` (only when a figure changed),
     `confusion.png` and `mistakes.png` into `folder`.
     """
     network = folded(in_float32(model))  # what is exported
-    probabilities, labels, counted = answered(lambda images: network(images, training=False), examples, preprocess)
+    probabilities, labels, counted = answered(averaged_over_views(network, tta), examples, preprocess)
+    if tta != "none":
+        single, *_ = answered(averaged_over_views(network, "none"), examples, preprocess)
+        accuracy = float(np.mean(single.argmax(-1)[counted] == labels[counted]))
+        metadata = {"tta": tta, "accuracy_single_view": accuracy, **metadata}
     examples, probabilities, labels = examples.take(counted), probabilities[counted], labels[counted]
     metrics = {**classification_metrics(probabilities, labels, class_names), **metadata}
     write_json(folder / "metrics.json", metrics)

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from kerascnn.classification.class_names import checked_names
 from kerascnn.classification.preprocessing import Preprocessing
+from kerascnn.classification.views import averaged_over_views
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.decoding import preprocess_bytes
 from kerascnn.errors import UsageError
@@ -38,7 +39,8 @@ def export(model, folder, class_names=None, preprocessing=None, examples=None):
         embedding         image float32 (B, h, w, c) in [0, 1]     embedding (B, features), where there is such a layer
 
     A classification is probabilities float32 (B, classes), class_id int32, class_name and score (B,), and top_names and
-    top_scores (B, K) in falling order. Where valid is False all numbers are 0, class_id is -1 and names are empty.
+    top_scores (B, K) in falling order. Where valid is False all numbers are 0, class_id is -1 and names are empty. All
+    are of means over views of the image where the run's recipe has `tta`.
 
     The version holds `assets.extra/card.json` and `assets.extra/tf_serving_warmup_requests` besides. Computation is in
     float32 whatever the precision of training was, and batch normalization is folded away. A failed export leaves
@@ -47,6 +49,7 @@ def export(model, folder, class_names=None, preprocessing=None, examples=None):
     network, folder = in_float32(classifier(model)), Path(folder).resolve()
     names = checked_names(class_names, network.output_shape[-1])
     card, tolerance = run_card(model, folder), ON_EXAMPLES
+    tta = (card["recipe"] or {}).get("tta", "none")
     recorded = dict((card["data"] or {}).get("resize") or {})
     usual = recorded.pop("image_size", (224, 224))
     shape = *(side or own for side, own in zip(network.input_shape[1:3], usual, strict=True)), network.input_shape[3]
@@ -60,8 +63,8 @@ def export(model, folder, class_names=None, preprocessing=None, examples=None):
     check_examples(examples)
     with tf.device("CPU"):
         preprocessed = preprocess(tf.constant(examples)).numpy()
-        probabilities = tf.nn.softmax(network(preprocessed, training=False)).numpy()
-    endpoints = signatures(folded(network), preprocess, names, preprocessed.shape[1:])
+        probabilities = tf.nn.softmax(averaged_over_views(network, tta)(preprocessed)).numpy()
+    endpoints = signatures(folded(network), preprocess, names, preprocessed.shape[1:], tta)
     inputs = dict.fromkeys(endpoints, preprocessed)
     inputs["serving_default"] = np.asarray(examples)
     inputs["predict_bytes"] = np.array([tf.io.encode_png(image).numpy() for image in examples])
@@ -93,14 +96,15 @@ def classifier(model):
     return model
 
 
-def signatures(network, preprocess, class_names, shape):
+def signatures(network, preprocess, class_names, shape, tta):
     """By signature name: the function that answers and the tf.TensorSpec of its input."""
+    averaged = averaged_over_views(network, tta)
 
     def checked(image):
         return tf.ensure_shape(image, [None, *shape])
 
     def logits(image):
-        return network(checked(image), training=False)
+        return averaged(checked(image))
 
     def classify(images):
         # An empty batch is passed on as one black image: oneDNN's fused convolution fails on an empty batch.

@@ -1,7 +1,13 @@
 """What training.fit needs to train a classifier, where nothing else is asked for."""
 
+import numpy as np
+
+from kerascnn import models
 from kerascnn.classification.losses import CrossEntropy
 from kerascnn.classification.metrics import Accuracy
+from kerascnn.datasets.batches import evaluation_batches
+
+WHITENING_BATCH = 500  # images, of ten batches
 
 
 def loss_and_metrics(recipe):
@@ -10,3 +16,15 @@ def loss_and_metrics(recipe):
         "loss": CrossEntropy(recipe.label_smoothing),
         "metrics": [Accuracy()],
     }
+
+
+def untrained(name, data):
+    """The network called `name` for a Dataset's images and classes, weights drawn from Keras's global seed.
+
+    What an airbench begins with is taken from its images for training.
+    """
+    model = models.builder(name)(data.train.image_shape, len(data.class_names))
+    if name == "airbench":
+        batches = evaluation_batches(data.train, WHITENING_BATCH).take(10)
+        models.whiten(model, np.concatenate([images for images, *_ in batches]))
+    return model

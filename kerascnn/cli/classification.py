@@ -39,15 +39,17 @@ def train(app, recipe, data, augmentations, out, resume, split=None):
     import keras
 
     from kerascnn.analysis.summary import symbolic_model
+    from kerascnn.classification.training import untrained
     from kerascnn.cli.progress import Progress
 
     shape, classes = data.train.image_shape, len(data.class_names)
     symbolic_model(recipe.model, shape, classes)  # raises where the network does not take such images
     metadata = {"recipe": as_json(recipe), "app": app, "class_names": data.class_names}
     keras.utils.set_random_seed(recipe.training.seed)
+    model = untrained(recipe.model, data)
     with contextlib.closing(Progress()) as progress:
         kc.fit(
-            kc.models.builder(recipe.model)(shape, classes),
+            model,
             data,
             dataclasses.replace(recipe.training, augmentations=augmentations),
             folder=out,
@@ -71,8 +73,9 @@ def evaluate(app, load_data, preprocess, out, requirements):
     data = load_data(record)
     warn_of_other_data(record, data)
     metadata = {"data": data.name, "split": "test", "model": model.name}
+    tta = record["recipe"].get("tta", "none")
     with writing_to(out):
-        metrics = evaluate_classifier(model, preprocess, data.test, data.class_names, out, metadata)
+        metrics = evaluate_classifier(model, preprocess, data.test, data.class_names, out, metadata, tta)
     result({name: value for name, value in metrics.items() if name != "per_class"})
     require(metrics, requirements)
 

@@ -49,9 +49,12 @@ def batches(examples, batch_size, *, seed=0, epochs=1, first_epoch=0, augmentati
         parts = as_batch(*load(indices))
         seed_of_step = tf.stack([tf.constant(seed, tf.int64), step])
         for number, distort in enumerate(augment):
-            own = tf.random.experimental.stateless_fold_in(seed_of_step, number) if number else seed_of_step
+            by_epoch = getattr(distort, "by_epoch", False)
+            own = tf.constant([seed, 0], tf.int64) if by_epoch else seed_of_step
+            own = tf.random.experimental.stateless_fold_in(own, number) if number else own
+            place = {"epoch": step // steps, "examples": indices, "count": len(examples)} if by_epoch else {}
             images, labels, *weights = parts
-            parts = distort(images, labels, own, *weights)
+            parts = distort(images, labels, own, *weights, **place)
         return parts
 
     # where every epoch is done, one more: Keras looks at a batch before it finds that there is nothing to train

@@ -4,7 +4,7 @@ All are channels last, whatever the user's keras.json says. Importing this packa
 `keras.saving.load_model` knows them.
 """
 
-from kerascnn.layers.convolution import FullConv2D, GroupedConv2D, ReflectPadding2D, ZeroPadShortcut, zero_padded
+from kerascnn.layers.convolution import Dirac, FullConv2D, GroupedConv2D, ReflectPadding2D, ZeroPadShortcut, zero_padded
 from kerascnn.layers.filters import FILTERS, KERNELS, FixedFilter, MedianFilter, gaussian
 from kerascnn.layers.lenet import CodeDistance, TableConv2D, TrainableSubsampling, scaled_tanh
 from kerascnn.layers.normalization import BatchRenormalization, LocalResponseNormalization

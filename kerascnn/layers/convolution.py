@@ -7,6 +7,29 @@ from kerascnn.errors import UsageError
 
 
 @keras.saving.register_keras_serializable(package="kerascnn")
+class Dirac(keras.initializers.VarianceScaling):
+    """Kernels (k, k, C, filters) of which filter i passes channel i of the input on.
+
+    Filters beyond the C-th are uniform within 1 / sqrt(k²C), as PyTorch draws them.
+    Zagoruyko & Komodakis, "DiracNets", 2017, arXiv:1706.00388.
+    """
+
+    def __init__(self, seed=None):
+        super().__init__(1 / 3, "fan_in", "uniform", seed)
+
+    def __call__(self, shape, dtype=None):
+        height, width, channels, filters = shape
+        middle = [[height // 2, (height - 1) // 2], [width // 2, (width - 1) // 2]]
+        identity = ops.eye(channels, min(channels, filters), dtype=dtype)[None, None]
+        return ops.concatenate(
+            [ops.pad(identity, [*middle, [0, 0], [0, 0]]), super().__call__(shape, dtype)[..., channels:]], -1
+        )
+
+    def get_config(self):
+        return {"seed": super().get_config()["seed"]}
+
+
+@keras.saving.register_keras_serializable(package="kerascnn")
 class FullConv2D(keras.layers.Conv2D):
     """A convolution that lays its kernel wherever it touches the image ("full" padding), outside of which is 0.
 

@@ -65,7 +65,7 @@ def check_fits(model, feed):
         words = f"data has labels up to {feed.largest_label}, and the model has {classes} logits"
         raise UsageError(f"{words}; build it for all classes, and count labels from 0", argument="data")
     for name in ("early_stopping", "schedule"):
-        if getattr(feed.recipe, name) not in (0, "constant", "cosine", "step") and feed.validation is None:
+        if getattr(feed.recipe, name) not in (0, "constant", "linear", "cosine", "step") and feed.validation is None:
             words = f"{name} is {getattr(feed.recipe, name)}, which looks at the validation loss"
             raise UsageError(f"{words}; give validation data, or leave it out", argument=name)
 

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kerascnn.training.muon import Muon
+
 
 def create_optimizer(recipe, steps_per_epoch):
     """The keras.optimizers.Optimizer of a Recipe; steps_per_epoch counts batches.
@@ -24,11 +26,18 @@ def create_optimizer(recipe, steps_per_epoch):
         "adamw": keras.optimizers.AdamW,
         "adagrad": keras.optimizers.Adagrad,
         "rmsprop": lambda **rest: keras.optimizers.RMSprop(momentum=recipe.momentum, **rest),
+        "muon": lambda **rest: Muon(momentum=recipe.momentum, **multipliers(recipe), **rest),
     }[recipe.optimizer]
     optimizer = create(**options)
-    if recipe.weight_decay:
+    if recipe.weight_decay and recipe.optimizer != "muon":
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
+
+
+def multipliers(recipe):
+    """What Muon multiplies the learning rate by where SGD takes over."""
+    rates = {"bias_multiplier": recipe.bias_learning_rate, "head_multiplier": recipe.head_learning_rate}
+    return {name: 1.0 if rate is None else rate / recipe.learning_rate for name, rate in rates.items()}
 
 
 def learning_rate(recipe, steps_per_epoch):
@@ -37,7 +46,9 @@ def learning_rate(recipe, steps_per_epoch):
     if recipe.schedule == "plateau":
         return peak
     total = max(1, round(recipe.epochs * steps_per_epoch))
-    if recipe.schedule == "cosine":
+    if recipe.schedule == "linear":
+        after = keras.optimizers.schedules.PolynomialDecay(peak, total, end_learning_rate=0.0)
+    elif recipe.schedule == "cosine":
         after = keras.optimizers.schedules.CosineDecay(peak, total)
     else:
         step = recipe.decay_every if recipe.schedule == "step" else recipe.epochs

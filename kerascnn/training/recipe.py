@@ -19,6 +19,7 @@ RANGES = {
     **dict.fromkeys(("epochs", "batch_size", "decay_every", "accumulate"), (1, UNLIMITED)),
     **dict.fromkeys(("momentum", "label_smoothing", "decay_factor", "ema"), (0, 1)),
     **dict.fromkeys(("learning_rate", "warmup_epochs", "weight_decay", "clip_norm"), (0, UNLIMITED)),
+    **dict.fromkeys(("bias_learning_rate", "head_learning_rate"), (0, UNLIMITED)),
     **dict.fromkeys(("early_stopping", "seed"), (0, 2**32 - 1)),
 }
 
@@ -36,22 +37,26 @@ class Recipe:
     "How often the training images are seen."
     batch_size: int = 128
     "Images per step."
-    optimizer: Literal["sgd", "adam", "adamw", "adagrad", "rmsprop"] = "adam"
-    "SGD is the one with Nesterov momentum."
+    optimizer: Literal["sgd", "adam", "adamw", "adagrad", "rmsprop", "muon"] = "adam"
+    "SGD is the one with Nesterov momentum; muon takes SGD for all but kernels of hidden layers."
     learning_rate: float = 1e-3
     "The highest learning rate of the run."
+    bias_learning_rate: float | None = None
+    "Under muon: the highest one of biases and normalization; default: learning_rate."
+    head_learning_rate: float | None = None
+    "Under muon: the highest one of the output layer's kernel; default: learning_rate."
     momentum: float = 0.9
-    "Momentum of sgd and rmsprop."
-    schedule: Literal["constant", "cosine", "step", "plateau"] = "cosine"
-    "Cosine falls to zero; step and plateau multiply by decay_factor."
+    "Momentum of sgd, rmsprop and muon."
+    schedule: Literal["constant", "linear", "cosine", "step", "plateau"] = "cosine"
+    "Linear and cosine fall to zero; step and plateau multiply by decay_factor."
     warmup_epochs: float = 0.0
-    "Epochs over which the learning rate first rises from zero (constant, cosine and step)."
+    "Epochs over which the learning rate first rises from zero; not under plateau."
     decay_every: int = 10
     "Epochs between two decays of the step schedule; patience of the plateau schedule."
     decay_factor: float = 0.1
     "What the step and plateau schedules multiply the learning rate by."
     weight_decay: float = 0.0
-    "Decoupled weight decay; biases and the weights of batch normalization are left alone."
+    "Decoupled weight decay; biases and the weights of batch normalization are left alone, but under muon."
     label_smoothing: float = 0.0
     "Share of the probability that is spread over all classes."
     clip_norm: float = 0.0
@@ -83,6 +88,10 @@ class Recipe:
             if not callable(augmentation):
                 words = f"augmentations holds {augmentation!r}, which cannot be called"
                 raise UsageError(f"{words}; see kerascnn.augmentation", argument="augmentations")
+        for name in ("bias_learning_rate", "head_learning_rate"):
+            if (rate := getattr(self, name)) is not None and self.optimizer != "muon":
+                words = f"{name} is {rate:g}, and optimizer is {self.optimizer}"
+                raise UsageError(f"{words}; leave it out, or choose the optimizer muon", argument=name)
         if self.schedule == "plateau" and self.decay_factor == 1:
             raise UsageError(
                 "decay_factor is 1; give a smaller number, or choose the schedule constant", argument="decay_factor"

@@ -32,10 +32,10 @@ def test_every_number_of_the_recipe_has_its_range():
 
 
 def test_each_field_adds_its_augmentation_and_the_mixing_ones_come_last():
-    still = ImageRecipe(random_crop=0, horizontal_flip=False)
+    still = ImageRecipe(random_crop=0, horizontal_flip="none")
     assert augmentations(still, (32, 32, 3), 10) == ()
     every = dataclasses.replace(
-        still, random_crop=4, horizontal_flip=True, rotation=5, contrast=0.1, cutout=8, mixup=0.2, cutmix=1.0
+        still, random_crop=4, horizontal_flip="random", rotation=5, contrast=0.1, cutout=8, mixup=0.2, cutmix=1.0
     )
     assert augmentations(every, (32, 32, 3), 10) == (
         RandomCrop(padding=4, fill="reflect"),

@@ -21,6 +21,10 @@ def test_cosine_falls_from_the_peak_to_zero():
     np.testing.assert_allclose(rates(RECIPE, [0, 25, 50, 100]), expected, atol=1e-6)
 
 
+def test_linear_falls_from_the_peak_to_zero():
+    np.testing.assert_allclose(rates(replace(RECIPE, schedule="linear"), [0, 25, 100]), [0.8, 0.6, 0], atol=1e-6)
+
+
 def test_warm_up_rises_linearly_to_the_schedule():
     recipe = replace(RECIPE, schedule="constant", warmup_epochs=2)
     np.testing.assert_allclose(rates(recipe, [0, 9, 19, 50]), [0.04, 0.4, 0.8, 0.8], rtol=1e-6)
@@ -41,7 +45,7 @@ def test_plateau_starts_from_a_plain_number():
     assert learning_rate(replace(RECIPE, schedule="plateau"), 10) == 0.8
 
 
-@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "adagrad", "rmsprop"])
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "adagrad", "rmsprop", "muon"])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.01])
 def test_every_optimizer_moves_a_weight_downhill(name, weight_decay):
     optimizer = create_optimizer(replace(RECIPE, optimizer=name, learning_rate=0.01, weight_decay=weight_decay), 10)

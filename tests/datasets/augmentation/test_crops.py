@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerascnn.datasets.augmentation import Cutout, HorizontalFlip, RandomCrop
+from kerascnn.datasets.augmentation import AlternatingFlip, Cutout, HorizontalFlip, RandomCrop
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.errors import UsageError
 
@@ -40,6 +40,22 @@ def test_masks_and_weights_of_pixels_move_with_their_images():
         images, masks, weights = augment(IMAGES, MASKS, tf.constant([0, 1]), 7 * MASKS)
         np.testing.assert_array_equal(masks, tf.cast(images > 0.5, tf.float32))
         np.testing.assert_array_equal(weights, 7 * masks)
+
+
+def test_an_image_is_flipped_in_every_second_epoch_wherever_it_is_met():
+    flip, seed = AlternatingFlip(), tf.constant([3, 0])
+    order = tf.random.shuffle(LABELS, seed=0)
+    epochs = [
+        flip(tf.gather(IMAGES, each), each, seed, epoch=epoch, examples=each, count=64)
+        for epoch, each in enumerate((LABELS, order, LABELS))
+    ]
+    first, second, third = (dict(zip(labels.numpy(), images.numpy(), strict=True)) for images, labels in epochs)
+    flipped = [np.array_equal(first[i], IMAGES[i][:, ::-1]) for i in range(64)]
+    assert 20 < sum(flipped) < 44
+    for i, turned in enumerate(flipped):
+        np.testing.assert_array_equal(first[i], IMAGES[i][:, ::-1] if turned else IMAGES[i])
+        np.testing.assert_array_equal(second[i], first[i][:, ::-1])
+        np.testing.assert_array_equal(third[i], first[i])
 
 
 def test_about_half_of_the_images_are_flipped():

@@ -1,0 +1,92 @@
+"""airbench: the network with which CIFAR-10 is learnt fastest.
+
+Paper   Jordan, 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", arXiv:2404.00498, sections 3.1 and 3.2; it
+        descends from Page's ResNet for DAWNBench, 2018.
+Idea    A first layer that whitens 2×2 patches and is never trained, and 3×3 convolutions that begin as the identity:
+        learning starts with features, not with noise.
+Input   (B, H, W, C) float32 in [0, 1], of at least 25 pixels; made for 32 × 32 × 3.
+Output  (B, num_classes) float32 logits.
+
+    normalize    32 × 32 × 3     mean 0 and standard deviation 1 on CIFAR-10
+    whiten       31 × 31 × 24    2×2 convolution without padding, not trained; see `whiten`
+    block1       15 × 15 × 64    3×3 convolution, 2×2 maximum, 3×3 convolution
+    block2        7 × 7 × 256    the same
+    block3        3 × 3 × 256    the same
+    embedding       256          3×3 maximum, flattened
+    logits      num_classes      linear, without biases
+
+Differs from the paper
+    * The biases of `whiten` stay as they are drawn; there they are trained for three epochs.
+    * Weights of `logits` are drawn 256 times smaller; there the logits are divided by 256. The rate of that layer is
+      256² times smaller for it.
+    * SiLU behind the convolutions, GELU behind `whiten` only, as in the records after the paper.
+"""
+
+import keras
+import numpy as np
+from keras import layers
+
+from kerascnn.layers import Dirac
+from kerascnn.models.input_shape import check_size
+
+MEAN, DEVIATION = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)  # of CIFAR-10's training images
+PATCH = 2  # pixels along a side
+LEAST_VARIANCE = 5e-4
+
+
+def conv(x, filters, name):
+    """A 3×3 convolution that begins as the identity: (H, W, C) → (H, W, filters)."""
+    start = {"padding": "same", "use_bias": False, "kernel_initializer": Dirac()}
+    return layers.Conv2D(filters, 3, **start, name=name)(x)
+
+
+def norm_silu(x, name):
+    x = layers.BatchNormalization(momentum=0.6, epsilon=1e-12, scale=False, name=f"{name}_bn")(x)
+    return layers.Activation("silu", name=f"{name}_silu")(x)
+
+
+def block(x, filters, name):
+    """(H, W, C) → (H/2, W/2, filters)."""
+    x = conv(x, filters, f"{name}_conv1")
+    x = norm_silu(layers.MaxPooling2D(2, name=f"{name}_pool")(x), f"{name}_conv1")
+    return norm_silu(conv(x, filters, f"{name}_conv2"), f"{name}_conv2")
+
+
+def airbench(input_shape=(32, 32, 3), num_classes=10):
+    """The network of the CIFAR-10 speed records, 1,971,328 trainable parameters; `whiten` prepares it for training."""
+    check_size(input_shape, 25, "airbench")
+    channels = input_shape[2]
+    image = keras.Input(input_shape, name="image")
+    mean, deviation = (MEAN, DEVIATION) if channels == 3 else ([0.5] * channels, [0.25] * channels)
+    scale, offset = [1 / d for d in deviation], [-m / d for m, d in zip(mean, deviation, strict=True)]
+    x = layers.Rescaling(scale, offset, name="normalize")(image)
+    spread = (channels * PATCH**2) ** -0.5
+    biases = keras.initializers.RandomUniform(-spread, spread)
+    x = layers.Conv2D(
+        2 * channels * PATCH**2, PATCH, bias_initializer=biases, activation="gelu", trainable=False, name="whiten"
+    )(x)
+    for number, filters in enumerate((64, 256, 256), 1):
+        x = block(x, filters, f"block{number}")
+    x = layers.MaxPooling2D(3, name="pool")(x)
+    x = layers.Flatten(name="embedding")(x)
+    small = keras.initializers.RandomUniform(-(3**0.5) / 256, 3**0.5 / 256)  # standard deviation 1 / 256
+    options = {"use_bias": False, "kernel_initializer": small, "dtype": "float32"}
+    logits = layers.Dense(num_classes, **options, name="logits")(x)
+    return keras.Model(image, logits, name="airbench")
+
+
+def whiten(model, images):
+    """Set the filters of an airbench's layer `whiten` so that their answers to `images` are uncorrelated.
+
+        kc.models.whiten(model, data.train.images[:5000] / 255)
+
+    images: float (N, H, W, C) in [0, 1], a few thousand of those for training. The filters are the eigenvectors of the
+    covariance of all patches, divided by the root of their eigenvalues, and then the same with the other sign.
+    """
+    normalized = np.asarray(model.get_layer("normalize")(np.asarray(images, np.float32)))
+    windows = np.lib.stride_tricks.sliding_window_view(normalized, (PATCH, PATCH), (1, 2))
+    patches = np.moveaxis(windows, 3, 5).reshape(-1, PATCH**2 * images.shape[3]).astype(np.float64)
+    variances, directions = np.linalg.eigh(patches.T @ patches / len(patches))
+    filters = directions / np.sqrt(variances + LEAST_VARIANCE)
+    layer = model.get_layer("whiten")
+    layer.kernel.assign(np.concatenate([filters, -filters], 1).reshape(layer.kernel.shape))

@@ -1,0 +1,35 @@
+import keras
+import numpy as np
+import pytest
+
+from kerascnn.models import airbench, whiten
+
+PHOTOS = np.random.default_rng(0).random((40, 9, 9, 3)).repeat(4, 1).repeat(4, 2)[:, :32, :32]  # neighbours are alike
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    return airbench()
+
+
+def test_whitened_patches_are_uncorrelated_and_of_equal_variance(model):
+    whiten(model, PHOTOS)
+    layer = model.get_layer("whiten")
+    normalized = model.get_layer("normalize")(PHOTOS.astype(np.float32))
+    answers = keras.ops.conv(normalized, layer.kernel).numpy().reshape(-1, 24).astype(np.float64)
+    np.testing.assert_allclose(answers[:, :12], -answers[:, 12:], atol=1e-6)
+    # 5e-4 is added to each variance
+    np.testing.assert_allclose(answers[:, :12].T @ answers[:, :12] / len(answers), np.eye(12), atol=0.02)
+
+
+def test_the_whitening_is_not_trained(model):
+    assert not model.get_layer("whiten").trainable_variables
+    assert sorted({v.path.split("/")[-1] for v in model.trainable_variables}) == ["beta", "kernel"]
+
+
+def test_convolutions_begin_as_the_identity_of_the_channels_that_they_get(model):
+    x = np.random.default_rng(0).normal(size=(1, 8, 8, 64)).astype(np.float32)
+    y = model.get_layer("block2_conv1")(x).numpy()
+    np.testing.assert_allclose(y[..., :64], x, atol=1e-6)
+    assert np.abs(y[..., 64:]).mean() > 0.1

@@ -1,0 +1,60 @@
+import keras
+import numpy as np
+import pytest
+
+from kerascnn.training.muon import Muon, orthogonalized
+
+
+def step(optimizer, path, value, gradient):
+    """A variable after one step. path: the names of its layer and its own."""
+    layer, name = path.split("/")
+    with keras.name_scope(layer):
+        variable = keras.Variable(value.astype(np.float32), name=name)
+    optimizer.build([variable])
+    optimizer.apply([keras.ops.convert_to_tensor(gradient.astype(np.float32))], [variable])
+    return variable.numpy()
+
+
+@pytest.mark.parametrize("shape", [(20, 50), (50, 20), (30, 30)])
+def test_an_orthogonalized_matrix_keeps_its_singular_vectors_and_has_values_near_1(shape):
+    matrix = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    found = left.T @ orthogonalized(keras.ops.convert_to_tensor(matrix)).numpy() @ right.T
+    np.testing.assert_allclose(found - np.diag(np.diag(found)), 0, atol=1e-5)
+    large = np.diag(found)[values > values[0] / 3]
+    assert 0.6 < large.min() < large.max() < 1.25
+
+
+def test_the_polynomial_is_that_of_the_published_one_three_times_over():
+    # a diagonal matrix stays one: its values go through x -> 3.4445 x - 4.7750 x^3 + 2.0315 x^5
+    values = np.array([3.0, 2.0, 1.0])
+    expected = values / np.linalg.norm(values)
+    for _ in range(3):
+        expected = 3.4445 * expected - 4.7750 * expected**3 + 2.0315 * expected**5
+    found = orthogonalized(keras.ops.convert_to_tensor(np.diag(values).astype(np.float32)))
+    np.testing.assert_allclose(np.diag(found), expected, atol=1e-5)
+
+
+def test_a_kernel_is_scaled_to_its_norm_and_moved_by_the_same_size_whatever_its_gradient():
+    draw = np.random.default_rng(0)
+    kernel, gradient = draw.normal(size=(3, 3, 4, 16)), draw.normal(size=(3, 3, 4, 16))
+    start = kernel * 4 / np.linalg.norm(kernel)  # sqrt(16)
+    moved = [step(Muon(0.1), "conv/kernel", kernel, size * gradient) - start for size in (1, 1e-3)]
+    np.testing.assert_allclose(*moved, atol=1e-4)
+    values = np.linalg.svd(moved[0].reshape(-1, 16), compute_uv=False)
+    assert 0.06 < values.min() < values.max() < 0.125
+
+
+def test_biases_and_output_layers_take_sgd_with_rates_of_their_own():
+    # Nesterov: the first step is (1 + 0.85) times the gradient
+    one = np.ones(3)
+    found = step(Muon(0.1, bias_multiplier=2.0), "conv/bias", one, one)
+    np.testing.assert_allclose(found, 1 - 0.1 * 2 * 1.85, rtol=1e-5)
+    found = step(Muon(0.1, head_multiplier=3.0), "logits/kernel", np.ones((2, 3)), np.ones((2, 3)))
+    np.testing.assert_allclose(found, 1 - 0.1 * 3 * 1.85, rtol=1e-5)
+
+
+def test_its_configuration_makes_it_again():
+    optimizer = Muon(0.2, momentum=0.7, bias_multiplier=2.0, head_multiplier=3.0)
+    config = keras.optimizers.serialize(optimizer)
+    assert keras.optimizers.deserialize(config).get_config() == optimizer.get_config()
