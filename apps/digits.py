@@ -18,7 +18,7 @@ from cyclopts import Parameter
 
 from kerascnn.cli import classification, pages
 from kerascnn.cli.app import create_app, parse_requirements, run
-from kerascnn.cli.flags import DataDir, Out, Require, Resume, Server, Smoke, chosen, flags_of
+from kerascnn.cli.flags import AutoBatch, DataDir, Minutes, Out, Require, Resume, Server, Smoke, chosen, flags_of
 from kerascnn.cli.folders import run_to_train, trained_run
 from kerascnn.cli.messages import note, row
 from kerascnn.digits.recipes import RECIPES, DigitRecipe
@@ -42,6 +42,8 @@ def train(
     data_dir: DataDir = None,
     out: Out = None,
     resume: Resume = False,
+    minutes: Minutes = None,
+    auto_batch: AutoBatch = False,
     smoke: Smoke = False,
 ):
     """Train a network; the run folder gets model.keras, history.csv, learning_curve.png and recipe.json."""
@@ -50,10 +52,12 @@ def train(
     check_unfinished(out)
     asked = classification.smoke(asked) if smoke else asked
     load_tensorflow()
-    from kerascnn.digits import data
     from kerascnn.digits.augmentation import augmentations
+    from kerascnn.digits.data import load
 
-    classification.train("digits", asked, data.load(asked.data, data_dir), augmentations(asked), out, resume)
+    data, changes = load(asked.data, data_dir), augmentations(asked)
+    asked = classification.fitted(asked, data, changes, out, minutes, auto_batch)
+    classification.train("digits", asked, data, changes, out, resume)
 
 
 @app.command

@@ -17,7 +17,7 @@ from cyclopts import Parameter
 from kerascnn.classification.recipes import RECIPES, ImageRecipe
 from kerascnn.cli import classification
 from kerascnn.cli.app import create_app, parse_requirements, run
-from kerascnn.cli.flags import DataDir, Out, Require, Resume, Server, Smoke, chosen, flags_of
+from kerascnn.cli.flags import AutoBatch, DataDir, Minutes, Out, Require, Resume, Server, Smoke, chosen, flags_of
 from kerascnn.cli.folders import run_to_train, trained_run
 from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.training.run_folder import check_unfinished
@@ -39,6 +39,8 @@ def train(
     data_dir: DataDir = None,
     out: Out = None,
     resume: Resume = False,
+    minutes: Minutes = None,
+    auto_batch: AutoBatch = False,
     smoke: Smoke = False,
 ):
     """Train a network; the run folder gets model.keras, history.csv, learning_curve.png and recipe.json."""
@@ -57,6 +59,7 @@ def train(
         asked = dataclasses.replace(asked, data=str(Path(asked.data).resolve()))
     data = load_images(**{name: getattr(asked, name) for name in FIELDS}, data_dir=data_dir)
     changes = augmentations(asked, data.train.image_shape, len(data.class_names))
+    asked = classification.fitted(asked, data, changes, out, minutes, auto_batch)
     classification.train("images", asked, data, changes, out, resume, split_names(data))
 
 

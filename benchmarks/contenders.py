@@ -15,7 +15,9 @@ TORCH_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 
 def measured(script, contender, *flags, pytorch):
     """What `script --contender CONTENDER` prints, run by PyTorch's Python if `pytorch`; ends where it fails."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    # oneDNN is what kerascnn sets, wherever it is imported before TensorFlow
+    tensorflow = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **tensorflow}
     command = [TORCH_PYTHON if pytorch else sys.executable, script, "--contender", contender, *map(str, flags)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:

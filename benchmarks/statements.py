@@ -438,6 +438,23 @@ def vgg_digits():
     return Chain(**layers, flatten=nn.Flatten(), logits=nn.Linear(128 * 3 * 3, 10))
 
 
+def airbench():
+    """Jordan 2024, section 3: 2×2 patches whitened, three groups of 3×3 convolutions, the first of each pooled."""
+    layers, inputs = {"whiten": nn.Conv2d(3, 24, 2), "gelu": nn.GELU()}, 24
+    for block, filters in enumerate((64, 256, 256), 1):
+        for i, before in ((1, inputs), (2, filters)):
+            conv = f"block{block}_conv{i}"
+            layers[conv] = nn.Conv2d(before, filters, 3, padding=1, bias=False)
+            layers |= {f"pool{block}": nn.MaxPool2d(2)} if i == 1 else {}
+            layers[f"{conv}_bn"] = nn.BatchNorm2d(filters, eps=1e-12, momentum=0.4)
+            layers[f"{conv}_bn"].weight.requires_grad = False
+            layers[f"silu{block}{i}"] = nn.SiLU()
+        inputs = filters
+    layers["whiten"].requires_grad_(False)
+    layers |= {"pool": nn.MaxPool2d(3), "flatten": nn.Flatten(), "logits": nn.Linear(256, 10, bias=False)}
+    return Chain(**layers)
+
+
 PADDED, CEILING = nn.MaxPool2d(3, 2, padding=1), nn.MaxPool2d(3, 2, ceil_mode=True)
 # How to make each, and the channels and side of its images; those of the U-Nets are small.
 STATEMENTS = {
@@ -449,6 +466,7 @@ STATEMENTS = {
     "lenet_homework": (lenet_homework, 3, 32),
     "vgg_digits": (vgg_digits, 1, 28),
     "convnetjs": (convnetjs, 3, 32),
+    "airbench": (airbench, 3, 32),
     "alexnet": (alexnet, 3, 227),
     "alexnet_one_tower": (lambda: alexnet(groups=1), 3, 227),
     "zfnet": (zfnet, 3, 224),

@@ -166,6 +166,7 @@ def test_a_layer_that_keras_does_not_know_is_not_called_damage(tmp_path):
         kc.load_model(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_page_about_the_library_runs_from_top_to_bottom(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parents[1] / "docs" / "library.md").read_text()

@@ -28,7 +28,7 @@ from kerascnn.layers.pooling import CeilingMaxPooling2D
 
 CONVOLUTIONS = (layers.Conv2D, layers.Conv2DTranspose, GroupedConv2D, TableConv2D)
 # Numbers per parameter, with momentum for sgd and rmsprop. Updates hold as many intermediate results, all at once.
-SLOTS = {"sgd": 1, "adam": 2, "adamw": 2, "adagrad": 1, "rmsprop": 2}
+SLOTS = {"sgd": 1, "adam": 2, "adamw": 2, "adagrad": 1, "rmsprop": 2, "muon": 1}
 GRAPH_OF_LAYER = 2**20
 LARGEST_BATCH = 2**20
 SIZES = {"float32": 4, "bfloat16": 2, "float16": 2, "bool": 1}

@@ -86,4 +86,11 @@ CIFAR_FAST = ImageRecipe(
         label_smoothing=0.2,
     ),
 )  # fmt: skip
+# The schedule of the paper: 64,000 steps of 128 of 45,000 images, the rate divided by 10 after 32,000 and 48,000.
+RESNET20_2015 = ImageRecipe(
+    training=Recipe(
+        epochs=182, optimizer="sgd", learning_rate=0.1, weight_decay=1e-4, coupled_weight_decay=True, schedule="step",
+        decay_epochs=(91, 137),
+    ),
+)  # fmt: skip
 RECIPES = {"resnet20": RESNET20, "cifar_fast": CIFAR_FAST}

@@ -30,6 +30,37 @@ def smoke(recipe):
     return dataclasses.replace(recipe, data="synthetic", training=training)
 
 
+def fitted(recipe, data, augmentations, out, minutes, auto_batch):
+    """The recipe with as many epochs as fit into `minutes`, and a batch size that fits into memory where `auto_batch`.
+
+    A run that stopped in `out` goes on with what it was started with. Raises UsageError where the training does not
+    fit.
+    """
+    from kerascnn.classification.training import loss_and_metrics, untrained
+    from kerascnn.training.checkpoint import read_checkpoint
+    from kerascnn.training.duration import epochs_within
+    from kerascnn.training.free_memory import check_memory, fitting_recipe
+
+    training = recipe.training
+    if (out / "checkpoint.npz").is_file():
+        started = read_checkpoint(out / "checkpoint.npz")[1]["metadata"]["recipe"]["training"]
+        names = (["epochs"] if minutes else []) + (["batch_size", "accumulate"] if auto_batch else [])
+        training = dataclasses.replace(training, **{name: started[name] for name in names})
+        return dataclasses.replace(recipe, training=training)
+    model = untrained(recipe.model, data)
+    if auto_batch and (fitting := fitting_recipe(model, training)) not in (None, training):
+        note(f"--auto-batch: batch_size {fitting.batch_size}, accumulate {fitting.accumulate}")
+        training = fitting
+    check_memory(model, training)
+    if minutes is not None:
+        timed = dataclasses.replace(training, augmentations=augmentations)
+        training = dataclasses.replace(
+            training, epochs=epochs_within(minutes, model, data, timed, **loss_and_metrics(training))
+        )
+        note(f"--minutes {minutes:g}: {training.epochs} epochs")
+    return dataclasses.replace(recipe, training=training)
+
+
 def train(app, recipe, data, augmentations, out, resume, split=None):
     """Train recipe.model on `data`, a Dataset, into the folder `out`, and show how far it is.
 

@@ -24,6 +24,21 @@ Out = Annotated[
 Server = Annotated[str | None, Parameter(help="Address of a TensorFlow Serving REST server to ask instead of --out.")]
 Resume = Annotated[bool, Parameter(help="Continue a stopped run; give the flags it was started with.")]
 DataDir = Annotated[Path | None, Parameter(help="Where TensorFlow Datasets keeps its files; default: TFDS_DATA_DIR.")]
+
+
+def check_minutes(_, minutes):
+    """Raise ValueError unless this is None or a time in which something can be trained."""
+    if minutes is not None and not 0 < minutes <= 1_000_000:
+        raise ValueError("give a number above 0, of at most a million")
+
+
+Minutes = Annotated[
+    float | None,
+    Parameter(help="Train as many epochs as fit into this time, by the first steps.", validator=check_minutes),
+]
+AutoBatch = Annotated[
+    bool, Parameter(help="Lower the batch size until training fits into memory; an update sees as many images.")
+]
 Smoke = Annotated[bool, Parameter(help="Two epochs on synthetic data: proves the wiring, nothing else.")]
 Require = Annotated[tuple[str, ...], Parameter(help="NAME=MIN: exit code 4 unless the metric reaches it.")]
 

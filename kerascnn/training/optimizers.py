@@ -21,7 +21,9 @@ def create_optimizer(recipe, steps_per_epoch):
         "gradient_accumulation_steps": recipe.accumulate if recipe.accumulate > 1 else None,
     }
     create = {
-        "sgd": lambda **rest: keras.optimizers.SGD(momentum=recipe.momentum, nesterov=recipe.momentum > 0, **rest),
+        "sgd": lambda **rest: (CoupledSGD if recipe.coupled_weight_decay else keras.optimizers.SGD)(
+            momentum=recipe.momentum, nesterov=recipe.momentum > 0, **rest
+        ),
         "adam": keras.optimizers.Adam,
         "adamw": keras.optimizers.AdamW,
         "adagrad": keras.optimizers.Adagrad,
@@ -52,11 +54,32 @@ def learning_rate(recipe, steps_per_epoch):
         after = keras.optimizers.schedules.CosineDecay(peak, total)
     else:
         step = recipe.decay_every if recipe.schedule == "step" else recipe.epochs
+        epochs = recipe.decay_epochs or range(step, recipe.epochs, step)
         # Keras wants one boundary at least; one at the end of the run changes nothing
-        ends = [round(epoch * steps_per_epoch) for epoch in range(step, recipe.epochs, step)] or [total]
+        ends = [round(epoch * steps_per_epoch) for epoch in epochs] or [total]
         rates = [peak * recipe.decay_factor**i for i in range(len(ends) + 1)]
         after = keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
     return WarmUp(after, round(recipe.warmup_epochs * steps_per_epoch)) if recipe.warmup_epochs else after
+
+
+@keras.saving.register_keras_serializable(package="kerascnn")
+class CoupledSGD(keras.optimizers.SGD):
+    """SGD whose weight decay is added to the gradient, and so goes through the momentum.
+
+    Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks", 2012, section 5.
+    """
+
+    def build(self, variables):
+        super().build(variables)
+        # under TensorFlow update_step gets variables without the names by which some are excluded
+        self.decays = [self.weight_decay if self._use_weight_decay(variable) else 0.0 for variable in variables]
+
+    def update_step(self, gradient, variable, learning_rate):
+        decay = self.decays[self._get_variable_index(variable)]
+        super().update_step(gradient + decay * variable if decay else gradient, variable, learning_rate)
+
+    def _apply_weight_decay(self, variables):
+        """Nothing: the decoupled one of Keras."""
 
 
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):

@@ -1,11 +1,17 @@
 """The types and operations that a training computes with, switched on for its time and put back."""
 
 import contextlib
+import math
+import re
+from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from kerascnn.errors import UsageError
+
+CPU_INFO = Path("/proc/cpuinfo")
+WIDE = 64  # channels that go in and come out
 
 
 def on_accelerator():
@@ -13,15 +19,33 @@ def on_accelerator():
     return not all(device.startswith("cpu") for device in keras.distribution.list_devices())
 
 
-def half_precision():
-    """The policy that precision="auto" stands for: half precision where the GPU has units for it, else float32."""
+def half_precision(model):
+    """The policy that precision="auto" stands for: half precision where it is faster, else float32."""
     if not on_accelerator():
-        return "float32"
+        return "mixed_bfloat16" if bfloat16_pays(model) else "float32"
     details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
     capability = min((detail.get("compute_capability", (0, 0)) for detail in details), default=(8, 0))
     if capability >= (8, 0):
         return "mixed_bfloat16"
     return "mixed_float16" if capability >= (7, 0) else "float32"
+
+
+def bfloat16_pays(model):
+    """Whether this CPU has units for bfloat16, and most of the convolutions' work is in wide ones.
+
+    These train 1.5 to 1.8 times as fast then; narrow ones take longer, and without units all take several times as
+    long.
+    """
+    if not CPU_INFO.is_file() or not re.search(r"\b(avx512_bf16|amx_bf16)\b", CPU_INFO.read_text()):
+        return False
+    work = {True: 0, False: 0}
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Conv2D):
+            kernel = layer.kernel.shape
+            outputs = [node.output_tensors[0].shape[1:-1] for node in layer._inbound_nodes]
+            positions = sum(math.prod(side or 1 for side in sides) for sides in outputs) or 1
+            work[min(kernel[-2:]) >= WIDE] += math.prod(kernel) * positions
+    return work[True] > work[False]
 
 
 def has_own_step(model):
@@ -31,7 +55,7 @@ def has_own_step(model):
 
 def policy_of(model, recipe):
     """The dtype policy of the training. Raises UsageError for half precision that the model's own step would spoil."""
-    policy = half_precision() if recipe.precision == "auto" else recipe.precision
+    policy = half_precision(model) if recipe.precision == "auto" else recipe.precision
     scales = isinstance(getattr(model, "optimizer", None), keras.optimizers.LossScaleOptimizer)
     if policy != "mixed_float16" or scales or not has_own_step(model):
         return policy

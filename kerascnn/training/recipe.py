@@ -55,8 +55,12 @@ class Recipe:
     "Epochs between two decays of the step schedule; patience of the plateau schedule."
     decay_factor: float = 0.1
     "What the step and plateau schedules multiply the learning rate by."
+    decay_epochs: tuple[int, ...] = ()
+    "Epochs after which the step schedule decays, in place of every decay_every."
     weight_decay: float = 0.0
     "Decoupled weight decay; biases and the weights of batch normalization are left alone, but under muon."
+    coupled_weight_decay: bool = False
+    "Under sgd: weight decay goes through the momentum, as the gradient of an L2 penalty does."
     label_smoothing: float = 0.0
     "Share of the probability that is spread over all classes."
     clip_norm: float = 0.0
@@ -68,7 +72,7 @@ class Recipe:
     accumulate: int = 1
     "Batches whose gradients are averaged into one update."
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "auto"
-    "Type of the activations; auto is half precision on a GPU that has it, else float32."
+    "Type of the activations; auto is half precision where it is faster: on GPUs and CPUs with units for it."
     deterministic: bool = False
     "Bit-equal runs, at some cost in speed."
     tensorboard: bool = False
@@ -92,6 +96,12 @@ class Recipe:
             if (rate := getattr(self, name)) is not None and self.optimizer != "muon":
                 words = f"{name} is {rate:g}, and optimizer is {self.optimizer}"
                 raise UsageError(f"{words}; leave it out, or choose the optimizer muon", argument=name)
+        if self.coupled_weight_decay and self.optimizer != "sgd":
+            words = f"coupled_weight_decay is True, and optimizer is {self.optimizer}"
+            raise UsageError(f"{words}; leave it out, or choose the optimizer sgd", argument="coupled_weight_decay")
+        if self.decay_epochs and (self.schedule != "step" or list(self.decay_epochs) != sorted(set(self.decay_epochs))):
+            words = f"decay_epochs is {self.decay_epochs}, and schedule is {self.schedule}"
+            raise UsageError(f"{words}; give rising epochs, and the schedule step", argument="decay_epochs")
         if self.schedule == "plateau" and self.decay_factor == 1:
             raise UsageError(
                 "decay_factor is 1; give a smaller number, or choose the schedule constant", argument="decay_factor"

@@ -118,6 +118,7 @@ def test_training_into_a_finished_folder_is_an_error(folder, command):
         (["train", "--batch-size", "0"], 2, "error: --batch-size is 0; give a whole number of at least 1"),
         (["train", "--elastic", "nan"], 2, "error: --elastic is nan; give a number from 0 to 1000"),
         (["train", "--shift", "nan"], 2, "error: --shift is nan; give a number from 0 to 28"),
+        (["train", "--minutes", "nan"], 2, 'invalid value "nan" for --minutes. give a number above 0'),
         (["train", "--recipe", "lenet6"], 2, 'Choose from: "lenet5", "vgg_digits"'),
         (["train", "--zoom", "1.5"], 2, "error: --zoom is 1.5; give a number from 0 to 0.99"),
         (["trian"], 2, 'unknown command "trian"'),
@@ -202,6 +203,7 @@ def test_read_prints_lines_boxes_and_confidence_and_draws_them(folder, tmp_path,
     assert (drawn != page[..., None]).any()
 
 
+@pytest.mark.slow
 def test_the_demo_goes_the_whole_way_on_scikit_learns_digits_where_there_are_no_others(tmp_path):
     nowhere = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "TFDS_DATA_DIR": str(tmp_path)}
     environment = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}

@@ -28,6 +28,7 @@ def photo(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_the_sheet_holds_every_filter_and_the_paddings(photo, tmp_path):
     from kerascnn.layers.filters import FILTERS
 

@@ -45,6 +45,7 @@ def folder(tmp_path_factory, printed):
     return folder
 
 
+@pytest.mark.slow
 def test_the_run_says_who_was_where_and_what_was_chosen(folder):
     record = json.loads((folder / "recipe.json").read_text())
     parts = record["split"]
@@ -110,6 +111,7 @@ def test_an_ensemble_killed_within_a_network_resumes_to_the_same_weights(tmp_pat
     assert records[0]["settings_tried"] == records[1]["settings_tried"]
 
 
+@pytest.mark.slow
 def test_predict_segments_a_folder_of_slices_and_an_image(folder, tmp_path):
     patient = tmp_path / "patient"
     patient.mkdir()
@@ -140,6 +142,7 @@ def test_predict_segments_a_folder_of_slices_and_an_image(folder, tmp_path):
     assert read_image(whole["overlay"]).shape[1] > 64
 
 
+@pytest.mark.slow
 def test_predict_answers_a_volume_in_its_own_grid(folder, tmp_path, command):
     scan = place(tmp_path)
     code, out, words = command("predict", scan, "--out", folder, "--results", tmp_path / "out")
@@ -159,6 +162,7 @@ def test_predict_answers_a_volume_in_its_own_grid(folder, tmp_path, command):
     assert "<th>mm²</th>" not in Path(answer["report"]).read_text()
 
 
+@pytest.mark.slow
 def test_a_scan_that_the_model_does_not_take_stops_no_other(folder, tmp_path, command):
     # 9,000² is more than the voxels of a volume; what follows is a name in Latin-1
     long, other = tmp_path / "long.png", Path(os.fsdecode(bytes(tmp_path) + b"/M\xfcller.png"))
@@ -171,6 +175,7 @@ def test_a_scan_that_the_model_does_not_take_stops_no_other(folder, tmp_path, co
     assert words.splitlines()[-1].startswith(expected)
 
 
+@pytest.mark.slow
 def test_an_evaluation_names_what_its_data_lack(folder, tmp_path, command):
     model = tmp_path / "model"
     shutil.copytree(folder, model)
@@ -233,6 +238,7 @@ def test_bad_usage_is_one_line(tmp_path, command, arguments, code, words):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_requirements_that_are_not_met_end_with_4(folder, command):
     code, out, words = command("evaluate", "--out", folder, "--empty", "zero", "--require", "patient_dice=1.01")
     assert code == 4
@@ -240,6 +246,7 @@ def test_requirements_that_are_not_met_end_with_4(folder, command):
     assert words.splitlines()[-1].endswith("required 1.01")
 
 
+@pytest.mark.slow
 def test_a_place_that_cannot_be_written_to_is_named(folder, tmp_path, command):
     Image.fromarray(drawn_patient(30).images[4]).save(tmp_path / "slice.png")
     code, _, words = command("predict", tmp_path / "slice.png", "--out", folder, "--results", tmp_path / "slice.png")
@@ -247,6 +254,7 @@ def test_a_place_that_cannot_be_written_to_is_named(folder, tmp_path, command):
     assert words.splitlines()[-1].startswith(f"error: cannot write to {tmp_path / 'slice.png'}/slice (Not a directory")
 
 
+@pytest.mark.slow
 def test_the_segmented_scan_is_never_overwritten(folder, tmp_path, command):
     code, _, words = command("predict", place(tmp_path), "--out", folder, "--results", tmp_path)
     assert code == 2

@@ -262,6 +262,7 @@ def test_a_network_of_other_channels_needs_a_preprocessing(tmp_path):
         export(model, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_network_of_any_size_is_served_at_that_of_its_photos(tmp_path):
     image = keras.Input((None, None, 3), name="image")
     model = keras.Model(image, keras.layers.Dense(2, name="logits")(keras.layers.GlobalAveragePooling2D()(image)))

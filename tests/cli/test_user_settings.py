@@ -51,6 +51,7 @@ def usual(tmp_path_factory, printed):
     return folder, json.loads(printed(*EVALUATE.format(folder).split()))
 
 
+@pytest.mark.slow
 def test_training_is_the_same_under_any_settings(usual, tmp_path):
     settings = {"backend": "theano", "image_data_format": "channels_first", "floatx": "float16"}
     commands = (command.format(tmp_path / "run") for command in (TRAIN, EVALUATE))

@@ -80,6 +80,7 @@ def test_sizes_of_files_tell_data_apart(photos):
         path.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_a_run_on_streamed_files_goes_on_to_the_same_weights(photos, tmp_path):
     moved, changed = kc.augmentation.RandomCrop(padding=3), keras.layers.RandomContrast(0.3, (0, 1))
     mixed = [kc.augmentation.MixUp(alpha=1, num_classes=2), kc.augmentation.CutMix(alpha=1, num_classes=2)]
@@ -159,6 +160,7 @@ def test_formats_that_are_not_read_are_counted_with_the_way_on(few, caplog):
     assert [record.getMessage() for record in caplog.records] == [words]
 
 
+@pytest.mark.slow
 def test_an_export_resizes_as_the_photos_of_its_run_were(few, tmp_path):
     data, model = kc.datasets.image_folder(few, (24, 24), crop_ratio=0.7), kc.models.mlp((24, 24, 3), 2)
     kc.fit(model, data, kc.Recipe(epochs=1, batch_size=4), folder=tmp_path / "run", verbose=0)

@@ -283,6 +283,7 @@ def test_saved_and_reloaded_it_gives_the_same_logits(row, tmp_path):
     assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
 
 
+@pytest.mark.slow
 @every_family_run
 def test_one_batch_of_16_can_be_overfit(row):
     # without shortcuts a deep network goes astray in larger steps

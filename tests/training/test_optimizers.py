@@ -35,6 +35,28 @@ def test_step_decay_multiplies_every_few_epochs():
     np.testing.assert_allclose(rates(recipe, [0, 39, 41, 79, 81]), [0.8, 0.8, 0.08, 0.08, 0.008], rtol=1e-5)
 
 
+def test_step_decay_takes_epochs_of_its_own():
+    # He et al. 2015, section 4.2: after 32,000 and 48,000 of 64,000 steps
+    recipe = replace(RECIPE, epochs=64, schedule="step", decay_epochs=(32, 48))
+    np.testing.assert_allclose(rates(recipe, [319, 321, 479, 481, 639]), [0.8, 0.08, 0.08, 0.008, 0.008], rtol=1e-5)
+
+
+def test_coupled_weight_decay_is_the_formula_of_the_alexnet_paper():
+    # section 5, with Nesterov's step: v <- 0.9 v - 0.0005 e w - e g, w <- w + 0.9 v - 0.0005 e w - e g
+    recipe = replace(RECIPE, optimizer="sgd", schedule="constant", learning_rate=0.01, weight_decay=5e-4)
+    optimizer = create_optimizer(replace(recipe, coupled_weight_decay=True), 10)
+    weights = [keras.Variable([2.0], name=name) for name in ("kernel", "bias")]
+    optimizer.build(weights)
+    expected, velocity = [2.0, 2.0], [0.0, 0.0]
+    for gradient in (1.0, -3.0, 0.5):
+        optimizer.apply([keras.ops.convert_to_tensor([gradient])] * 2)
+        for i, decay in enumerate((5e-4, 0.0)):
+            step = -0.01 * (gradient + decay * expected[i])
+            velocity[i] = 0.9 * velocity[i] + step
+            expected[i] += 0.9 * velocity[i] + step
+    np.testing.assert_allclose([float(weight.numpy()[0]) for weight in weights], expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("recipe", [replace(RECIPE, schedule="step"), replace(RECIPE, schedule="constant")])
 def test_without_a_decay_the_rate_stays_as_it_is(recipe):
     assert (recipe.epochs, recipe.decay_every) == (10, 10)

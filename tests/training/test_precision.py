@@ -1,0 +1,26 @@
+import pytest
+
+from kerascnn.models import builder
+from kerascnn.training import precision
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "pays"),
+    [
+        ("airbench", (32, 32, 3), True),
+        ("vgg_digits", (28, 28, 1), True),
+        ("resnet20", (32, 32, 3), False),  # a third of its work is in its 64 channels
+        ("lenet5", (28, 28, 1), False),
+        ("mlp", (28, 28, 1), False),
+        ("resnet18", (None, None, 3), True),
+    ],
+)
+def test_bfloat16_pays_for_wide_convolutions_on_a_cpu_with_units_for_it(name, shape, pays, tmp_path, monkeypatch):
+    # what Linux says of such processors; the one that runs this may have no units
+    model, cpu = builder(name)(shape, 10), tmp_path / "cpuinfo"
+    monkeypatch.setattr(precision, "CPU_INFO", cpu)
+    for flags, expected in (("avx512f avx512_bf16 fma", pays), ("amx_tile amx_bf16", pays), ("avx512f fma", False)):
+        cpu.write_text(f"processor : 0\nflags : fpu {flags}\n")
+        assert precision.bfloat16_pays(model) == expected
+    monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "none")
+    assert not precision.bfloat16_pays(model)
