@@ -1,6 +1,6 @@
 """How networks are trained to classify images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from kerascnn.errors import UsageError
@@ -86,6 +86,8 @@ CIFAR_FAST = ImageRecipe(
         label_smoothing=0.2,
     ),
 )  # fmt: skip
+# Twice as long, and validation images to choose by.
+AIRBENCH = replace(CIFAR_FAST, validation=True, training=replace(CIFAR_FAST.training, epochs=16))
 # The schedule of the paper: 64,000 steps of 128 of 45,000 images, the rate divided by 10 after 32,000 and 48,000.
 RESNET20_2015 = ImageRecipe(
     training=Recipe(
@@ -93,4 +95,4 @@ RESNET20_2015 = ImageRecipe(
         decay_epochs=(91, 137),
     ),
 )  # fmt: skip
-RECIPES = {"resnet20": RESNET20, "cifar_fast": CIFAR_FAST}
+RECIPES = {"resnet20": RESNET20, "resnet20_2015": RESNET20_2015, "cifar_fast": CIFAR_FAST, "airbench": AIRBENCH}
