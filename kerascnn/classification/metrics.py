@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerascnn.classification.calibration import expected_calibration_error
 from kerascnn.classification.losses import mixed
 
 
@@ -27,9 +28,9 @@ def classification_metrics(probabilities, labels, class_names):
     """Everything `metrics.json` says of a classifier, as a dict of plain numbers.
 
     probabilities float (N, classes), labels int (N,). accuracy, error, top5_accuracy (of more than five classes) and
-    ece are fractions of 1 over all N examples, cross_entropy is in nats; balanced_accuracy is the mean recall of the
-    classes that occur, macro_f1 the mean F1 score of these; per_class has precision, recall and support for each name
-    of class_names.
+    ece are fractions of 1 over all N examples, accuracy_interval is what accuracy_interval gives, cross_entropy is in
+    nats, brier_score from 0 to 2; balanced_accuracy is the mean recall of the classes that occur, macro_f1 the mean F1
+    score of these; per_class has precision, recall and support for each name of class_names.
     """
     from sklearn.metrics import log_loss, precision_recall_fscore_support
 
@@ -42,11 +43,13 @@ def classification_metrics(probabilities, labels, class_names):
     normalized = probabilities.astype(np.float64) / probabilities.sum(-1, keepdims=True, dtype=np.float64)
     return {
         "accuracy": accuracy,
+        "accuracy_interval": accuracy_interval(np.sum(predicted == labels), len(labels)),
         "error": float(np.mean(predicted != labels)),
         **top5(probabilities, labels),
         "balanced_accuracy": float(recall[support > 0].mean()),
         "macro_f1": float(f1[support > 0].mean()),
         "cross_entropy": float(log_loss(labels, normalized, labels=classes)),
+        "brier_score": brier_score(probabilities, labels),
         "ece": expected_calibration_error(probabilities, labels),
         "examples": len(labels),
         "per_class": {
@@ -64,13 +67,21 @@ def top5(probabilities, labels):
     return {"top5_accuracy": float(np.mean((five == labels[:, None]).any(-1)))}
 
 
-def expected_calibration_error(probabilities, labels, bins=15):
-    """Mean gap between confidence and accuracy over `bins` equal intervals of confidence, weighted by their examples.
+def brier_score(probabilities, labels):
+    """The squared differences between probabilities and the one-hot label, summed over classes; the mean over examples.
 
-    Guo et al., 2017, arXiv:1706.04599, equation 3; a confidence on an edge belongs to the interval below it.
+    From 0 to 2, as Brier, 1950, Monthly Weather Review 78(1), defines it; half of it is often given for two classes.
     """
-    confidence = probabilities.max(-1)
-    correct = probabilities.argmax(-1) == labels
-    interval = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gap = np.bincount(interval, weights=correct - confidence.astype(np.float64), minlength=bins)
-    return float(np.abs(gap).sum() / len(labels))
+    return float(np.mean(np.sum((probabilities - np.eye(probabilities.shape[-1])[labels]) ** 2, axis=-1)))
+
+
+def accuracy_interval(hits, count):
+    """[lower, upper]: the 95 % percentile bootstrap interval of the accuracy of `hits` correct answers of `count`.
+
+    Efron & Tibshirani, 1993, An Introduction to the Bootstrap, chapter 13. Among `count` answers drawn with replacement
+    the correct ones are binomially distributed, so its quantiles are those of infinitely many draws. It says how far
+    another test split of the same size may differ; of answers that are all correct it can say nothing.
+    """
+    from scipy.stats import binom
+
+    return [float(quantile) / count for quantile in binom.ppf([0.025, 0.975], count, hits / count)]

@@ -1,8 +1,10 @@
 import math
 
 import numpy as np
+from scipy.stats import bootstrap
+from sklearn.metrics import mean_squared_error
 
-from kerascnn.classification.metrics import Accuracy, classification_metrics, expected_calibration_error
+from kerascnn.classification.metrics import Accuracy, accuracy_interval, brier_score, classification_metrics
 
 PROBABILITIES = np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.3, 0.7]])
 LABELS = np.array([0, 1, 1, 1])
@@ -24,14 +26,23 @@ def test_a_class_that_is_never_called_has_precision_zero():
     assert metrics["per_class"]["b"] == {"precision": 0.0, "recall": 0.0, "support": 0}
 
 
-def test_calibration_error_equals_hand_arithmetic():
-    # four intervals of confidence with one example each: |1 - 0.9|, |0 - 0.8|, |1 - 0.6|, |1 - 0.7| over 4
-    assert math.isclose(expected_calibration_error(PROBABILITIES, LABELS, bins=10), 1.6 / 4)
+def test_the_brier_score_equals_hand_arithmetic_and_scikit_learns():
+    # 0.1, 0.8, 0.4 and 0.3 off the label, and as much off the other class
+    assert math.isclose(brier_score(PROBABILITIES, LABELS), 2 * (0.01 + 0.64 + 0.16 + 0.09) / 4)
+    probabilities, labels = np.random.default_rng(0).dirichlet(np.ones(5), 40), np.arange(40) % 5
+    assert math.isclose(brier_score(probabilities, labels), 5 * mean_squared_error(np.eye(5)[labels], probabilities))
+    metrics = classification_metrics(probabilities, labels, "abcde")
+    assert metrics["brier_score"] == brier_score(probabilities, labels)
 
 
-def test_confidence_that_equals_accuracy_has_no_calibration_error():
-    probabilities = np.array([[0.75, 0.25]] * 4)
-    assert expected_calibration_error(probabilities, np.array([0, 0, 0, 1])) < 1e-12
+def test_the_interval_of_accuracy_is_that_of_a_bootstrap():
+    correct = np.arange(200) < 170
+    drawn = bootstrap((correct,), np.mean, n_resamples=20_000, method="percentile", rng=0).confidence_interval
+    np.testing.assert_allclose(accuracy_interval(170, 200), drawn, atol=0.006)
+    # all draws alike
+    assert accuracy_interval(7, 7) == [1, 1]
+    assert accuracy_interval(0, 7) == [0, 0]
+    assert classification_metrics(PROBABILITIES, LABELS, "ab")["accuracy_interval"] == accuracy_interval(3, 4)
 
 
 def test_balanced_accuracy_and_macro_f1_weigh_every_class_alike():
