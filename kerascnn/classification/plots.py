@@ -1,7 +1,8 @@
-"""Plots of what a classifier confuses: the confusion matrix and its mistakes."""
+"""Plots of a classifier: what it confuses, its mistakes, its calibration, and its answers to a few images."""
 
 import numpy as np
 
+from kerascnn.classification.calibration import expected_calibration_error, reliability
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.plotting import figure, save_figure
 
@@ -60,3 +61,68 @@ def plot_mistakes(examples, probabilities, class_names, path, most=100):
         axes.text(middle, top - 0.05, words, ha="center", fontsize=8)
     axes.set(xlim=(0, columns), ylim=(pitch * rows, 0), aspect="equal")
     save_figure(plot, path)
+
+
+def plot_reliability(probabilities, before, labels, path):
+    """Draw accuracy against confidence, above the number of examples at each, to a PNG file: a reliability diagram.
+
+    probabilities: float (N, classes), labels int (N,). before: those without temperature, drawn as a line where they
+    differ. Guo et al., 2017, arXiv:1706.04599, figure 1; on the diagonal the probabilities are frequencies.
+    """
+    counts, _, accuracy = reliability(probabilities, labels)
+    edges = np.linspace(0, 1, len(counts) + 1)
+    middles, width, some = (edges[1:] + edges[:-1]) / 2, edges[1] - edges[0], counts > 0
+    plot = figure(4.6, 5.6)
+    upper, lower = plot.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    upper.bar(middles[some], accuracy[some], 0.92 * width, color="tab:blue", alpha=0.6, label="accuracy")
+    upper.plot((0, 1), (0, 1), color="black", linestyle="--", linewidth=1, label="confidence")
+    if not np.array_equal(probabilities, before):
+        points = reliability(before, labels)
+        shown = points.counts > 0
+        words = f"without temperature, ECE {expected_calibration_error(before, labels):.3f}"
+        upper.plot(
+            points.confidence[shown], points.accuracy[shown], "o-", color="tab:orange", markersize=4, label=words
+        )
+    ece = expected_calibration_error(probabilities, labels)
+    upper.set(ylabel="accuracy", ylim=(0, 1.02), title=f"ECE {ece:.3f} over {len(labels):,} examples")
+    upper.legend(loc="upper left", fontsize=8)
+    lower.bar(middles, counts, 0.92 * width, color="tab:gray")
+    lower.set(xlabel="confidence", ylabel="examples", xlim=(0, 1))
+    for axes in (upper, lower):
+        axes.grid(alpha=0.3)
+        axes.set_axisbelow(True)
+    save_figure(plot, path)
+
+
+def plot_answers(examples, probabilities, class_names, path, count=8):
+    """Draw `count` images, drawn with a fixed seed, each above its five most probable classes, to a PNG file.
+
+    examples: N Examples or ImageFiles; probabilities float (N, classes). Above each image stands its label; the bar of
+    the label is red, as in Krizhevsky et al., 2012, figure 4.
+    """
+    chosen = np.sort(np.random.default_rng(0).permutation(len(examples))[:count])
+    images = [image for images, *_ in evaluation_batches(examples.take(chosen)) for image in images.numpy()]
+    columns = min(4, len(chosen))
+    rows = -(-len(chosen) // columns)
+    plot = figure(2.6 * columns, 0.4 + 3.9 * rows)
+    plot.suptitle("the most probable classes; red: the label")
+    cells = plot.subplots(2 * rows, columns, squeeze=False, height_ratios=(1.7, 1) * rows)
+    for axes in cells.flat:
+        axes.axis("off")
+    for place, (i, image) in enumerate(zip(chosen, images, strict=True)):
+        row, column = divmod(place, columns)
+        above, below = cells[2 * row : 2 * row + 2, column]
+        above.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1)
+        above.set_title(shortened(class_names[examples.labels[i]]), fontsize=11)
+        five = np.argsort(-probabilities[i], kind="stable")[:5]
+        colours = ["tab:red" if label == examples.labels[i] else "tab:blue" for label in five]
+        below.barh(np.arange(len(five)), probabilities[i, five], 0.85, color=colours, alpha=0.55)
+        for bar, label in enumerate(five):
+            below.text(0.02, bar, shortened(class_names[label]), va="center", fontsize=9)
+        below.set(xlim=(0, 1), ylim=(4.6, -0.6))
+    save_figure(plot, path)
+
+
+def shortened(name):
+    """A name that fits above an image."""
+    return name if len(name) <= 24 else f"{name[:23]}…"

@@ -1,7 +1,8 @@
 import cv2
 import numpy as np
+import pytest
 
-from kerascnn.classification.plots import plot_confusion_matrix, plot_mistakes
+from kerascnn.classification.plots import plot_answers, plot_confusion_matrix, plot_mistakes, plot_reliability
 from kerascnn.datasets.synthetic import drawn
 
 NAMES = tuple("0123456789")
@@ -25,3 +26,29 @@ def test_the_confusion_matrix_colours_only_errors(tmp_path):
     orange = [int(((p[..., 2] - p[..., 0]) > 80).sum()) for p in images]
     assert orange[0] == 0
     assert orange[1] > 1000
+
+
+def reddish(path):
+    image = cv2.imread(str(path)).astype(int)
+    return ((image[..., 2] - image[..., 0]) > 80) & ((image[..., 2] - image[..., 1]) > 60)
+
+
+def test_the_bar_of_the_label_is_red_and_as_long_as_its_probability(tmp_path):
+    examples = drawn(1, 0)
+    lengths = []
+    for share in (0.9, 0.3):
+        probabilities = np.full((1, 10), (1 - share) / 9)
+        probabilities[0, examples.labels[0]] = share
+        plot_answers(examples, probabilities, NAMES, tmp_path / "answers.png")
+        lengths.append(reddish(tmp_path / "answers.png").any(0).sum())
+    assert lengths[0] / lengths[1] == pytest.approx(3, rel=0.05)
+
+
+def test_only_a_temperature_draws_a_line_into_the_reliability_diagram(tmp_path):
+    labels = np.arange(20) % 2
+    probabilities = np.stack([np.linspace(0.1, 0.9, 20), np.linspace(0.9, 0.1, 20)], -1)
+    plot_reliability(probabilities, probabilities, labels, tmp_path / "as_they_are.png")
+    plot_reliability(probabilities, probabilities**2, labels, tmp_path / "calibrated.png")
+    orange = [int(reddish(tmp_path / f"{name}.png").sum()) for name in ("as_they_are", "calibrated")]
+    assert orange[0] == 0
+    assert orange[1] > 100
