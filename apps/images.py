@@ -65,7 +65,7 @@ def train(
 
 @app.command
 def evaluate(*, data_dir: DataDir = None, out: Out = None, require: Require = ()):
-    """Score the trained network on the test split; its folder gets metrics.json, confusion.png and mistakes.png."""
+    """Score the trained network on the test split; its folder gets metrics.json and plots."""
     requirements = parse_requirements(require)
     out = trained_run("images", out)
     load_tensorflow()

@@ -82,8 +82,8 @@ def evaluate(folder):
     network, figures = kc.load_model(folder), []
     for tta in ("flip_shift", "none"):
         started = time.perf_counter()
-        probabilities, labels, _ = answered(averaged_over_views(network, tta), test)
-        figures.append((float((probabilities.argmax(-1) == labels).mean()), time.perf_counter() - started))
+        logits, labels, _ = answered(averaged_over_views(network, tta), test)
+        figures.append((float((logits.argmax(-1) == labels).mean()), time.perf_counter() - started))
     return figures[0][0], figures[1][0], figures[0][1]
 
 

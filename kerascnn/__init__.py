@@ -29,6 +29,7 @@ LAZY = {
     "Recipe": "kerascnn.training.recipe",
     "augmentation": "kerascnn.datasets.augmentation",
     "batches": "kerascnn.datasets.batches",
+    "calibrate": "kerascnn.classification.evaluation",
     "callbacks": "kerascnn.training.callbacks",
     "datasets": "kerascnn.datasets",
     "layers": "kerascnn.layers",
@@ -56,7 +57,7 @@ CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
 
 def fit(
     model, data, recipe=None, *, folder, loss=None, metrics=None, callbacks=(), resume=True, verbose="auto",
-    metadata=None,
+    metadata=None, conclude=None,
 ):  # fmt: skip
     """Train `model` in place, in a run folder, and return the Run; killed, the same call goes on where it stood.
 
@@ -74,7 +75,8 @@ def fit(
     callbacks: Keras's; see callbacks.Resumable for those with a state. Of small images many steps run in one call, so
     their hooks of batches come once in 16 to 32 steps, unless the model is compiled. resume: False raises where the
     folder holds an unfinished run. verbose: as for model.fit. metadata: what recipe.json shall say besides, a dict for
-    JSON; a resumed run must be given the same.
+    JSON; a resumed run must be given the same. conclude(model) -> what it shall say of the trained model, a dict for
+    JSON; see kc.calibrate.
 
     A folder with a finished run raises. Statistics of batch normalization are measured once more for the weights that
     are kept, so the model may score better than the history says of its epoch. More: kerascnn.training.fit.fit.
@@ -86,7 +88,7 @@ def fit(
         options = {name: usual[name] if value is None else value for name, value in options.items()}
     return _module("training.fit").fit(
         model, data, recipe, folder=folder, **options, callbacks=callbacks, resume=resume, verbose=verbose,
-        metadata=metadata,
+        metadata=metadata, conclude=conclude,
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ FUNCTIONS = {
     **{f"augmentation.{name}": getattr(kc.augmentation, name) for name in AUGMENTATIONS},
     "fit": kc.fit,
     "evaluate": kc.evaluate,
+    "calibrate": kc.calibrate,
     "export": kc.export,
     "load_model": kc.load_model,
     "load_predictor": kc.load_predictor,
@@ -79,6 +80,7 @@ def test_the_examples_of_a_run_go_together(notebook):
     exec(example(kc.datasets.image_folder).replace("224, 224", "28, 28"), {**notebook})
     exec(example(kc.fit), {**notebook})
     exec(example(kc.evaluate), notebook)
+    exec(example(kc.calibrate), notebook)
     exec(example(kc.load_model), notebook)
     names = example(kc.export).replace('["cat", "dog"]', "data.class_names")
     exec(names, notebook)

@@ -3,17 +3,21 @@
 import numpy as np
 from scipy.special import softmax
 
+from kerascnn.classification.calibration import expected_calibration_error, fitted_temperature
 from kerascnn.classification.class_names import checked_names
+from kerascnn.classification.inference import Inference
 from kerascnn.classification.losses import mixed
 from kerascnn.classification.metrics import classification_metrics
-from kerascnn.classification.plots import plot_confusion_matrix, plot_mistakes
+from kerascnn.classification.plots import plot_answers, plot_confusion_matrix, plot_mistakes, plot_reliability
 from kerascnn.classification.views import averaged_over_views
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.image_folder import vanished_files_named
 from kerascnn.errors import UsageError
 from kerascnn.files import write_json
 from kerascnn.saved_model.folding import folded, in_float32
-from kerascnn.training.run_folder import check_logits
+from kerascnn.training.run_folder import check_logits, main_head, plain
+
+SINGLE_VIEW = Inference()
 
 
 def evaluate(model, examples, class_names=None):
@@ -28,35 +32,62 @@ def evaluate(model, examples, class_names=None):
         answer = model.predict_on_batch(images)
         return answer["logits"] if isinstance(answer, dict) else answer
 
-    probabilities, labels, counted = answered(logits, examples)
-    names = checked_names(class_names, probabilities.shape[-1])
-    return classification_metrics(probabilities[counted], labels[counted], names)
+    found, labels, counted = answered(logits, examples)
+    names = checked_names(class_names, found.shape[-1])
+    return classification_metrics(softmax(found[counted], axis=-1), labels[counted], names)
 
 
-def evaluate_classifier(model, preprocess, examples, class_names, folder, metadata, tta="none"):
+def calibrate(model, examples, tta="none"):
+    """{"temperature": what its logits are divided by for the least cross-entropy on `examples`}, {} of no examples.
+
+        kc.calibrate(model, data.validation)["temperature"]
+
+    As kerascnn.fit(conclude=lambda model: kc.calibrate(model, data.validation)) the run keeps it, and kerascnn.export
+    divides by it; see calibration.fitted_temperature. model: a classifier. examples: Examples or ImageFiles on which it
+    was not trained, or None. tta: as averaged_over_views takes it.
+    """
+    if examples is None:
+        return {}
+    found, labels, counted = answers_over_views(folded(in_float32(plain(main_head(model)))), examples, Inference(tta))
+    return {"temperature": fitted_temperature(found[counted], labels[counted])}
+
+
+def evaluate_classifier(model, preprocess, examples, class_names, folder, metadata, inference=SINGLE_VIEW):
     """Score `model` on every one of `examples`, Examples or ImageFiles, and return the metrics.
 
     preprocess: from uint8 (B, H, W, C) to the network's input, as kerascnn.export takes it; None only scales to
-    [0, 1]. metadata: what metrics.json says besides, JSON types. tta: as averaged_over_views takes it; where it is not
-    none, accuracy_single_view is that of the images themselves. Writes `metrics.json` (only when a figure changed),
-    `confusion.png` and `mistakes.png` into `folder`.
+    [0, 1]. metadata: what metrics.json says besides, JSON types. inference: how it answers; where it has several views,
+    accuracy_single_view is that of the images themselves, where it has a temperature, ece_before_temperature is that
+    without. Writes `metrics.json` (only when a figure changed), `confusion.png`, `mistakes.png`, `reliability.png` and
+    `answers.png` into `folder`.
     """
     network = folded(in_float32(model))  # what is exported
-    probabilities, labels, counted = answered(averaged_over_views(network, tta), examples, preprocess)
-    if tta != "none":
-        single, *_ = answered(averaged_over_views(network, "none"), examples, preprocess)
+    found, labels, counted = answers_over_views(network, examples, inference, preprocess)
+    if inference.tta != "none":
+        single, *_ = answers_over_views(network, examples, SINGLE_VIEW, preprocess)
         accuracy = float(np.mean(single.argmax(-1)[counted] == labels[counted]))
-        metadata = {"tta": tta, "accuracy_single_view": accuracy, **metadata}
-    examples, probabilities, labels = examples.take(counted), probabilities[counted], labels[counted]
+        metadata = {"tta": inference.tta, "accuracy_single_view": accuracy, **metadata}
+    examples, found, labels = examples.take(counted), found[counted], labels[counted]
+    before, probabilities = softmax(found, axis=-1), softmax(found / inference.temperature, axis=-1)
+    if inference.temperature != 1:
+        ece = expected_calibration_error(before, labels)
+        metadata = {"temperature": inference.temperature, "ece_before_temperature": ece, **metadata}
     metrics = {**classification_metrics(probabilities, labels, class_names), **metadata}
     write_json(folder / "metrics.json", metrics)
     plot_confusion_matrix(labels, probabilities.argmax(-1), class_names, folder / "confusion.png")
     plot_mistakes(examples, probabilities, class_names, folder / "mistakes.png")
+    plot_reliability(probabilities, before, labels, folder / "reliability.png")
+    plot_answers(examples, probabilities, class_names, folder / "answers.png")
     return metrics
 
 
+def answers_over_views(network, examples, inference, preprocess=None):
+    """What `answered` gives of the views that `inference` names; the temperature is left to the caller."""
+    return answered(averaged_over_views(network, inference.tta), *inference.source(examples, preprocess))
+
+
 def answered(logits, examples, preprocess=None):
-    """(probabilities float64 (N, classes), labels int (N,), whether its weight is above 0 bool (N,)) of each example.
+    """(logits float64 (N, classes), labels int (N,), whether its weight is above 0 bool (N,)) of each example.
 
     logits: images float32 (B, H, W, C) -> (B, classes).
     """
@@ -66,11 +97,10 @@ def answered(logits, examples, preprocess=None):
             answers.append(np.asarray(logits(images)))
             labels.append(classes_of(np.asarray(truth), answers[-1]))
             counted.append(np.asarray(weights[0]) > 0 if weights else np.ones(len(truth), bool))
-    probabilities = softmax(np.concatenate(answers).astype(np.float64), axis=-1)
     counted = np.concatenate(counted)
     if not counted.any():
         raise UsageError("data has no example that counts; give some of a weight above 0", argument="data")
-    return probabilities, np.concatenate(labels), counted
+    return np.concatenate(answers).astype(np.float64), np.concatenate(labels), counted
 
 
 def classes_of(labels, logits):

@@ -14,11 +14,12 @@ import numpy as np
 import tensorflow as tf
 
 from kerascnn.classification.class_names import checked_names
+from kerascnn.classification.inference import Inference
 from kerascnn.classification.preprocessing import Preprocessing
-from kerascnn.classification.views import averaged_over_views
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.decoding import preprocess_bytes
 from kerascnn.errors import UsageError
+from kerascnn.files import read_json_if_any
 from kerascnn.saved_model.archive import described, write_version
 from kerascnn.saved_model.folding import folded, in_float32
 from kerascnn.saved_model.verification import ON_EXAMPLES, ON_NOISE, verify_answers
@@ -30,17 +31,19 @@ def export(model, folder, class_names=None, preprocessing=None, examples=None):
 
     model: one input of images and an output of logits; a layer `embedding` is the vector before it.
 
-    Signatures (h, w, c is the network's size; K is 5, or all classes where there are fewer):
+    Signatures (h, w, c is the network's size, H', W' that of the preprocessed image, which is larger where views are
+    crops; K is 5, or all classes where there are fewer):
 
         serving_default   image uint8 (B, H, W, C)                 classification
         predict_bytes     image_bytes string (B,)                  classification and valid bool (B,)
-        logits            image float32 (B, h, w, c) in [0, 1]     logits (B, classes)
-        probabilities     image float32 (B, h, w, c) in [0, 1]     probabilities (B, classes)
+        logits            image float32 (B, H', W', c) in [0, 1]   logits (B, classes)
+        probabilities     image float32 (B, H', W', c) in [0, 1]   probabilities (B, classes)
         embedding         image float32 (B, h, w, c) in [0, 1]     embedding (B, features), where there is such a layer
 
     A classification is probabilities float32 (B, classes), class_id int32, class_name and score (B,), and top_names and
     top_scores (B, K) in falling order. Where valid is False all numbers are 0, class_id is -1 and names are empty. All
-    are of means over views of the image where the run's recipe has `tta`.
+    but embedding are of means over views of the image where the run's recipe has `tta`, and of logits divided by the
+    temperature that recipe.json says.
 
     The version holds `assets.extra/card.json` and `assets.extra/tf_serving_warmup_requests` besides. Computation is in
     float32 whatever the precision of training was, and batch normalization is folded away. A failed export leaves
@@ -48,24 +51,23 @@ def export(model, folder, class_names=None, preprocessing=None, examples=None):
     """
     network, folder = in_float32(classifier(model)), Path(folder).resolve()
     names = checked_names(class_names, network.output_shape[-1])
-    card, tolerance = run_card(model, folder), ON_EXAMPLES
-    tta = (card["recipe"] or {}).get("tta", "none")
-    recorded = dict((card["data"] or {}).get("resize") or {})
-    usual = recorded.pop("image_size", (224, 224))
-    shape = *(side or own for side, own in zip(network.input_shape[1:3], usual, strict=True)), network.input_shape[3]
-    if preprocessing is None and shape[2] not in (1, 3):
-        words = f"preprocessing is None, and model {network.name} takes images of {shape[2]} channels"
-        raise UsageError(f"{words}; give a function from photos to these", argument="preprocessing")
-    preprocess = preprocessing or Preprocessing(ResizeAndCrop(shape[:2], **recorded), shape[2])
+    record, tolerance = read_json_if_any(folder / "recipe.json") or {}, ON_EXAMPLES
+    inference = Inference.recorded(record)
+    shape, resize = size_of_input(network, record)
+    check_preprocessing(preprocessing, network, inference)
+    single = preprocessing or Preprocessing(resize, shape[2])
+    preprocess = preprocessing or Preprocessing(inference.resize(resize), shape[2])
     if examples is None:
         channels = shape[2] if shape[2] in (1, 3) else 3
         examples, tolerance = np.random.default_rng(0).integers(0, 256, (4, *shape[:2], channels), np.uint8), ON_NOISE
     check_examples(examples)
     with tf.device("CPU"):
-        preprocessed = preprocess(tf.constant(examples)).numpy()
-        probabilities = tf.nn.softmax(averaged_over_views(network, tta)(preprocessed)).numpy()
-    endpoints = signatures(folded(network), preprocess, names, preprocessed.shape[1:], tta)
+        preprocessed, of_one_view = (function(tf.constant(examples)).numpy() for function in (preprocess, single))
+        probabilities = tf.nn.softmax(inference.logits(network)(preprocessed)).numpy()
+    shapes = preprocessed.shape[1:], of_one_view.shape[1:]
+    endpoints = signatures(folded(network), preprocess, names, shapes, inference)
     inputs = dict.fromkeys(endpoints, preprocessed)
+    inputs["embedding"] = of_one_view
     inputs["serving_default"] = np.asarray(examples)
     inputs["predict_bytes"] = np.array([tf.io.encode_png(image).numpy() for image in examples])
     compared = {name: inputs[name] for name in ("serving_default", "predict_bytes", "probabilities")}
@@ -74,8 +76,28 @@ def export(model, folder, class_names=None, preprocessing=None, examples=None):
         outputs, expected = dict.fromkeys(compared, "probabilities"), dict.fromkeys(compared, probabilities)
         return verify_answers(version, work, compared, outputs, expected, tolerance)
 
-    card |= {"class_names": names, "preprocessing": described(preprocess)}
-    return write_version(endpoints, inputs, verify, folder, card)
+    own = {"temperature": inference.temperature, "class_names": names, "preprocessing": described(preprocess)}
+    return write_version(endpoints, inputs, verify, folder, run_card(model, folder) | own)
+
+
+def size_of_input(network, record):
+    """((h, w, c), the ResizeAndCrop of photos to it) of a network; of any size, that of the run's photos or 224x224."""
+    recorded = dict((record.get("data") or {}).get("resize") or {})
+    usual = recorded.pop("image_size", (224, 224))
+    *sides, channels = network.input_shape[1:]
+    size = tuple(side or own for side, own in zip(sides, usual, strict=True))
+    return (*size, channels), ResizeAndCrop(size, **recorded)
+
+
+def check_preprocessing(preprocessing, network, inference):
+    """Raise UsageError where the preprocessing that was given, or None, cannot give what the network takes."""
+    channels = network.input_shape[3]
+    if preprocessing is None and channels not in (1, 3):
+        words = f"preprocessing is None, and model {network.name} takes images of {channels} channels"
+        raise UsageError(f"{words}; give a function from photos to these", argument="preprocessing")
+    if preprocessing and inference.crops:
+        words = f"preprocessing is {described(preprocessing).partition(':')[0]}, and the run averages over"
+        raise UsageError(f"{words} {inference.tta}, views of larger photos; leave it out", argument="preprocessing")
 
 
 def check_examples(examples):
@@ -96,15 +118,16 @@ def classifier(model):
     return model
 
 
-def signatures(network, preprocess, class_names, shape, tta):
-    """By signature name: the function that answers and the tf.TensorSpec of its input."""
-    averaged = averaged_over_views(network, tta)
+def signatures(network, preprocess, class_names, shapes, inference):
+    """By signature name: the function that answers and the tf.TensorSpec of its input.
 
-    def checked(image):
-        return tf.ensure_shape(image, [None, *shape])
+    shapes: (H, W, C) of what `preprocess` gives, and of what the network takes.
+    """
+    shape, single = shapes
+    answer = inference.logits(network)
 
     def logits(image):
-        return averaged(checked(image))
+        return answer(tf.ensure_shape(image, [None, *shape]))
 
     def classify(images):
         # An empty batch is passed on as one black image: oneDNN's fused convolution fails on an empty batch.
@@ -134,7 +157,11 @@ def signatures(network, preprocess, class_names, shape, tta):
     }
     if any(layer.name == "embedding" for layer in network.layers):
         features = keras.Model(network.input, network.get_layer("embedding").output)
-        endpoints["embedding"] = (lambda image: {"embedding": features(checked(image), training=False)}, pixels)
+
+        def embedding(image):
+            return {"embedding": features(tf.ensure_shape(image, [None, *single]), training=False)}
+
+        endpoints["embedding"] = (embedding, tf.TensorSpec([None, *single], tf.float32, name="image"))
     return endpoints
 
 

@@ -56,7 +56,7 @@ class ImageRecipe:
     "Alpha of CutMix; 0 for none."
     validation: bool = True
     "Cut images for validation off those for training; without them the last epoch is kept."
-    tta: Literal["none", "flip", "flip_shift"] = "none"
+    tta: Literal["none", "flip", "flip_shift", "ten_crop", "144_crop"] = "none"
     "Test-time augmentation: the views of an image over which evaluation and export average."
     training: Recipe = Recipe(
         epochs=30, optimizer="sgd", learning_rate=0.1, weight_decay=5e-4, warmup_epochs=2.0, label_smoothing=0.1

@@ -2,13 +2,18 @@
 
 import tensorflow as tf
 
+from kerascnn.classification.crops import CROPS, averaged_over_crops
+
 
 def averaged_over_views(network, tta):
     """images float32 (B, H, W, C) in [0, 1] -> logits (B, classes), the mean over the views that `tta` names.
 
     none: the image. flip: the image and its mirror image. flip_shift: these two, as heavy as the same two moved by a
     pixel up and left and by one down and right, with reflected borders (Jordan, 2024, arXiv:2404.00498, section 3.5).
+    ten_crop, 144_crop: those of kerascnn.classification.crops, whose images are larger than the network's.
     """
+    if tta in CROPS:
+        return averaged_over_crops(network, tta)
 
     def logits(images):
         seen = shifted(images) if tta == "flip_shift" else [images]

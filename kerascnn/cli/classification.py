@@ -70,6 +70,7 @@ def train(app, recipe, data, augmentations, out, resume, split=None):
     import keras
 
     from kerascnn.analysis.summary import symbolic_model
+    from kerascnn.classification.evaluation import calibrate
     from kerascnn.classification.training import untrained
     from kerascnn.cli.progress import Progress
 
@@ -88,6 +89,7 @@ def train(app, recipe, data, augmentations, out, resume, split=None):
             resume=resume,
             verbose=0,
             metadata=metadata | ({"split": split} if split else {}),
+            conclude=lambda model: calibrate(model, data.validation, getattr(recipe, "tta", "none")),
         )
 
 
@@ -98,15 +100,16 @@ def evaluate(app, load_data, preprocess, out, requirements):
     raw images into what its networks see; None where the Dataset's images are that.
     """
     from kerascnn.classification.evaluation import evaluate_classifier
+    from kerascnn.classification.inference import Inference
     from kerascnn.training.run_folder import load_trained, warn_of_other_data
 
     model, record = load_trained(out, app)
     data = load_data(record)
     warn_of_other_data(record, data)
     metadata = {"data": data.name, "split": "test", "model": model.name}
-    tta = record["recipe"].get("tta", "none")
+    inference = Inference.recorded(record)
     with writing_to(out):
-        metrics = evaluate_classifier(model, preprocess, data.test, data.class_names, out, metadata, tta)
+        metrics = evaluate_classifier(model, preprocess, data.test, data.class_names, out, metadata, inference)
     result({name: value for name, value in metrics.items() if name != "per_class"})
     require(metrics, requirements)
 

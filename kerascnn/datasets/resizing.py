@@ -15,7 +15,7 @@ class ResizeAndCrop:
 
     Proportions are kept. Where an image shrinks the kernel grows with it, so that every pixel counts: what Pillow's
     resize does, and torchvision's with antialias. Called with images uint8 (B, H, W, C) it gives uint8
-    (B, *image_size, C).
+    (B, *image_size, C); with `place` 0 their upper left end instead of their middle, with 1 their lower right one.
 
     image_size: (height, width) in pixels. crop_ratio: above 0, at most 1. interpolation: bilinear, bicubic or lanczos.
     Raises UsageError for any other value.
@@ -41,7 +41,7 @@ class ResizeAndCrop:
         """The pixels of the shorter side that an image needs so that it is not enlarged: what decode_image takes."""
         return math.ceil(max(self.image_size) / self.crop_ratio)
 
-    def __call__(self, images):
+    def __call__(self, images, place=0.5):
         import tensorflow as tf
 
         size, sides = tf.constant(self.image_size, tf.float32), tf.cast(tf.shape(images)[1:3], tf.float32)
@@ -51,7 +51,7 @@ class ResizeAndCrop:
             images=tf.cast(images, tf.float32),
             size=self.image_size,
             scale=scale,
-            translation=(size - scale * sides) / 2,
+            translation=(size - scale * sides) * place,
             kernel_type=KERNELS[self.interpolation],
             antialias=True,
         )

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerascnn.classification.evaluation import evaluate, evaluate_classifier
+from kerascnn.classification.evaluation import calibrate, evaluate, evaluate_classifier
+from kerascnn.classification.inference import Inference
 from kerascnn.datasets import Examples
 from kerascnn.errors import UsageError
 
@@ -34,7 +35,13 @@ def test_every_example_is_scored_and_the_files_are_left(tmp_path):
     assert metrics["per_class"]["bright"] == {"precision": 1.0, "recall": 2 / 3, "support": 3}
     assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
     assert metrics["split"] == "test"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["confusion.png", "metrics.json", "mistakes.png"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "answers.png",
+        "confusion.png",
+        "metrics.json",
+        "mistakes.png",
+        "reliability.png",
+    ]
 
 
 def test_evaluation_goes_through_the_preprocessing(tmp_path):
@@ -74,3 +81,36 @@ def test_examples_that_count_nothing_are_no_examples():
     data = dataclasses.replace(EXAMPLES, weights=np.zeros(5, np.float32))
     with pytest.raises(UsageError, match="^data has no example that counts; give some of a weight above 0$"):
         evaluate(brightness_model(), data)
+
+
+def test_the_temperature_is_that_of_examples_for_validation():
+    # the logits differ by 20 * (166 / 255 - 0.5), and log 3 is the difference that says 3/4
+    examples = Examples(np.full((4, 4, 4, 1), 166, np.uint8), np.array([1, 1, 1, 0], np.int32))
+    found = calibrate(brightness_model(), examples)
+    assert found == {"temperature": pytest.approx(20 * (166 / 255 - 0.5) / np.log(3), abs=1e-3)}
+    assert calibrate(brightness_model(), None) == {}
+
+
+def test_metrics_are_those_of_logits_divided_by_the_temperature(tmp_path):
+    metrics = evaluate_classifier(
+        brightness_model(), None, EXAMPLES, ("dark", "bright"), tmp_path, {}, Inference(temperature=4.0)
+    )
+    colder = brightness_model()
+    colder.get_layer("logits").set_weights([weight / 4 for weight in colder.get_layer("logits").get_weights()])
+    expected = evaluate(colder, EXAMPLES, ("dark", "bright"))
+    assert metrics["per_class"] == expected.pop("per_class")
+    for name, value in expected.items():
+        assert metrics[name] == pytest.approx(value), name
+    assert metrics["temperature"] == 4
+    assert metrics["ece_before_temperature"] == pytest.approx(evaluate(brightness_model(), EXAMPLES)["ece"])
+    assert metrics["ece_before_temperature"] != pytest.approx(metrics["ece"])
+
+
+@pytest.mark.parametrize("tta", ["flip", "ten_crop", "144_crop"])
+def test_views_of_an_image_of_one_colour_are_answered_as_the_image(tta, tmp_path):
+    metrics = evaluate_classifier(
+        brightness_model(), None, EXAMPLES, ("dark", "bright"), tmp_path, {}, Inference(tta=tta)
+    )
+    single = evaluate(brightness_model(), EXAMPLES, ("dark", "bright"))
+    assert metrics["cross_entropy"] == pytest.approx(single["cross_entropy"], rel=1e-4)
+    assert (metrics["tta"], metrics["accuracy_single_view"]) == (tta, 0.8)

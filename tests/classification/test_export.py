@@ -280,3 +280,32 @@ def test_a_network_of_any_size_is_served_at_that_of_its_photos(tmp_path):
 def test_a_class_has_one_name(model, tmp_path):
     with pytest.raises(UsageError, match="^class_names has 'one' twice; name each once$"):
         export(model, tmp_path, ["one", "one", *NAMES[2:]])
+
+
+@pytest.mark.parametrize(("tta", "size"), [("ten_crop", (32, 48)), ("144_crop", (132, 66))])
+def test_crops_and_temperature_of_the_run_are_in_the_export(tta, size, tmp_path):
+    image = keras.Input((None, None, 3), name="image")
+    pooled = keras.layers.GlobalAveragePooling2D(name="embedding")(image)
+    model = keras.Model(image, keras.layers.Dense(2, name="logits")(pooled))
+    single = (28, 42)
+    record = {"recipe": {"tta": tta}, "temperature": 2.0, "data": {"resize": {"image_size": single}}}
+    (tmp_path / "recipe.json").write_text(json.dumps(record))
+    version = export(model, tmp_path)
+    card = json.loads((version / "assets.extra" / "card.json").read_text())
+    assert card["temperature"] == 2
+    assert card["inputs"]["logits"]["shape"] == [None, *size, 3]
+    assert card["inputs"]["embedding"]["shape"] == [None, *single, 3]
+    colours = np.random.default_rng(0).integers(0, 256, (5, 1, 1, 3), np.uint8)
+    answer = tf.saved_model.load(version).signatures["serving_default"](
+        image=tf.constant(colours.repeat(40, 1).repeat(90, 2))
+    )
+    logits = model(colours.astype(np.float32) / 255).numpy() / 2
+    np.testing.assert_allclose(answer["probabilities"], tf.nn.softmax(logits), atol=1e-5)
+    with pytest.raises(
+        UsageError, match=f"^preprocessing is preprocess_digits, and the run averages over {tta}, views"
+    ):
+        export(model, tmp_path, None, preprocess_digits)
+
+
+def test_a_run_without_temperature_is_exported_with_none(version):
+    assert json.loads((version / "assets.extra" / "card.json").read_text())["temperature"] == 1

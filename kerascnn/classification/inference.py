@@ -1,0 +1,48 @@
+"""How a trained classifier answers: the same in evaluation and in what is exported."""
+
+import dataclasses
+
+from kerascnn.classification.crops import CROPS, resize_for_crops
+from kerascnn.classification.preprocessing import Preprocessing
+from kerascnn.classification.views import averaged_over_views
+from kerascnn.datasets.image_folder import ImageFiles
+from kerascnn.datasets.resizing import ResizeAndCrop
+
+
+@dataclasses.dataclass(frozen=True)
+class Inference:
+    """tta: the views of an image over which logits are averaged, as averaged_over_views names them.
+
+    temperature: what logits are divided by, see calibration.fitted_temperature.
+    """
+
+    tta: str = "none"
+    temperature: float = 1.0
+
+    @classmethod
+    def recorded(cls, record):
+        """That of a run, by what its recipe.json says; the usual one of {}."""
+        return cls((record.get("recipe") or {}).get("tta", "none"), record.get("temperature", 1.0))
+
+    @property
+    def crops(self):
+        """Whether views are cut from images larger than the network's."""
+        return self.tta in CROPS
+
+    def logits(self, network):
+        """images float32 (B, H, W, C) in [0, 1] -> logits (B, classes). H, W: the network's, or those of crops."""
+        averaged = averaged_over_views(network, self.tta)
+        return lambda images: averaged(images) / self.temperature
+
+    def resize(self, resize):
+        """What photos go through for the views, where they go through `resize`, a ResizeAndCrop, for single ones."""
+        return resize_for_crops(self.tta, resize) if self.crops else resize
+
+    def source(self, examples, preprocess):
+        """(examples, preprocess) that give the images for the views, of those that give the images of single ones."""
+        if not self.crops:
+            return examples, preprocess
+        if isinstance(examples, ImageFiles):
+            return dataclasses.replace(examples, resize=self.resize(examples.resize)), preprocess
+        height, width, channels = examples.image_shape
+        return examples, Preprocessing(self.resize(ResizeAndCrop((height, width))), channels)
