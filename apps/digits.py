@@ -18,7 +18,20 @@ from cyclopts import Parameter
 
 from kerascnn.cli import classification, pages
 from kerascnn.cli.app import create_app, parse_requirements, run
-from kerascnn.cli.flags import AutoBatch, DataDir, Minutes, Out, Require, Resume, Server, Smoke, chosen, flags_of
+from kerascnn.cli.flags import (
+    AutoBatch,
+    DataDir,
+    Form,
+    Minutes,
+    Out,
+    Reject,
+    Require,
+    Resume,
+    Server,
+    Smoke,
+    chosen,
+    flags_of,
+)
 from kerascnn.cli.folders import run_to_train, trained_run
 from kerascnn.cli.messages import note, row
 from kerascnn.digits.recipes import RECIPES, DigitRecipe
@@ -87,9 +100,9 @@ def export(*, out: Out = None):
 
 
 @app.command
-def predict(files: Files, *, out: Out = None, server: Server = None):
+def predict(files: Files, *, out: Out = None, server: Server = None, form: Form = "lines", reject: Reject = 0.0):
     """Name the digit on each image file: file, digit and probability, separated by tabs."""
-    classification.predict(files, "digits", out, server)
+    classification.predict(files, "digits", out, server, form, reject)
 
 
 @app.command

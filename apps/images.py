@@ -17,7 +17,20 @@ from cyclopts import Parameter
 from kerascnn.classification.recipes import RECIPES, ImageRecipe
 from kerascnn.cli import classification
 from kerascnn.cli.app import create_app, parse_requirements, run
-from kerascnn.cli.flags import AutoBatch, DataDir, Minutes, Out, Require, Resume, Server, Smoke, chosen, flags_of
+from kerascnn.cli.flags import (
+    AutoBatch,
+    DataDir,
+    Form,
+    Minutes,
+    Out,
+    Reject,
+    Require,
+    Resume,
+    Server,
+    Smoke,
+    chosen,
+    flags_of,
+)
 from kerascnn.cli.folders import run_to_train, trained_run
 from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.training.run_folder import check_unfinished
@@ -83,9 +96,9 @@ def export(*, out: Out = None):
 
 
 @app.command
-def predict(files: Files, *, out: Out = None, server: Server = None):
+def predict(files: Files, *, out: Out = None, server: Server = None, form: Form = "lines", reject: Reject = 0.0):
     """Name what is on each image file: file, class and probability, separated by tabs."""
-    classification.predict(files, "images", out, server)
+    classification.predict(files, "images", out, server, form, reject)
 
 
 if __name__ == "__main__":

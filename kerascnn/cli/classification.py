@@ -8,10 +8,11 @@ import dataclasses
 import itertools
 
 import kerascnn as kc
+from kerascnn.cli.answers import check_reject, print_answers
 from kerascnn.cli.app import require
 from kerascnn.cli.messages import note, result
 from kerascnn.cli.prediction import loaded, predictor_of
-from kerascnn.errors import InputError, printable
+from kerascnn.errors import InputError
 from kerascnn.files import writing_to
 from kerascnn.saved_model.signatures import Tensor
 from kerascnn.training.recipe import as_json
@@ -126,31 +127,36 @@ def export(app, preprocess, out, examples):
     result({"saved_model": str(version)})
 
 
-def predict(files, app, out, server):
-    """Print file, class name and probability of each image, tab-separated; `predictor_of` says who answers.
+def predict(files, app, out, server, form="lines", reject=0.0):
+    """Print what each image is, in a form and with the probability that print_answers takes.
 
-    Raises InputError, after all others are printed, naming the files that cannot be read and those that are no PNG,
-    JPEG or BMP image.
+    app, out, server: who answers, see predictor_of. Raises InputError, after all others are printed, naming the files
+    that cannot be read and those that are no image; UsageError where `reject` is no probability.
     """
+    check_reject(reject)
     from kerascnn.serving.predictor import read
 
-    errors, invalid = [], []
+    errors = []
     encoded = loaded(files, read, errors)
     first = next(encoded, None)
     if first is None:
         raise InputError("; ".join(errors))
     predictor = predictor_of(app, out, server, "predict_bytes", CLASSES)
+    if form == "json":
+        require_top(predictor)
     named, contents = itertools.tee(itertools.chain([first], encoded))
     rows = itertools.chain.from_iterable(
-        zip(answer["class_name"], answer["score"], answer["valid"], strict=True)
+        (dict(zip(answer, row, strict=True)) for row in zip(*answer.values(), strict=True))
         for answer in predictor.stream(content for _, content in contents)
     )
-    for (file, _), (name, score, valid) in zip(named, rows, strict=True):
-        if valid:
-            print(f"{file}\t{printable(name)}\t{score:.4f}", flush=True)
-        else:
-            invalid.append(str(file))
-    if invalid:
+    files_read = (file for file, _ in named)
+    if invalid := print_answers(zip(files_read, rows, strict=True), form, reject):
         errors.append(f"cannot decode {', '.join(invalid)}; give PNG, JPEG or BMP files of at most 25 million pixels")
     if errors:
         raise InputError("; ".join(errors))
+
+
+def require_top(predictor):
+    """Raise InputError unless the model says which classes are the most probable, however many it names."""
+    names = predictor.signatures["predict_bytes"].outputs.get("top_names", Tensor("string", (None, None)))
+    predictor.require("predict_bytes", {"top_names": names, "top_scores": Tensor("float32", names.shape)})

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from pathlib import Path
-from typing import Annotated, get_type_hints
+from typing import Annotated, Literal, get_type_hints
 
 import docstring_parser
 from cyclopts import Parameter
@@ -40,6 +40,11 @@ AutoBatch = Annotated[
     bool, Parameter(help="Lower the batch size until training fits into memory; an update sees as many images.")
 ]
 Smoke = Annotated[bool, Parameter(help="Two epochs on synthetic data: proves the wiring, nothing else.")]
+Form = Annotated[
+    Literal["lines", "json", "csv"],
+    Parameter(name="--format", help="How answers are printed: lines, one JSON object a file, or CSV with a header."),
+]
+Reject = Annotated[float, Parameter(help="Below this probability the class is `unsure`; JSON has the best guess.")]
 Require = Annotated[tuple[str, ...], Parameter(help="NAME=MIN: exit code 4 unless the metric reaches it.")]
 
 
