@@ -85,9 +85,10 @@ def plot_reliability(probabilities, before, labels, path):
         )
     ece = expected_calibration_error(probabilities, labels)
     upper.set(ylabel="accuracy", ylim=(0, 1.02), title=f"ECE {ece:.3f} over {len(labels):,} examples")
-    upper.legend(loc="upper left", fontsize=8)
+    plot.legend(loc="outside lower center", ncols=3, fontsize=8)
     lower.bar(middles, counts, 0.92 * width, color="tab:gray")
-    lower.set(xlabel="confidence", ylabel="examples", xlim=(0, 1))
+    # of a good classifier nearly all are in the last interval
+    lower.set(xlabel="confidence", ylabel="examples", xlim=(0, 1), yscale="log", ylim=(0.5, 2 * max(counts)))
     for axes in (upper, lower):
         axes.grid(alpha=0.3)
         axes.set_axisbelow(True)

@@ -45,6 +45,8 @@ def test_shapes_are_told_apart_and_the_export_answers_as_the_evaluation(folder, 
     assert metrics["accuracy"] == 1
     record = json.loads((folder / "recipe.json").read_text())
     assert record["class_names"] == ["bar", "disc"]
+    assert 1 / 20 <= record["temperature"] <= 20
+    assert metrics.get("temperature", 1) == record["temperature"]
     assert record["data"]["resize"] == {"image_size": [32, 32], "crop_ratio": 0.9, "interpolation": "bilinear"}
     files = sorted(photos.rglob("*.jpg"))
     code, out, words = command("predict", *files, "--out", folder)
@@ -52,6 +54,10 @@ def test_shapes_are_told_apart_and_the_export_answers_as_the_evaluation(folder, 
     rows = [line.split("\t") for line in out.splitlines()]
     assert [row[0] for row in rows] == list(map(str, files))
     assert np.mean([row[1] == file.parent.name for row, file in zip(rows, files, strict=True)]) > 0.9
+    code, out, _ = command("predict", files[0], "--out", folder, "--format", "json", "--reject", 1)
+    said = json.loads(out)
+    assert (code, said["class"], said["top"][0]["class"]) == (0, "unsure", rows[0][1])
+    assert said["score"] == pytest.approx(float(rows[0][2]), abs=1e-4)
 
 
 def test_the_test_images_are_those_of_the_training_whatever_comes_to_the_folder(folder, photos, tmp_path, command):
