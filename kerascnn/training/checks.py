@@ -14,7 +14,7 @@ from kerascnn.training.run_folder import check_logits, check_unfinished
 
 # what a compiled model has decided already
 OF_OPTIMIZER = (
-    "optimizer", "learning_rate", "momentum", "schedule", "warmup_epochs", "decay_every", "decay_factor",
+    "optimizer", "learning_rate", "layer_rates", "momentum", "schedule", "warmup_epochs", "decay_every", "decay_factor",
     "weight_decay", "label_smoothing", "clip_norm", "ema", "accumulate",
 )  # fmt: skip
 

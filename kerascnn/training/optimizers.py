@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kerascnn.training.layer_rates import with_layer_rates
 from kerascnn.training.muon import Muon
 
 
@@ -20,17 +21,20 @@ def create_optimizer(recipe, steps_per_epoch):
         "ema_momentum": recipe.ema ** (1 / recipe.accumulate) if recipe.ema else None,
         "gradient_accumulation_steps": recipe.accumulate if recipe.accumulate > 1 else None,
     }
-    create = {
-        "sgd": lambda **rest: (CoupledSGD if recipe.coupled_weight_decay else keras.optimizers.SGD)(
-            momentum=recipe.momentum, nesterov=recipe.momentum > 0, **rest
+    kind, own = {
+        "sgd": (
+            CoupledSGD if recipe.coupled_weight_decay else keras.optimizers.SGD,
+            {"momentum": recipe.momentum, "nesterov": recipe.momentum > 0},
         ),
-        "adam": keras.optimizers.Adam,
-        "adamw": keras.optimizers.AdamW,
-        "adagrad": keras.optimizers.Adagrad,
-        "rmsprop": lambda **rest: keras.optimizers.RMSprop(momentum=recipe.momentum, **rest),
-        "muon": lambda **rest: Muon(momentum=recipe.momentum, **multipliers(recipe), **rest),
+        "adam": (keras.optimizers.Adam, {}),
+        "adamw": (keras.optimizers.AdamW, {}),
+        "adagrad": (keras.optimizers.Adagrad, {}),
+        "rmsprop": (keras.optimizers.RMSprop, {"momentum": recipe.momentum}),
+        "muon": (Muon, {"momentum": recipe.momentum, **multipliers(recipe)}),
     }[recipe.optimizer]
-    optimizer = create(**options)
+    if recipe.layer_rates:
+        kind = with_layer_rates(kind, recipe.layer_rates)
+    optimizer = kind(**own, **options)
     if recipe.weight_decay and recipe.optimizer != "muon":
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

@@ -11,6 +11,7 @@ from types import UnionType
 from typing import Literal, get_args, get_origin
 
 from kerascnn.errors import UsageError
+from kerascnn.training.layer_rates import parse_layer_rate
 
 UNLIMITED = sys.float_info.max
 WORDS = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}
@@ -45,6 +46,8 @@ class Recipe:
     "Under muon: the highest one of biases and normalization; default: learning_rate."
     head_learning_rate: float | None = None
     "Under muon: the highest one of the output layer's kernel; default: learning_rate."
+    layer_rates: tuple[str, ...] = ()
+    "NAME=FACTOR: what the learning rate is multiplied by in layers whose names begin with NAME; the last one counts."
     momentum: float = 0.9
     "Momentum of sgd, rmsprop and muon."
     schedule: Literal["constant", "linear", "cosine", "step", "plateau"] = "cosine"
@@ -85,9 +88,12 @@ class Recipe:
     "Seed of order and augmentation; apps draw weights and dropout with it, too."
 
     def __post_init__(self):
-        if isinstance(self.augmentations, list):
-            object.__setattr__(self, "augmentations", tuple(self.augmentations))
+        for name in ("augmentations", "layer_rates"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         check_fields(self, RANGES)
+        for text in self.layer_rates:
+            parse_layer_rate(text)
         for augmentation in self.augmentations:
             if not callable(augmentation):
                 words = f"augmentations holds {augmentation!r}, which cannot be called"
