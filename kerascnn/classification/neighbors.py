@@ -1,0 +1,153 @@
+"""The images most like an image: exact nearest neighbours of vectors, whether of pixels or of an embedding."""
+
+import cv2
+import numpy as np
+
+from kerascnn.classification.features import extract_features
+from kerascnn.datasets.batches import evaluation_batches
+from kerascnn.errors import UsageError
+from kerascnn.plotting import figure, save_figure
+
+PIXELS = 32  # along a side
+BLOCK = 2**24  # distances that are held at once
+
+
+class Neighbors:
+    """Vectors among which the nearest ones are found, by Euclidean distance and exactly.
+
+        indices, distances = Neighbors(gallery).nearest(queries, 5)
+
+    vectors: float (N, F), or (N, …), which is flattened; kept as float32.
+    """
+
+    def __init__(self, vectors):
+        vectors = np.asarray(vectors, np.float32)
+        self.vectors = np.ascontiguousarray(vectors.reshape(len(vectors), -1))
+        self.norms = np.einsum("ij,ij->i", self.vectors, self.vectors)
+
+    def nearest(self, queries, count):
+        """(indices int (Q, count), distances float32 (Q, count)) of the nearest vectors of each query, nearest first.
+
+        queries: float (Q, F). All distances come from one matrix product, |v|² - 2 qv; rounding there may swap vectors
+        of almost one distance, so more of them are taken, and the distances of these are measured once more, directly.
+        Raises UsageError where there are not so many vectors, or queries are of another size.
+        """
+        queries = np.asarray(queries, np.float32).reshape(len(queries), -1)
+        if queries.shape[1] != self.vectors.shape[1]:
+            words = f"queries has {queries.shape[1]} features, and the vectors have {self.vectors.shape[1]}"
+            raise UsageError(f"{words}; give features of the same layer", argument="queries")
+        if not 1 <= count <= len(self.vectors):
+            raise UsageError(f"count is {count}; give a whole number from 1 to {len(self.vectors)}", argument="count")
+        rows = max(1, BLOCK // len(self.vectors))
+        parts = [self.nearest_of_block(queries[i : i + rows], count) for i in range(0, len(queries), rows)]
+        indices, distances = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return indices, distances
+
+    def nearest_of_block(self, queries, count):
+        candidates = min(2 * count + 8, len(self.vectors))
+        far = queries @ self.vectors.T
+        far *= -2
+        far += self.norms
+        found = np.argpartition(far, candidates - 1, axis=1)[:, :candidates]
+        found.sort(axis=1)  # of equal distances the first vector
+        distances = np.stack(
+            [np.linalg.norm(self.vectors[near] - query, axis=1) for query, near in zip(queries, found, strict=True)]
+        )
+        order = np.argsort(distances, axis=1, kind="stable")[:, :count]
+        return np.take_along_axis(found, order, 1), np.take_along_axis(distances, order, 1)
+
+
+def compare_spaces(model, queries, gallery, layer="embedding", count=5):
+    """(report, queries, gallery, {space: indices int (Q, count)}): the nearest images by pixels and by features.
+
+    model: as extract_features takes it; queries, gallery: Examples or ImageFiles, returned without those of weight 0,
+    which the indices count without. The report, JSON types, has recall@1 and recall@count of both spaces, pixels and
+    the layer, and for every query its name or number, its label, and the names or numbers of its neighbours.
+    """
+    features, examples = [], []
+    for part in (queries, gallery):
+        found, _, counted = extract_features(model, part, [layer])
+        features.append(found[layer][counted])
+        examples.append(part.take(counted))
+    queries, gallery = examples
+    spaces = {"pixels": [pixel_vectors(part) for part in examples], layer: features}
+    found = {space: Neighbors(known).nearest(asked, count)[0] for space, (asked, known) in spaces.items()}
+    recalls = {
+        f"recall@{k}": {space: recall_at(gallery.labels[near], queries.labels, k) for space, near in found.items()}
+        for k in sorted({1, count})
+    }
+    called = [getattr(part, "names", np.arange(len(part))) for part in examples]
+    rows = [
+        {
+            "query": called[0][i].item(),
+            "label": int(queries.labels[i]),
+            **{space: called[1][near[i]].tolist() for space, near in found.items()},
+        }
+        for i in range(len(queries))
+    ]
+    report = {"queries": len(queries), "gallery": len(gallery), **recalls, "neighbors": rows}
+    return report, queries, gallery, found
+
+
+def recall_at(neighbor_labels, labels, k):
+    """Recall@k: the share of queries among whose k nearest neighbours at least one is of their class.
+
+    neighbor_labels: int (Q, K), nearest first, K at least k; labels: int (Q,). As in Oh Song et al., 2015,
+    arXiv:1511.06452, section 6; a query must not be its own neighbour.
+    """
+    return float(np.mean((neighbor_labels[:, :k] == np.asarray(labels)[:, None]).any(1)))
+
+
+def pixel_vectors(examples):
+    """float32 (N, h * w * C) in [0, 1]: images averaged to at most 32 x 32 pixels.
+
+    Torralba, Fergus & Freeman, "80 million tiny images", 2008, compare scenes at this size; it bounds memory, too.
+    """
+    height, width = (min(PIXELS, side) for side in examples.image_shape[:2])
+    small = [
+        cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).ravel()
+        for images, *_ in evaluation_batches(examples)
+        for image in images.numpy()
+    ]
+    return np.array(small, np.float32)
+
+
+def plot_neighbors(queries, found, gallery, class_names, path):
+    """Draw queries and their neighbours in several spaces side by side, a row a query, to an image file.
+
+    queries: Q Examples or ImageFiles; found: {what a space is called: indices int (Q, k) into gallery}. Neighbours of
+    the query's class have a green frame, others a red one.
+    """
+    k = next(iter(found.values())).shape[1]
+    shown = np.unique(np.concatenate([indices.ravel() for indices in found.values()]))
+    images = dict(zip(shown.tolist(), images_of(gallery.take(shown)), strict=True))
+    height, width = 0.93 * np.array(queries.image_shape[:2]) / max(queries.image_shape[:2])
+    columns = 1 + len(found) * (k + 0.4)
+    pitch = height + 0.35
+    plot = figure(1.1 * columns, 0.5 + 1.1 * pitch * len(queries))
+    axes = plot.subplots()
+    axes.axis("off")
+
+    def draw(image, label, left, row, colour):
+        top = row * pitch
+        axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1, extent=(left, left + width, top + height, top))
+        axes.text(left + width / 2, top - 0.05, class_names[label], ha="center", fontsize=8)
+        right, bottom = left + width, top + height
+        axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color=colour, linewidth=2.5)
+
+    for row, (image, label) in enumerate(zip(images_of(queries), queries.labels, strict=True)):
+        draw(image, label, 0, row, "black")
+        for space, indices in enumerate(found.values()):
+            for place, index in enumerate(indices[row].tolist()):
+                near = gallery.labels[index]
+                left = 1.4 + space * (k + 0.4) + place
+                draw(images[index], near, left, row, "tab:green" if near == label else "tab:red")
+    for left, words in ((0, "query"), *((1.4 + i * (k + 0.4), f"nearest in {name}") for i, name in enumerate(found))):
+        axes.text(left, -0.4, words, fontsize=11)
+    axes.set(xlim=(-0.05, columns + 0.05), ylim=(pitch * len(queries), -0.6), aspect="equal")
+    save_figure(plot, path)
+
+
+def images_of(examples):
+    """[float32 (H, W, C) in [0, 1]] of Examples or ImageFiles."""
+    return [image for images, *_ in evaluation_batches(examples) for image in images.numpy()]
