@@ -13,9 +13,10 @@ if not __package__:  # run as a file
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from kerascnn.classification.recipes import RECIPES, ImageRecipe
-from kerascnn.cli import classification
+from kerascnn.classification.recipes import RECIPES, REGIMES, FinetuneRecipe, ImageRecipe
+from kerascnn.cli import classification, transfer
 from kerascnn.cli.app import create_app, parse_requirements, run
 from kerascnn.cli.flags import (
     AutoBatch,
@@ -39,6 +40,17 @@ app = create_app(__doc__)
 
 Flags = flags_of(ImageRecipe)
 Named = Annotated[Literal[tuple(RECIPES)], Parameter(help="The recipe that the other flags change.")]
+FinetuneFlags = flags_of(FinetuneRecipe)
+Regime = Annotated[
+    Literal[tuple(REGIMES)],
+    Parameter(
+        help="By the size of the data: the head alone, the last blocks, too, or all layers; other flags change it."
+    ),
+]
+Layers = Annotated[list[str], Parameter(help="A layer by its name, of nested models, too.", negative="")]
+Split = Annotated[Literal["train", "validation", "test"], Parameter(help="Which images of the run's data.")]
+Count = Annotated[int, Parameter(help="Neighbours of each image.", validator=Number(gte=1))]
+Queries = Annotated[int, Parameter(help="Test images that the picture shows.", validator=Number(gte=1, lte=100))]
 Files = Annotated[
     list[Path], Parameter(help="Image files: PNG, JPEG, WebP or BMP.", negative="", consume_multiple=True)
 ]
@@ -77,6 +89,22 @@ def train(
 
 
 @app.command
+def finetune(
+    flags: FinetuneFlags | None = None,
+    *,
+    regime: Regime = "small",
+    data_dir: DataDir = None,
+    out: Out = None,
+    resume: Resume = False,
+):
+    """Teach a trained network other classes: its head alone, then its last blocks; the folder is that of any run."""
+    asked = chosen(REGIMES[regime], flags)
+    out = run_to_train("images", out, resume, smoke=False)
+    check_unfinished(out)
+    transfer.finetune("images", asked, data_dir, out, resume)
+
+
+@app.command
 def evaluate(*, data_dir: DataDir = None, out: Out = None, require: Require = ()):
     """Score the trained network on the test split; its folder gets metrics.json and plots."""
     requirements = parse_requirements(require)
@@ -93,6 +121,20 @@ def export(*, out: Out = None):
     out = trained_run("images", out)
     load_tensorflow()
     classification.export("images", None, out, None)
+
+
+@app.command
+def features(*, layer: Layers = ("embedding",), split: Split = "test", data_dir: DataDir = None, out: Out = None):
+    """Write what layers answer to images: an .npz file, and files for TensorBoard's projector."""
+    transfer.features("images", layer, split, data_dir, trained_run("images", out))
+
+
+@app.command
+def neighbors(
+    *, layer: str = "embedding", count: Count = 5, queries: Queries = 8, data_dir: DataDir = None, out: Out = None
+):
+    """Find the training images nearest to each test image, by pixels and by a layer; neighbors.png and .json."""
+    transfer.neighbors("images", layer, count, queries, data_dir, trained_run("images", out))
 
 
 @app.command

@@ -20,6 +20,7 @@ RANGES = {
     "mixup": (0, 100),
     "cutmix": (0, 100),
 }
+FINETUNE_RANGES = RANGES | {"blocks": (0, 1000), "second_epochs": (1, 10_000), "backbone_rate": (0, 1)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +66,55 @@ class ImageRecipe:
     def __post_init__(self):
         """Raise UsageError for an unknown network and for a value that no augmentation can use."""
         check_fields(self, RANGES)
+        if self.model is not None:
+            self.check_model()
+
+    def check_model(self):
         check_name(self.model, "model")
         if self.model.startswith("unet"):
             raise UsageError(f"model is {self.model!r}, which segments images; choose a classifier", argument="model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneRecipe(ImageRecipe):
+    """How a trained network learns other classes: its head on frozen features, then, where asked for, its last blocks.
+
+    `training` is of both stages; augmentation is of the second alone.
+    """
+
+    model: str | None = None
+    "The network that the --weights are of."
+    image_size: int | None = None
+    "Height and width in pixels that the images of a folder are resized to; default: what the backbone was trained on."
+    backbone: str | None = None
+    "Run folder of the trained network; default: the newest run, unless --weights are given."
+    weights: str | None = None
+    "File of published weights for --model, in place of --backbone."
+    blocks: int = 0
+    "How many of the last blocks train in a second stage; 0 trains the head alone, 1000 all layers."
+    freeze_until: str | None = None
+    "In place of --blocks: the last layer that stays frozen in the second stage."
+    second_epochs: int = 20
+    "Epochs of the second stage."
+    backbone_rate: float = 0.1
+    "What the learning rate of the blocks is multiplied by in the second stage; the head keeps it whole."
+    training: Recipe = Recipe(epochs=50, batch_size=32, learning_rate=3e-3)
+
+    def __post_init__(self):
+        """Raise UsageError for two backbones, weights of no network, and a value that no training can use."""
+        super().__post_init__()
+        check_fields(self, FINETUNE_RANGES)
+        if self.weights and self.backbone:
+            words = f"weights is {self.weights}, and backbone is {self.backbone}"
+            raise UsageError(f"{words}; give one of the two", argument="weights")
+        if self.weights and not self.model:
+            words = f"weights is {self.weights}, and model is not given"
+            raise UsageError(f"{words}; name the network that they are of", argument="weights")
+
+    @property
+    def stages(self):
+        """2 where blocks of the backbone train, too, else 1."""
+        return 2 if self.blocks or self.freeze_until else 1
 
 
 # Chosen by its name: `python -m apps.images train --recipe NAME --seed SEED`.
@@ -96,3 +143,8 @@ RESNET20_2015 = ImageRecipe(
     ),
 )  # fmt: skip
 RECIPES = {"resnet20": RESNET20, "resnet20_2015": RESNET20_2015, "cifar_fast": CIFAR_FAST, "airbench": AIRBENCH}
+# How much of a network is worth training grows with the data: Karpathy et al., CS231n notes, "Transfer Learning".
+SMALL = FinetuneRecipe()
+MEDIUM = FinetuneRecipe(blocks=2)
+LARGE = FinetuneRecipe(blocks=1000)
+REGIMES = {"small": SMALL, "medium": MEDIUM, "large": LARGE}

@@ -58,7 +58,10 @@ def flags_of(recipe_class):
     fields = []
     for part in (recipe, recipe.training):
         types = get_type_hints(type(part))
-        helps = {text.arg_name: text.description for text in docstring_parser.parse_from_object(type(part)).params}
+        # a recipe may extend another one
+        kinds = filter(dataclasses.is_dataclass, reversed(type(part).__mro__))
+        texts = (text for kind in kinds for text in docstring_parser.parse_from_object(kind).params)
+        helps = {text.arg_name: text.description for text in texts}
         for name in (
             field.name for field in dataclasses.fields(part) if field.name not in ("training", "augmentations")
         ):

@@ -87,8 +87,7 @@ def evaluation_batches(examples, most=500, preprocess=None):
     """
     if isinstance(examples, tf.data.Dataset):
         return examples
-    height, width = examples.image_shape[:2]
-    batch_size = max(1, min(most, BATCH_PIXELS // (height * width)))
+    batch_size = max(1, min(most, BATCH_PIXELS // math.prod(examples.image_shape[:2])))
     load = examples.loader()
     order = tf.data.Dataset.range(len(examples)).batch(batch_size)
     parts = order.map(

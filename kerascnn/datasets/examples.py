@@ -16,8 +16,9 @@ logger = logging.getLogger(__name__)
 class Examples:
     """Examples in memory.
 
-    images: uint8 (N, H, W, C), or float32 in [0, 1] where they are preprocessed already. labels: int32 (N,), or masks
-    (N, H, W, 1). weights: float32 (N,), or (N, H, W, 1) for every pixel; what the loss is multiplied by.
+    images: uint8 (N, H, W, C), or float32 in [0, 1] where they are preprocessed already; or features float32 (N, F).
+    labels: int32 (N,), or masks (N, H, W, 1). weights: float32 (N,), or (N, H, W, 1) for every pixel; what the loss is
+    multiplied by.
     """
 
     images: np.ndarray

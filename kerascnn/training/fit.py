@@ -33,7 +33,7 @@ AUXILIARY_WEIGHT = 0.3  # of the loss of a head on the way; Szegedy et al., 2014
 
 def fit(
     model, data, recipe=None, *, folder, loss=None, metrics=(), callbacks=(), resume=True, verbose=0, metadata=None,
-    conclude=None,
+    conclude=None, network=None,
 ):  # fmt: skip
     """Train `model` in place and return the Run; the model has its best weights, and so has model.keras in `folder`.
 
@@ -46,7 +46,8 @@ def fit(
     where there is one; the result equals the uninterrupted run's, bit for bit with recipe.deterministic. verbose: as
     for model.fit. metadata: what recipe.json says besides and a resumed run must share, JSON types; under "recipe" the
     complete recipe of which `recipe` is the training part. conclude(model) -> what recipe.json says besides, JSON
-    types: what is chosen for the trained model on validation examples.
+    types: what is chosen for the trained model on validation examples. network: the keras.Model that model.keras gets,
+    where `model` is a part of it, as the head of a network whose other layers are frozen.
 
     Best is the epoch with the lowest validation loss; without validation data the last one is kept. Of a model that is
     compiled for the run, statistics of batch normalization are measured once more for these weights.
@@ -56,7 +57,7 @@ def fit(
     when it cannot be written or is too full, or an image file cannot be read; TrainingStopped when the loss or weights
     are not finite or memory or disk run out. All of these leave the last checkpoint as it was.
     """
-    network = plain(model)
+    network = plain(model if network is None else network)
     recipe = Recipe() if recipe is None else recipe
     callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
     check_call(model, recipe, loss, metrics, callbacks, metadata)

@@ -120,6 +120,28 @@ def test_splits_of_their_own_are_taken_and_a_class_of_none_is_an_error(photos, t
         (["train", "--image-size", "0"], 2, "--image-size is 0; give a whole number from 1 to 4096"),
         (["train", "--mixup", "nan"], 2, "--mixup is nan; give a number from 0 to 100"),
         (["train", "--recipe", "resnet"], 2, "invalid value"),
+        (
+            ["finetune", "--model", "resnet18"],
+            2,
+            "--model is 'resnet18', and a backbone says itself which network it is",
+        ),
+        (
+            ["finetune", "--backbone", "{tmp}"],
+            3,
+            "no trained model at {tmp}; train one first, or name another run with",
+        ),
+        (
+            ["finetune", "--weights", "a.pth"],
+            2,
+            "--weights is a.pth, and model is not given; name the network that they",
+        ),
+        (["finetune", "--model", "resnet18", "--weights", "a.pth"], 3, "no file a.pth; check the path of --weights"),
+        (
+            ["finetune", "--layer-rates", "stage1"],
+            2,
+            "--layer-rates has 'stage1', which is no name and number; write NA",
+        ),
+        (["neighbors", "--out", "{tmp}"], 3, "no trained model at {tmp}/model.keras; train one first, or name another"),
         (["evaluate", "--out", "{tmp}"], 3, "no trained model at {tmp}/model.keras; train one first, or name another"),
         (["predict", "{tmp}/none.jpg"], 3, "cannot read {tmp}/none.jpg (No such file or directory); check the path"),
     ],
@@ -131,6 +153,31 @@ def test_bad_usage_is_one_line(arguments, code, words, tmp_path, command):
     assert line.startswith("error: " + words.replace("{tmp}", str(tmp_path)))
     assert (ended, out) == (code, "")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_trained_network_learns_other_classes_and_shows_what_it_sees(folder, photos, tmp_path, printed, command):
+    flags = ("--data", photos, "--backbone", folder, "--epochs", 3, "--batch-size", 16, "--crop-ratio", 0.9)
+    assert printed("finetune", *flags, "--out", tmp_path) == ""
+    record = json.loads((tmp_path / "recipe.json").read_text())
+    assert (record["recipe"]["model"], record["recipe"]["image_size"]) == ("five_layer_cnn", 32)
+    assert (record["app"], record["recipe"]["backbone"], record["epochs_run"]) == ("images", str(folder), 3)
+    metrics = json.loads(printed("evaluate", "--out", tmp_path))
+    assert (metrics["accuracy"], metrics["model"]) == (1, "five_layer_cnn")
+    answer = json.loads(printed("features", "--out", tmp_path, "--layer", "conv1", "--layer", "embedding"))
+    assert answer["examples"] == 6
+    stored = np.load(answer["features"])
+    assert stored["embedding"].shape == (6, *answer["layers"]["embedding"])
+    assert sorted(stored["labels"]) == [0, 0, 0, 1, 1, 1]
+    assert [name.split("/")[0] for name in stored["names"]] == [record["class_names"][i] for i in stored["labels"]]
+    assert (tmp_path / "features" / "test" / "projector_config.pbtxt").is_file()
+    found = json.loads(printed("neighbors", "--out", tmp_path, "--count", 3))
+    assert (found["queries"], found["gallery"], found["recall@1"]["embedding"]) == (6, 48, 1)
+    rows = json.loads((tmp_path / "neighbors.json").read_text())["neighbors"]
+    assert all((photos / name).is_file() for row in rows for name in (row["query"], *row["pixels"], *row["embedding"]))
+    assert (tmp_path / "neighbors.png").is_file()
+    code, _, words = command("features", "--out", tmp_path, "--layer", "conv9")
+    assert code == 2
+    assert words.splitlines()[-1].startswith("error: --layer is 'conv9', and five_layer_cnn has no layer of that name;")
 
 
 def test_a_folder_of_one_class_is_an_error(tmp_path, command):

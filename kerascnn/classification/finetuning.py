@@ -1,0 +1,168 @@
+"""Transfer learning: a trained network as the backbone of one for other classes.
+
+First the head alone learns, on features of the frozen backbone that are computed once; then, where a recipe asks for
+it, the last blocks learn on, at a smaller rate (Yosinski et al., "How transferable are features in deep neural
+networks?", 2014, arXiv:1411.1792: the first layers fit any photos, the last ones their own task). Frozen layers stay as
+they are, statistics of batch normalization among them: Keras runs such layers in inference mode.
+"""
+
+import dataclasses
+import logging
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kerascnn import models
+from kerascnn.classification.features import extract_features
+from kerascnn.classification.training import loss_and_metrics
+from kerascnn.datasets.batches import scaled
+from kerascnn.datasets.examples import Examples
+from kerascnn.errors import UsageError
+from kerascnn.files import read_json
+from kerascnn.model_names import NETWORKS
+from kerascnn.training.fit import fit
+from kerascnn.training.recipe import as_json
+from kerascnn.training.run_folder import check_same_run, check_unfinished, load_model, main_head
+
+logger = logging.getLogger(__name__)
+
+BLOCK = re.compile(r".*?_block\d+|(inception|reduction)_[a-z]\d*|[^_]+")
+
+
+def finetune(backbone, data, recipe, folder, *, resume=True, metadata=None, **options):
+    """Train a network for the classes of `data` that begins as `backbone`; (the network, its Run).
+
+        network, run = finetune(kc.load_model("runs/cifar"), data, REGIMES["medium"], "runs/mine")
+
+    backbone: a network of kerascnn.models, trained; it stays as it is. data: a Dataset. recipe: a FinetuneRecipe, of
+    which everything but the data and the backbone is used; training.augmentations are those of the second stage. The
+    weights of the new head are drawn with training.seed. resume, metadata, options: as kerascnn.training.fit takes
+    them; callbacks see the epochs of both stages. Of two stages the first one has a run folder of its own, `head` in
+    `folder`, with the network as it is then.
+
+    Raises UsageError where the backbone does not take such images or has no such layer, and what fit raises.
+    """
+    folder = Path(folder)
+    check_unfinished(folder)
+    metadata = {"recipe": as_json(recipe), "data": data.metadata(), **(metadata or {})}
+    network = with_new_head(backbone, data.train.image_shape, len(data.class_names), recipe.training.seed)
+    options |= {**loss_and_metrics(recipe.training), "resume": resume, "metadata": metadata}
+    if recipe.stages == 1:
+        return network, train_head(network, data, recipe, folder, options)
+    trained = trained_layers(network, recipe)
+    first = folder / "head"
+    if not (first / "recipe.json").is_file():
+        train_head(network, data, recipe, first, options)
+    elif not resume:
+        raise UsageError(f"folder {folder} holds an unfinished run; resume it, or choose another folder")
+    check_same_run(folder, read_json(first / "recipe.json")["recipe"], metadata["recipe"])
+    # where nothing was interrupted, too, so that what follows is the same; seeds of dropout are not in the file
+    keras.utils.set_random_seed(recipe.training.seed)
+    network = load_model(first)
+    freeze_all_but(network, trained)
+    return network, fit(network, data, second_stage(recipe, trained), folder=folder, **options)
+
+
+def with_new_head(backbone, image_shape, num_classes, seed=0):
+    """The network `backbone` for images (H, W, C) and so many classes: its layers, and a head as its builder draws it.
+
+    The size of the images may differ from the backbone's where the network is globally pooled, or only its head depends
+    on it. Raises UsageError where it is no network of kerascnn.models or its layers do not fit such images.
+    """
+    if backbone.name not in NETWORKS:
+        words = f"backbone is {backbone.name}, which is no network of kerascnn.models"
+        raise UsageError(
+            f"{words}; freeze layers yourself (layer.trainable = False) and call kc.fit", argument="backbone"
+        )
+    keras.utils.set_random_seed(seed)
+    network = main_head(models.builder(backbone.name)(image_shape, num_classes))
+    for layer in network.layers:
+        if layer.weights and layer.name != "logits":
+            given = backbone.get_layer(layer.name).get_weights()
+            check_shapes(backbone, layer, given, image_shape)
+            layer.set_weights(given)
+    if isinstance(normalize := network.get_layer("normalize"), keras.layers.Rescaling):
+        of_backbone = backbone.get_layer("normalize")
+        normalize.scale, normalize.offset = of_backbone.scale, of_backbone.offset
+    return network
+
+
+def check_shapes(backbone, layer, given, image_shape):
+    """Raise UsageError unless the weights `given` are of the shapes that `layer` has for images of this shape."""
+    for was, now in zip((array.shape for array in given), (tuple(w.shape) for w in layer.weights), strict=True):
+        if was != now:
+            words = f"backbone {backbone.name} has {layer.name} of {was}, which is of {now} for images of {image_shape}"
+            raise UsageError(f"{words}; give images of {backbone.input_shape[1:]}", argument="backbone")
+
+
+def train_head(network, data, recipe, folder, options):
+    """Train the layers behind `embedding` on features of the training images that are computed once; the Run."""
+    embedding = network.get_layer("embedding").output
+    head = keras.Model(embedding, network.output, name=f"{network.name}_head")
+    views = [scaled, mirrored] if recipe.horizontal_flip != "none" else [scaled]
+    train = features_of(network, data.train, views)
+    validation = data.validation and features_of(network, data.validation, [scaled])
+    logger.info("features of %d images, %d numbers each, are computed", len(train), train.image_shape[0])
+    rates = recipe.training.layer_rates if recipe.stages == 1 else ()
+    training = dataclasses.replace(recipe.training, augmentations=(), layer_rates=rates)
+    return fit(head, (train, validation), training, folder=folder, network=network, **options)
+
+
+def features_of(network, examples, views):
+    """Examples of the features float32 (N, F) of images and their views, with the labels and weights of these."""
+    features, labels, counted = zip(*[extract_features(network, examples, preprocess=v) for v in views], strict=True)
+    weights = np.float32(1 if examples.weights is None else examples.weights) * np.array(counted, np.float32)
+    return Examples(np.concatenate([f["embedding"] for f in features]), np.concatenate(labels), weights.ravel())
+
+
+def mirrored(images):
+    """uint8 (B, H, W, C) -> float32 in [0, 1], left to right."""
+    return scaled(images)[:, :, ::-1]
+
+
+def blocks(network):
+    """{name of a block: names of its layers} in order, of the layers with weights below the head.
+
+    A block is what the beginning of its layers' names says: stage3_block2 of stage3_block2_conv1, conv5, inception5b.
+    """
+    found = {}
+    for layer in network.layers:
+        if layer.weights and layer.name != "logits":
+            found.setdefault(BLOCK.match(layer.name)[0], []).append(layer.name)
+    return found
+
+
+def trained_layers(network, recipe):
+    """The names of the layers of the backbone that train in the second stage. Raises UsageError where there are none.
+
+    Layers that the builder does not train stay as they are.
+    """
+    names = [layer.name for layer in network.layers]
+    if until := recipe.freeze_until:
+        if until not in names:
+            words = f"freeze_until is {until!r}, which is no layer of {network.name}"
+            raise UsageError(f"{words}; choose one of {', '.join(names[1:-1])}", argument="freeze_until")
+        behind = names[names.index(until) + 1 :]
+    else:
+        behind = [name for block in list(blocks(network).values())[-recipe.blocks :] for name in block]
+    found = [layer.name for layer in network.layers if layer.trainable_weights and layer.name in behind]
+    if not (found := [name for name in found if name != "logits"]):
+        words = f"freeze_until is {until!r}, and no layer between it and the head has weights"
+        raise UsageError(f"{words}; name an earlier one, or choose the regime small", argument="freeze_until")
+    return found
+
+
+def freeze_all_but(network, names):
+    """Make all layers with weights but these and the head not trainable."""
+    for layer in network.layers:
+        if layer.weights and layer.name not in (*names, "logits"):
+            layer.trainable = False
+
+
+def second_stage(recipe, trained):
+    """The Recipe of the second stage: its epochs, and the rates of the layers that train, the user's last."""
+    rates = tuple(f"{name}={recipe.backbone_rate:g}" for name in trained)
+    training = recipe.training
+    return dataclasses.replace(training, epochs=recipe.second_epochs, layer_rates=(*rates, *training.layer_rates))

@@ -1,0 +1,139 @@
+"""The commands around trained networks: finetune, features and neighbors.
+
+TensorFlow and Keras are imported inside the commands, after everything that can be checked without them.
+"""
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from kerascnn.cli.folders import trained_run
+from kerascnn.cli.messages import note, result
+from kerascnn.errors import InputError, UsageError
+from kerascnn.files import write_aside, write_json, writing_to
+from kerascnn.model_names import NETWORKS
+from kerascnn.tensorflow_setup import load_tensorflow
+from kerascnn.training.recipe import as_json
+
+
+def finetune(app, recipe, data_dir, out, resume):
+    """Train a network on the data of a FinetuneRecipe, from the backbone that it names, into the folder `out`."""
+    from kerascnn.classification.data import FIELDS, check_data, load_images, split_names
+
+    check_data(recipe.data)
+    recipe = with_backbone(app, recipe)
+    load_tensorflow()
+    from kerascnn.classification.augmentation import augmentations
+    from kerascnn.classification.finetuning import finetune
+    from kerascnn.cli.progress import Progress
+    from kerascnn.datasets import DATASETS
+    from kerascnn.training.run_folder import load_model, main_head
+
+    network = main_head(load_model(recipe.backbone)) if recipe.backbone else None
+    own = network.input_shape[1:3] if network else NETWORKS[recipe.model].input_shape[:2]
+    recipe = dataclasses.replace(
+        recipe,
+        model=network.name if network else recipe.model,
+        image_size=recipe.image_size or own[0] or 224,
+        data=recipe.data if recipe.data in DATASETS else str(Path(recipe.data).resolve()),
+    )
+    data = load_images(**{name: getattr(recipe, name) for name in FIELDS}, data_dir=data_dir)
+    shape, classes = data.train.image_shape, len(data.class_names)
+    changes = augmentations(recipe, shape, classes)
+    network = network or published(recipe, shape, classes)
+    metadata = {"recipe": as_json(recipe), "app": app, "class_names": data.class_names}
+    training = dataclasses.replace(recipe.training, augmentations=changes)
+    with contextlib.closing(Progress()) as progress:
+        finetune(
+            network, data, dataclasses.replace(recipe, training=training), out, resume=resume, callbacks=[progress],
+            metadata=metadata | ({"split": split} if (split := split_names(data)) else {}),
+        )  # fmt: skip
+
+
+def with_backbone(app, recipe):
+    """The recipe with the place of its backbone, by default the newest run. Raises where there is none."""
+    if recipe.weights:
+        if not Path(recipe.weights).is_file():
+            raise InputError(f"no file {recipe.weights}; check the path of --weights")
+        return dataclasses.replace(recipe, weights=str(Path(recipe.weights).resolve()))
+    if recipe.model:
+        words = f"model is {recipe.model!r}, and a backbone says itself which network it is"
+        raise UsageError(f"{words}; leave it out, or give --weights of that network", argument="model")
+    place = Path(recipe.backbone or trained_run(app, None))
+    if not (place / "model.keras" if place.is_dir() else place).is_file():
+        raise InputError(f"no trained model at {place}; train one first, or name another run with --backbone")
+    return dataclasses.replace(recipe, backbone=str(place.resolve()))
+
+
+def published(recipe, shape, classes):
+    """The network recipe.model for such images with the weights in the file recipe.weights."""
+    import kerascnn as kc
+
+    network = kc.models.builder(recipe.model)(shape, classes)
+    kc.load_weights(network, recipe.weights)
+    return network
+
+
+def features(app, layers, split, data_dir, out):
+    """Write what layers of the model in `out` answer to a split of its data; print where it lies.
+
+    layers: their names. The folder `features` in `out` gets `<split>.npz`, an array a layer beside labels, class names
+    and names of files, and the files of TensorBoard's projector.
+    """
+    model, data = trained_on(app, data_dir, out)
+    from kerascnn.classification.features import extract_features
+    from kerascnn.classification.projector import write_projector
+
+    examples = split_of(data, split)
+    found, labels, counted = extract_features(model, examples, layers)
+    found, labels, examples = {name: f[counted] for name, f in found.items()}, labels[counted], examples.take(counted)
+    names = getattr(examples, "names", None)
+    place = out / "features" / f"{split}.npz"
+    stored = {**found, "labels": labels, "class_names": data.class_names, **({} if names is None else {"names": names})}
+    with writing_to(place.parent):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_aside(place, lambda path: np.savez(path, **stored))
+        write_projector(place.parent / split, found, examples, data.class_names, names)
+    note(f"see them with: tensorboard --logdir {place.parent}")
+    shapes = {name: list(array.shape[1:]) for name, array in found.items()}
+    result({"features": str(place), "projector": str(place.parent / split), "examples": len(labels), "layers": shapes})
+
+
+def neighbors(app, layer, count, queries, data_dir, out):
+    """Find for every test image the nearest training images, by pixels and by a layer's features; print recall@k.
+
+    The run folder gets `neighbors.json` and `neighbors.png`, which shows `queries` test images.
+    """
+    model, data = trained_on(app, data_dir, out)
+    from kerascnn.classification.neighbors import compare_spaces, plot_neighbors
+
+    test, gallery = split_of(data, "test"), split_of(data, "train")
+    report, test, gallery, found = compare_spaces(model, test, gallery, layer, count)
+    shown = np.linspace(0, len(test) - 1, min(queries, len(test))).astype(int)
+    with writing_to(out):
+        write_json(out / "neighbors.json", report)
+        drawn = {space: indices[shown] for space, indices in found.items()}
+        plot_neighbors(test.take(shown), drawn, gallery, data.class_names, out / "neighbors.png")
+    result({name: value for name, value in report.items() if name != "neighbors"})
+
+
+def trained_on(app, data_dir, out):
+    """(the trained model in `out`, the Dataset that it was trained on)."""
+    load_tensorflow()
+    from kerascnn.classification.data import load_tested
+    from kerascnn.training.run_folder import load_trained, warn_of_other_data
+
+    model, record = load_trained(out, app)
+    data = load_tested(record, data_dir)
+    warn_of_other_data(record, data)
+    return model, data
+
+
+def split_of(data, split):
+    """The examples of a split. Raises UsageError where the data have none."""
+    if not (examples := getattr(data, split)):
+        has = [name for name, count in data.counts().items() if count]
+        raise UsageError(f"split is {split}, and the data have none; choose one of {', '.join(has)}", argument="split")
+    return examples

@@ -1,0 +1,209 @@
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from kerascnn import models
+from kerascnn.classification.finetuning import (
+    blocks,
+    features_of,
+    finetune,
+    mirrored,
+    second_stage,
+    trained_layers,
+    with_new_head,
+)
+from kerascnn.classification.recipes import REGIMES, FinetuneRecipe
+from kerascnn.datasets.arrays import from_arrays
+from kerascnn.datasets.augmentation import HorizontalFlip, RandomCrop
+from kerascnn.datasets.batches import scaled
+from kerascnn.datasets.synthetic import drawn
+from kerascnn.errors import UsageError
+from kerascnn.training.recipe import Recipe
+from kerascnn.training.run_folder import load_model
+from tests.interrupting import Stop
+
+TRAINING = Recipe(epochs=2, batch_size=16, learning_rate=1e-2, deterministic=True)
+STILL = FinetuneRecipe(training=TRAINING, second_epochs=2)
+MEDIUM = dataclasses.replace(
+    STILL, blocks=1, training=dataclasses.replace(TRAINING, augmentations=(RandomCrop(padding=2), HorizontalFlip()))
+)
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Four numerals."""
+    examples = drawn(400, 0)
+    few = examples.take(examples.labels < 4)
+    return from_arrays(few.images, few.labels)
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    """Two blocks with batch normalization, whose statistics are not those of any image here."""
+    keras.utils.set_random_seed(1)
+    network = models.vgg_digits((28, 28, 1), 10)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.moving_mean.assign(layer.moving_mean + 0.1)
+    return network
+
+
+@pytest.fixture(scope="module")
+def medium(backbone, data, tmp_path_factory):
+    """(the network, its folder) of a run in two stages."""
+    folder = tmp_path_factory.mktemp("medium")
+    return finetune(backbone, data, MEDIUM, folder)[0], folder
+
+
+class StopIn(Stop):
+    """Stops in the second epoch of one of two stages; first: the file with which the first one ends."""
+
+    def __init__(self, stage, first):
+        super().__init__()
+        self.stage, self.first = stage, first
+
+    def on_train_begin(self, logs=None):
+        self.at = 1 if self.first.is_file() == (self.stage == 2) else None
+
+
+def weights(network):
+    return {variable.path: variable.numpy() for variable in network.variables if "seed" not in variable.path}
+
+
+def changed(network, backbone):
+    """The names of the layers, but the head, whose weights or statistics are not those of the backbone."""
+    before, now = weights(backbone), weights(network)
+    paths = [path for path in now if not path.startswith("logits")]
+    return {path.split("/")[0] for path in paths if not np.array_equal(now[path], before[path])}
+
+
+def test_blocks_are_what_the_names_of_layers_begin_with():
+    assert list(blocks(models.resnet20()))[:3] == ["stem", "stage1_block1", "stage1_block2"]
+    assert list(blocks(models.airbench())) == ["whiten", "block1", "block2", "block3"]
+    assert list(blocks(models.convnetjs())) == ["conv1", "conv2", "conv3"]
+
+
+def test_the_head_is_new_and_all_other_weights_are_the_backbones(backbone):
+    network = with_new_head(backbone, (28, 28, 1), 4)
+    assert network.output_shape == (None, 4)
+    assert changed(network, backbone) == set()
+    again, other = (with_new_head(backbone, (28, 28, 1), 10, seed).get_layer("logits").kernel for seed in (0, 1))
+    assert not np.array_equal(again, backbone.get_layer("logits").kernel)
+    assert not np.array_equal(again, other)
+
+
+def test_images_may_have_another_size_where_only_the_head_depends_on_it():
+    trained = models.airbench((32, 32, 3), 10)
+    trained.get_layer("normalize").scale = [2.0, 2.0, 2.0]  # as published weights may have it
+    network = with_new_head(trained, (64, 64, 3), 4)
+    assert network.get_layer("embedding").output.shape == (None, 1024)
+    assert network.get_layer("normalize").scale == [2.0, 2.0, 2.0]
+    fixed = models.lenet5((28, 28, 1), 10)
+    words = (
+        r"^backbone lenet5 has c1 of \(5, 5, 1, 6\), which is of \(5, 5, 3, 6\) for images of \(28, 28, 3\); give im"
+    )
+    with pytest.raises(UsageError, match=words):
+        with_new_head(fixed, (28, 28, 3), 4)
+    with pytest.raises(
+        UsageError, match="^backbone is own, which is no network of kerascnn.models; freeze layers your"
+    ):
+        with_new_head(keras.Model(fixed.input, fixed.output, name="own"), (28, 28, 1), 4)
+
+
+def test_small_data_train_the_head_alone_and_the_run_holds_the_whole_network(backbone, data, tmp_path):
+    recipe = dataclasses.replace(STILL, training=dataclasses.replace(TRAINING, epochs=20))
+    network, run = finetune(backbone, data, recipe, tmp_path)
+    assert changed(network, backbone) == set()
+    assert max(run.history["val_accuracy"]) > 0.7
+    stored = load_model(tmp_path)
+    assert (stored.name, stored.input_shape) == ("vgg_digits", (None, 28, 28, 1))
+    images = data.test.images / np.float32(255)
+    np.testing.assert_allclose(stored(images), network(images), atol=1e-5)
+    assert np.mean(np.argmax(stored(images), -1) == data.test.labels) > 0.7
+    assert json.loads((tmp_path / "recipe.json").read_text())["data"]["examples"]["train"] == len(data.train)
+
+
+def test_the_head_sees_the_features_of_both_sides_of_an_image(backbone, data):
+    few = data.train.take(np.arange(6))
+    features = features_of(backbone, few, [scaled, mirrored])
+    embedding = keras.Model(backbone.input, backbone.get_layer("embedding").output)
+    images = few.images / np.float32(255)
+    np.testing.assert_allclose(features.images, embedding(np.concatenate([images, images[:, :, ::-1]])), atol=1e-5)
+    np.testing.assert_array_equal(features.labels, [*few.labels, *few.labels])
+    assert features.weights.tolist() == [1] * 12
+
+
+def test_medium_data_train_the_last_block_too_and_frozen_statistics_stay_as_they_are(medium, backbone):
+    network, folder = medium
+    last = set(blocks(backbone)["block3"])
+    assert changed(network, backbone) == last
+    assert any(name.endswith("norm") for name in last)
+    assert changed(load_model(folder / "head"), backbone) == set()
+    assert changed(load_model(folder), backbone) == last
+
+
+def test_layers_freeze_until_the_one_that_is_named(backbone):
+    names = [layer.name for layer in backbone.layers if layer.weights and layer.name != "logits"]
+    until = dataclasses.replace(STILL, freeze_until="block3_conv1")
+    assert trained_layers(backbone, until) == names[names.index("block3_conv1") + 1 :]
+    with pytest.raises(UsageError, match="^freeze_until is 'conv9', which is no layer of vgg_digits; choose one of "):
+        trained_layers(backbone, dataclasses.replace(STILL, freeze_until="conv9"))
+    words = "^freeze_until is 'embedding', and no layer between it and the head has weights; name an earlier one, or ch"
+    with pytest.raises(UsageError, match=words):
+        trained_layers(backbone, dataclasses.replace(STILL, freeze_until="embedding"))
+
+
+def test_large_data_train_every_layer_that_the_builder_trains():
+    network = models.airbench()
+    assert set(trained_layers(network, REGIMES["large"])) == {
+        layer.name for layer in network.layers if layer.trainable_weights
+    } - {"logits"}
+    assert "whiten" not in trained_layers(network, REGIMES["large"])
+
+
+def test_rates_of_the_users_own_count_after_those_of_the_blocks():
+    recipe = dataclasses.replace(STILL, training=dataclasses.replace(TRAINING, layer_rates=("logits=0.5",)))
+    training = second_stage(recipe, ["conv1", "conv2"])
+    assert training.layer_rates == ("conv1=0.1", "conv2=0.1", "logits=0.5")
+    assert (training.epochs, training.learning_rate) == (2, 1e-2)
+
+
+def test_a_run_that_was_stopped_in_both_stages_ends_with_the_same_weights(medium, backbone, data, tmp_path):
+    """vgg_digits has dropout behind its embedding, so that its seeds have to go on, too."""
+    first = tmp_path / "head" / "recipe.json"
+    for stage in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            finetune(backbone, data, MEDIUM, tmp_path, callbacks=[StopIn(stage, first)])
+        assert first.is_file() == (stage == 2)
+    with pytest.raises(UsageError, match="holds an unfinished run; resume it, or choose another folder$"):
+        finetune(backbone, data, MEDIUM, tmp_path, resume=False)
+    with pytest.raises(UsageError, match=r"was trained with blocks 1 \(now 2\); give the same recipe or choose"):
+        finetune(backbone, data, dataclasses.replace(MEDIUM, blocks=2), tmp_path)
+    resumed, _ = finetune(backbone, data, MEDIUM, tmp_path)
+    for path, array in weights(medium[0]).items():
+        np.testing.assert_array_equal(array, weights(resumed)[path], err_msg=path)
+    with pytest.raises(UsageError, match="holds a finished run; choose another folder$"):
+        finetune(backbone, data, MEDIUM, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"weights": "a.pth"}, "weights is a.pth, and model is not given; name the network that they are of"),
+        (
+            {"weights": "a.pth", "backbone": "runs/a", "model": "resnet18"},
+            "weights is a.pth, and backbone is runs/a; give one of the two",
+        ),
+        ({"blocks": -1}, "blocks is -1; give a whole number from 0 to 1000"),
+        ({"backbone_rate": 2.0}, "backbone_rate is 2; give a number from 0 to 1"),
+        ({"model": "unet"}, "model is 'unet', which segments images; choose a classifier"),
+        ({"image_size": 0}, "image_size is 0; give a whole number from 1 to 4096"),
+    ],
+)
+def test_a_value_that_no_finetuning_can_use_is_an_error(fields, words):
+    with pytest.raises(UsageError) as caught:
+        FinetuneRecipe(**fields)
+    assert str(caught.value) == words
