@@ -51,6 +51,9 @@ Layers = Annotated[list[str], Parameter(help="A layer by its name, of nested mod
 Split = Annotated[Literal["train", "validation", "test"], Parameter(help="Which images of the run's data.")]
 Count = Annotated[int, Parameter(help="Neighbours of each image.", validator=Number(gte=1))]
 Queries = Annotated[int, Parameter(help="Test images that the picture shows.", validator=Number(gte=1, lte=100))]
+Shown = Annotated[
+    bool, Parameter(help="Only draw what augmentations make of a few images, into augmentations.png.", negative="")
+]
 Files = Annotated[
     list[Path], Parameter(help="Image files: PNG, JPEG, WebP or BMP.", negative="", consume_multiple=True)
 ]
@@ -67,6 +70,7 @@ def train(
     minutes: Minutes = None,
     auto_batch: AutoBatch = False,
     smoke: Smoke = False,
+    show_augmentations: Shown = False,
 ):
     """Train a network; the run folder gets model.keras, history.csv, learning_curve.png and recipe.json."""
     asked = chosen(RECIPES[recipe], flags)
@@ -83,7 +87,10 @@ def train(
     if asked.data not in DATASETS:
         asked = dataclasses.replace(asked, data=str(Path(asked.data).resolve()))
     data = load_images(**{name: getattr(asked, name) for name in FIELDS}, data_dir=data_dir)
-    changes = augmentations(asked, data.train.image_shape, len(data.class_names))
+    changes = augmentations(asked, data)
+    if show_augmentations:
+        classification.show_augmentations(data, changes, asked.training.seed, out)
+        return
     asked = classification.fitted(asked, data, changes, out, minutes, auto_batch)
     classification.train("images", asked, data, changes, out, resume, split_names(data))
 

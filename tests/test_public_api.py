@@ -18,6 +18,7 @@ AUGMENTATIONS = [name for name in kc.augmentation.__all__ if inspect.isclass(get
 
 FUNCTIONS = {
     "datasets.load": kc.datasets.load,
+    "datasets.colour_covariance": kc.datasets.colour_covariance,
     "datasets.from_arrays": kc.datasets.from_arrays,
     "datasets.image_folder": kc.datasets.image_folder,
     "Recipe": kc.Recipe,

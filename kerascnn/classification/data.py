@@ -13,7 +13,8 @@ from kerascnn.errors import InputError, UsageError
 
 logger = logging.getLogger(__name__)
 
-FIELDS = ("data", "image_size", "crop_ratio", "interpolation", "validation")  # of an ImageRecipe, for load_images
+# of an ImageRecipe, for load_images
+FIELDS = ("data", "image_size", "crop_ratio", "interpolation", "train_size", "validation")
 # What the folders of a data set's splits are called, by the split.
 SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
 
@@ -25,24 +26,26 @@ def check_data(data):
         raise UsageError(f"{words}, or name a folder with a sub-folder per class", argument="data")
 
 
-def load_images(data, image_size, crop_ratio=1.0, interpolation="bilinear", validation=True, data_dir=None):
+def load_images(data, image_size, *, train_size=0, validation=True, data_dir=None, **options):
     """The Dataset `data`: a name of kerascnn.datasets.load, or a folder with a sub-folder of images per class.
 
     Where a folder has a sub-folder called train, and others are called validation or test alone, these are the splits,
     each with a sub-folder per class; a split that it has not is cut off. image_size: pixels, height and width of the
-    images of a folder; crop_ratio, interpolation: as image_folder takes them. validation: False leaves the images of
-    that split among those for training. data_dir: where TensorFlow Datasets keeps its files. Raises UsageError where
-    `data` is neither, and what image_folder and load raise.
+    images of a folder; train_size: what they have in batches for training instead, 0 for the same. options:
+    crop_ratio and interpolation, as image_folder takes them. validation: False leaves the images of that split among
+    those for training. data_dir: where TensorFlow Datasets keeps its files. Raises UsageError where `data` is neither,
+    and what image_folder and load raise.
     """
     check_data(data)
     if data in DATASETS:
         found = load(data, data_dir) if validation else with_validation_in_train(load(data, data_dir))
     else:
         splits = split_folders(Path(data))
-        options = {"crop_ratio": crop_ratio, "interpolation": interpolation}
         if not validation:
             splits["validation"] = 0
         found = image_folder(splits.pop("train"), (image_size, image_size), **options, **splits)
+        larger = (train_size, train_size) if train_size else None
+        found = dataclasses.replace(found, train=dataclasses.replace(found.train, training_size=larger))
     logger.info("data: %s", found.description)
     return found
 
@@ -81,7 +84,7 @@ def load_tested(record, data_dir=None):
 
     Raises InputError where the folder is gone.
     """
-    recipe = {name: record["recipe"][name] for name in FIELDS}
+    recipe = {name: record["recipe"][name] for name in FIELDS if name in record["recipe"]}
     if recipe["data"] not in DATASETS and not Path(recipe["data"]).is_dir():
         raise InputError(f"no folder {recipe['data']}, which the model was trained on; put it back")
     data = load_images(**recipe, data_dir=data_dir)

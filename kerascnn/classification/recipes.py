@@ -10,12 +10,19 @@ from kerascnn.training.recipe import Recipe, check_fields
 RANGES = {
     "image_size": (1, 4096),
     "crop_ratio": (0.01, 1),
+    "train_size": (0, 4096),
     "random_crop": (0, 512),
+    "random_resized_crop": (0, 1),
     "rotation": (0, 180),
     "zoom": (0, 0.99),
     "shear": (0, 1),
+    "translation": (0, 1),
+    "elastic": (0, 1000),
     "brightness": (0, 1),
     "contrast": (0, 1),
+    "colour_noise": (0, 10),
+    "rand_augment": (0, 14),
+    "rand_augment_magnitude": (0, 10),
     "cutout": (0, 4096),
     "mixup": (0, 100),
     "cutmix": (0, 100),
@@ -35,20 +42,34 @@ class ImageRecipe:
     "Of the images of a folder: the part of the shorter side that is cut out of the middle."
     interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
     "How the images of a folder are resized."
+    train_size: int = 0
+    "Height and width that the images of a folder have in training before image_size is cut out at random; 0: the same."
     random_crop: int = 4
     "Random crop: pixels of reflected border on each side; 0 for none."
+    random_resized_crop: float = 0.0
+    "In place of the random crop, a part of random area, of this share at least, and proportions; 0 for none."
     horizontal_flip: Literal["none", "random", "alternating"] = "random"
     "Flip images left to right: half of them, or each in every second epoch."
     rotation: float = 0.0
     "Random rotation in degrees."
     zoom: float = 0.0
-    "Random change of height and width, as a fraction."
+    "Random scale: change of height and width, as a fraction."
     shear: float = 0.0
     "Random slant, as a fraction."
+    translation: float = 0.0
+    "Random shift along both axes, as a fraction of the shorter side."
+    elastic: float = 0.0
+    "Elastic distortion: Simard's alpha for images of 28 pixels (34 in the paper); larger ones move in proportion."
     brightness: float = 0.0
     "Random change of every channel, as a fraction of the whole range."
     contrast: float = 0.0
     "Random change of contrast, as a fraction."
+    colour_noise: float = 0.0
+    "AlexNet's noise along the principal components of the colours: its standard deviation, 0.1 in the paper."
+    rand_augment: int = 0
+    "Operations of RandAugment for each image; 0 for none."
+    rand_augment_magnitude: float = 9.0
+    "Strength of RandAugment's operations, from 0 to 10."
     cutout: int = 0
     "Side in pixels of the square that is hidden; 0 for none."
     mixup: float = 0.0
@@ -71,6 +92,9 @@ class ImageRecipe:
 
     def check_model(self):
         check_name(self.model, "model")
+        if 0 < self.train_size < self.image_size:
+            words = f"train_size is {self.train_size}, and image_size is {self.image_size}"
+            raise UsageError(f"{words}; give a larger one, or leave it out", argument="train_size")
         if self.model.startswith("unet"):
             raise UsageError(f"model is {self.model!r}, which segments images; choose a classifier", argument="model")
 

@@ -94,6 +94,16 @@ def train(app, recipe, data, augmentations, out, resume, split=None):
         )
 
 
+def show_augmentations(data, augmentations, seed, out):
+    """Draw what the augmentations make of images of a Dataset to augmentations.png in `out`, and print its path."""
+    from kerascnn.classification.augmentation_sheet import plot_augmentations
+
+    with writing_to(out):
+        out.mkdir(parents=True, exist_ok=True)
+        plot_augmentations(data, augmentations, seed, out / "augmentations.png")
+    result({"augmentations": str(out / "augmentations.png")})
+
+
 def evaluate(app, load_data, preprocess, out, requirements):
     """Score the model in `out` on the test split of the data it was trained on; print and check the metrics.
 

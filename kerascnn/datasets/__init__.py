@@ -8,6 +8,7 @@ wherever it has one.
 import importlib
 
 from kerascnn.datasets.arrays import from_arrays
+from kerascnn.datasets.colours import colour_covariance
 from kerascnn.datasets.examples import Dataset, Examples
 from kerascnn.datasets.image_folder import image_folder
 from kerascnn.errors import UsageError

@@ -14,6 +14,7 @@ import os
 import tensorflow as tf
 
 from kerascnn.datasets.augmentation import as_augmentation, unfolded
+from kerascnn.datasets.image_folder import ImageFiles
 from kerascnn.errors import UsageError
 
 BATCH_PIXELS = 2**19  # of one channel, in a batch for evaluation
@@ -36,6 +37,7 @@ def batches(examples, batch_size, *, seed=0, epochs=1, first_epoch=0, augmentati
     if not hasattr(examples, "loader"):
         words = f"examples is {type(examples).__name__}"
         raise UsageError(f"{words}; give a split of a Dataset, as data.train", argument="examples")
+    examples = examples.in_training() if isinstance(examples, ImageFiles) else examples
     steps, load = steps or full_batches(len(examples), batch_size), examples.loader()
     augment = [as_augmentation(augmentation) for augmentation in unfolded(augmentations)]
 
@@ -46,16 +48,8 @@ def batches(examples, batch_size, *, seed=0, epochs=1, first_epoch=0, augmentati
         return tf.data.Dataset.from_tensor_slices((step, order))
 
     def batch(step, indices):
-        parts = as_batch(*load(indices))
-        seed_of_step = tf.stack([tf.constant(seed, tf.int64), step])
-        for number, distort in enumerate(augment):
-            by_epoch = getattr(distort, "by_epoch", False)
-            own = tf.constant([seed, 0], tf.int64) if by_epoch else seed_of_step
-            own = tf.random.experimental.stateless_fold_in(own, number) if number else own
-            place = {"epoch": step // steps, "examples": indices, "count": len(examples)} if by_epoch else {}
-            images, labels, *weights = parts
-            parts = distort(images, labels, own, *weights, **place)
-        return parts
+        place = {"epoch": step // steps, "examples": indices, "count": len(examples)}
+        return augmented(as_batch(*load(indices)), augment, seed, step, place)
 
     # where every epoch is done, one more: Keras looks at a batch before it finds that there is nothing to train
     order = tf.data.Dataset.range(first_epoch, max(epochs, first_epoch + 1)).flat_map(epoch_order)
@@ -64,6 +58,21 @@ def batches(examples, batch_size, *, seed=0, epochs=1, first_epoch=0, augmentati
     return not_autotuned(
         order.map(batch, num_parallel_calls=at_once, deterministic=True).prefetch(max(2, min(8, fitting)))
     )  # fmt: skip
+
+
+def augmented(parts, augmentations, seed, step, place):
+    """What functions, as as_augmentation gives them, make of a batch (images, labels, *weights) at a step, int64 ().
+
+    place: what those that are called by epoch get besides, {"epoch": int (), "examples": int (B,), "count": int}.
+    """
+    seed_of_step = tf.stack([tf.constant(seed, tf.int64), step])
+    for number, augment in enumerate(augmentations):
+        by_epoch = getattr(augment, "by_epoch", False)
+        own = tf.constant([seed, 0], tf.int64) if by_epoch else seed_of_step
+        own = tf.random.experimental.stateless_fold_in(own, number) if number else own
+        images, labels, *weights = parts
+        parts = augment(images, labels, own, *weights, **(place if by_epoch else {}))
+    return parts
 
 
 def full_batches(examples, batch_size):

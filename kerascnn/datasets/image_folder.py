@@ -24,7 +24,9 @@ class ImageFiles:
     """Examples that are read from files.
 
     root: the folder above them. names: their paths below it, text (N,). labels: int32 (N,). resize: what every image
-    goes through. weights: as those of Examples. said: broken files that were warned of, by all splits of a folder.
+    goes through. weights: as those of Examples. training_size: (height, width) of the images of batches for training,
+    where an augmentation cuts the size of `resize` out of larger ones. said: broken files that were warned of, by all
+    splits of a folder.
     """
 
     root: Path
@@ -32,6 +34,7 @@ class ImageFiles:
     labels: np.ndarray
     resize: ResizeAndCrop
     weights: np.ndarray | None = None
+    training_size: tuple[int, int] | None = None
     said: set = dataclasses.field(default_factory=set)
 
     def __len__(self):
@@ -43,6 +46,13 @@ class ImageFiles:
     @property
     def image_shape(self):
         return (*self.resize.image_size, 3)
+
+    def in_training(self):
+        """The same files, resized as for training."""
+        size = self.training_size or self.resize.image_size
+        # of larger images no border is cut off: the augmentation chooses the window
+        ratio = 1.0 if self.training_size else self.resize.crop_ratio
+        return dataclasses.replace(self, resize=dataclasses.replace(self.resize, image_size=size, crop_ratio=ratio))
 
     def take(self, indices):
         weights = None if self.weights is None else self.weights[indices]

@@ -1,11 +1,27 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
+import kerascnn as kc
 from kerascnn.classification.augmentation import augmentations
 from kerascnn.classification.recipes import RANGES, ImageRecipe
-from kerascnn.datasets.augmentation import CutMix, Cutout, Distortion, HorizontalFlip, Intensity, MixUp, RandomCrop
+from kerascnn.datasets.augmentation import (
+    ColourNoise,
+    CutMix,
+    Cutout,
+    Distortion,
+    HorizontalFlip,
+    Intensity,
+    MixUp,
+    RandAugment,
+    RandomCrop,
+    RandomResizedCrop,
+)
 from kerascnn.errors import UsageError
+
+COLOURS = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8)
+DATA = kc.datasets.from_arrays(COLOURS, np.arange(40) % 10)
 
 
 @pytest.mark.parametrize(
@@ -17,6 +33,7 @@ from kerascnn.errors import UsageError
         ("interpolation", "area", "interpolation is area; choose one of bilinear, bicubic, lanczos"),
         ("mixup", float("nan"), "mixup is nan; give a number from 0 to 100"),
         ("random_crop", 2.5, "random_crop is 2.5; give a whole number from 0 to 512"),
+        ("train_size", 200, "train_size is 200, and image_size is 224; give a larger one, or leave it out"),
     ],
 )
 def test_a_value_that_no_training_can_use_is_an_error(field, value, words):
@@ -33,15 +50,23 @@ def test_every_number_of_the_recipe_has_its_range():
 
 def test_each_field_adds_its_augmentation_and_the_mixing_ones_come_last():
     still = ImageRecipe(random_crop=0, horizontal_flip="none")
-    assert augmentations(still, (32, 32, 3), 10) == ()
+    assert augmentations(still, DATA) == ()
     every = dataclasses.replace(
-        still, random_crop=4, horizontal_flip="random", rotation=5, contrast=0.1, cutout=8, mixup=0.2, cutmix=1.0
-    )
-    assert augmentations(every, (32, 32, 3), 10) == (
+        still, random_crop=4, horizontal_flip="random", rotation=5, translation=0.25, elastic=34.0, rand_augment=2,
+        contrast=0.1, colour_noise=0.1, cutout=8, mixup=0.2, cutmix=1.0,
+    )  # fmt: skip
+    covariance = np.cov(DATA.train.images.reshape(-1, 3).T / 255, bias=True)
+    ours = augmentations(every, DATA)
+    np.testing.assert_allclose(ours[5].covariance, covariance, rtol=1e-4)
+    # Simard's 34 and 4 pixels for images of 28: 34 (8/7)^2 and 4 (8/7) for those of 32
+    elastic = {"elastic": pytest.approx(44.408, abs=0.001), "sigma": pytest.approx(4.5714, abs=0.001)}
+    assert ours == (
         RandomCrop(padding=4, fill="reflect"),
         HorizontalFlip(),
-        Distortion(rotation=5),
+        Distortion(rotation=5, shift=8.0, **elastic),
+        RandAugment(operations=2, magnitude=9),
         Intensity(contrast=0.1),
+        ColourNoise(std=0.1, covariance=ours[5].covariance),
         Cutout(size=8),
         MixUp(alpha=0.2, num_classes=10),
         CutMix(alpha=1.0, num_classes=10),
@@ -49,5 +74,18 @@ def test_each_field_adds_its_augmentation_and_the_mixing_ones_come_last():
 
 
 def test_a_border_as_wide_as_the_image_is_an_error():
-    with pytest.raises(UsageError, match=r"^random_crop is 32, and images are of 32x48; give a smaller border$"):
-        augmentations(ImageRecipe(random_crop=32), (32, 48, 3), 10)
+    with pytest.raises(UsageError, match=r"^random_crop is 32, and images are of 32x32; give a smaller border$"):
+        augmentations(ImageRecipe(random_crop=32), DATA)
+
+
+def test_a_resized_crop_takes_the_place_of_the_other_and_both_cut_larger_photos_to_size():
+    recipe = ImageRecipe(random_resized_crop=0.25, horizontal_flip="none")
+    assert augmentations(recipe, DATA) == (RandomResizedCrop(least_area=0.25),)
+
+    class Larger:
+        image_shape, training_size = (224, 224, 3), (256, 256)
+
+    data = dataclasses.replace(DATA, train=Larger)
+    assert augmentations(recipe, data) == (RandomResizedCrop(least_area=0.25, size=(224, 224)),)
+    crop = dataclasses.replace(recipe, random_resized_crop=0.0, random_crop=0)
+    assert augmentations(crop, data) == (RandomCrop(size=(224, 224)),)

@@ -1,5 +1,6 @@
 """Photos in folders; the files are real, drawn and written with OpenCV."""
 
+import dataclasses
 import shutil
 
 import cv2
@@ -62,6 +63,21 @@ def test_an_image_is_what_pillow_reads_and_resizes(photos):
         # JPEG decoders differ where colours begin
         most = 1.01 / 255 if name.endswith(("png", "bmp", "webp")) else 20 / 255
         assert np.abs(image - theirs).max() < most, name
+
+
+def test_training_sees_larger_images_where_a_window_is_cut_out_of_them(photos):
+    data = kc.datasets.image_folder(photos, (28, 28), crop_ratio=0.875, validation=0, test=0)
+    larger = dataclasses.replace(data.train, training_size=(32, 32))
+    assert larger.image_shape == (28, 28, 3)
+    ((images, *_),) = kc.batches(larger, 60)
+    assert images.shape == (60, 32, 32, 3)
+    # what evaluation sees is the middle of it
+    (order,) = kc.batches(dataclasses.replace(larger, labels=np.arange(60, dtype=np.int32)), 60)
+    evaluated = np.concatenate([images for images, *_ in evaluation_batches(larger)])[order[1]]
+    np.testing.assert_allclose(images[:, 2:-2, 2:-2], evaluated, atol=1.01 / 255)
+    cut = kc.augmentation.RandomCrop(size=(28, 28))
+    ((images, *_),) = kc.batches(larger, 60, augmentations=[cut])
+    assert images.shape == (60, 28, 28, 3)
 
 
 def test_other_folders_are_taken_as_splits(photos):

@@ -11,13 +11,16 @@ Written in TensorFlow ops because they run inside tf.data; keras.ops would be dr
 
 from kerascnn.datasets.augmentation.crops import AlternatingFlip, Cutout, HorizontalFlip, RandomCrop
 from kerascnn.datasets.augmentation.distortion import Distortion
-from kerascnn.datasets.augmentation.intensity import Intensity, MiddleChannel
+from kerascnn.datasets.augmentation.intensity import ColourNoise, Intensity, MiddleChannel
 from kerascnn.datasets.augmentation.keras_layers import as_augmentation, unfolded
 from kerascnn.datasets.augmentation.mixing import CarveMix, CutMix, MixUp
+from kerascnn.datasets.augmentation.rand_augment import RandAugment
+from kerascnn.datasets.augmentation.resized_crop import RandomResizedCrop
 
 __all__ = [
     "AlternatingFlip",
     "CarveMix",
+    "ColourNoise",
     "CutMix",
     "Cutout",
     "Distortion",
@@ -25,7 +28,9 @@ __all__ = [
     "Intensity",
     "MiddleChannel",
     "MixUp",
+    "RandAugment",
     "RandomCrop",
+    "RandomResizedCrop",
     "as_augmentation",
     "unfolded",
 ]

@@ -11,31 +11,43 @@ from kerascnn.errors import UsageError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RandomCrop:
-    """Pads images on all sides and cuts their size out at a random place.
+    """Pads images on all sides and cuts a window out at a random place.
 
         recipe = kc.Recipe(augmentations=[kc.augmentation.RandomCrop(padding=4)])
 
-    He et al., "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385, section 4.2.
+    He et al., "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385, section 4.2. With a size and no
+    padding it is that of Krizhevsky, Sutskever & Hinton, "ImageNet Classification with Deep Convolutional Neural
+    Networks", 2012, section 4.1: 224x224 of images of 256x256.
     """
 
-    padding: int
+    padding: int = 0
     "Pixels on each side."
     fill: Literal["constant", "reflect"] = "constant"
-    "The border is 0, as in the paper, or the image's own pixels."
+    "The border is 0, as in the first paper, or the image's own pixels."
+    size: tuple[int, int] | None = None
+    "Height and width in pixels of what is cut out; default: those of the images."
 
     def __call__(self, images, labels, seed, *weights):
         height, width = images.shape[1:3]
         if self.fill == "reflect" and self.padding >= min(height, width):
             words = f"padding is {self.padding}, and images of {height}x{width} have fewer pixels to reflect"
             raise UsageError(f"{words}; give a smaller one")
-        most = 2 * self.padding + 1
-        offset = tf.random.stateless_uniform((tf.shape(images)[0], 2, 1), seed, 0, most, tf.int32)
-        rows, columns = offset[:, 0] + tf.range(height), offset[:, 1] + tf.range(width)
+        rows, columns = self.size or (height, width)
+        most = [side + 2 * self.padding - cut for side, cut in ((height, rows), (width, columns))]
+        if min(most) < 0:
+            words = f"size is {rows}x{columns}, and images are of {height}x{width}"
+            raise UsageError(f"{words}; give a smaller one, or more padding")
+        places = [
+            tf.random.stateless_uniform((tf.shape(images)[0], 1), own, 0, last + 1, tf.int32) + tf.range(side)
+            for own, last, side in zip(
+                tf.unstack(tf.random.split(tf.cast(seed, tf.int32), 2)), most, (rows, columns), strict=True
+            )
+        ]
 
         def cropped(part):
             around = [[0, 0], [self.padding] * 2, [self.padding] * 2, [0, 0]]
             padded = tf.pad(part, around, mode=self.fill)
-            return tf.gather(tf.gather(padded, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)
+            return tf.gather(tf.gather(padded, places[0], axis=1, batch_dims=1), places[1], axis=2, batch_dims=1)
 
         return of_pixels(cropped, images, labels, *weights)
 

@@ -42,12 +42,17 @@ class Distortion:
             own = tf.random.experimental.stateless_fold_in(seed, 0)
             flipped = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1), own) < 0.5
             x = tf.where(flipped, images.shape[2] - 1 - x, x)
-        if len(labels.shape) != 4:
-            return sample(images, y, x), labels, *weights
-        # one lookup for all of them
-        moved = sample(tf.concat([images, labels, *weights], -1), y, x)
-        images, masks, *weights = tf.split(moved, [images.shape[3]] + [1] * (1 + len(weights)), -1)
-        return images, tf.cast(masks >= 0.5, tf.float32), *weights
+        return resampled(y, x, images, labels, *weights)
+
+
+def resampled(y, x, images, labels, *weights):
+    """The images at the places y, x (B, H', W') in pixels; masks and weights of pixels with them, masks of 0 and 1."""
+    if len(labels.shape) != 4:
+        return sample(images, y, x), labels, *weights
+    # one lookup for all of them
+    moved = sample(tf.concat([images, labels, *weights], -1), y, x)
+    images, masks, *weights = tf.split(moved, [images.shape[3]] + [1] * (1 + len(weights)), -1)
+    return images, tf.cast(masks >= 0.5, tf.float32), *weights
 
 
 def grid(images, seed, limits, elastic, sigma):

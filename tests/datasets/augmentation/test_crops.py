@@ -88,6 +88,24 @@ def test_it_is_a_function_of_the_seed_alone(augment):
     assert np.abs(first - other).max() > 0.1
 
 
+def test_a_window_of_its_own_size_is_cut_out_anywhere():
+    cropped, _ = RandomCrop(size=(24, 20))(IMAGES, LABELS, tf.constant([0, 1]))
+    assert cropped.shape == (64, 24, 20, 1)
+    windows = np.lib.stride_tricks.sliding_window_view(IMAGES.numpy()[..., 0], (24, 20), (1, 2))
+    found = [
+        np.argwhere((each == image[..., 0]).all((2, 3))) for each, image in zip(windows, cropped.numpy(), strict=True)
+    ]
+    assert all(map(len, found))
+    rows, columns = np.transpose([places[0] for places in found])
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (0, 4, 0, 8)
+
+
+def test_a_window_larger_than_the_image_is_an_error():
+    words = "^size is 30x20, and images are of 28x28; give a smaller one, or more padding$"
+    with pytest.raises(UsageError, match=words):
+        RandomCrop(size=(30, 20))(IMAGES, LABELS, tf.constant([0, 1]))
+
+
 def test_a_border_wider_than_the_image_cannot_be_reflected():
     words = "^padding is 28, and images of 28x28 have fewer pixels to reflect; give a smaller one$"
     with pytest.raises(UsageError, match=words):

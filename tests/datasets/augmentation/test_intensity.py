@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from kerascnn.datasets.augmentation import Intensity, MiddleChannel
+from kerascnn.datasets.augmentation import ColourNoise, Intensity, MiddleChannel
+from kerascnn.errors import UsageError
 
 
 def test_intensities_change_in_images_alone_and_stay_in_range():
@@ -28,3 +30,26 @@ def test_channels_are_copies_of_the_middle_one_in_their_share_of_the_images():
     assert 30 < alike.sum() < 70
     np.testing.assert_allclose(copied[..., 1], images[..., 1], atol=1e-6)
     np.testing.assert_allclose(copied[~alike], images.numpy()[~alike], atol=1e-6)
+
+
+def test_colours_move_along_their_principal_components_in_proportion_to_the_eigenvalues():
+    # eigenvalues 0.4 along (1, 1, 0), 0.1 along (1, -1, 0) and 0 along blue, by hand
+    covariance = ((0.25, 0.15, 0.0), (0.15, 0.25, 0.0), (0.0, 0.0, 0.0))
+    images = tf.random.stateless_uniform((4000, 2, 2, 3), [0, 0], 0.3, 0.7)
+    augment = ColourNoise(std=0.1, covariance=covariance)
+    changed, _ = augment(images, tf.range(4000), tf.constant([0, 5]))
+    noise = (changed - images).numpy()
+    assert np.ptp(noise, (1, 2)).max() < 1e-6
+    noise = noise[:, 0, 0]
+    along = noise @ np.array([[1, 1, 0], [1, -1, 0], [0, 0, 1]]).T / np.sqrt([2, 2, 1])
+    np.testing.assert_allclose(along.std(0), [0.04, 0.01, 0], rtol=0.05, atol=1e-6)
+    np.testing.assert_allclose(np.corrcoef(along[:, :2].T)[0, 1], 0, atol=0.05)
+    bright = augment(tf.ones((50, 2, 2, 3)), tf.range(50), tf.constant([0, 6]))[0].numpy()
+    assert bright.max() == 1 > bright.min()
+
+
+def test_a_covariance_of_no_channels_is_an_error():
+    with pytest.raises(
+        UsageError, match=r"^covariance has the shape \(3,\); give what kc.datasets.colour_covariance m"
+    ):
+        ColourNoise(std=0.1, covariance=(1, 2, 3))
