@@ -11,6 +11,7 @@ of 22 s.
 import math
 import os
 
+import numpy as np
 import tensorflow as tf
 
 from kerascnn.datasets.augmentation import as_augmentation, unfolded
@@ -21,7 +22,9 @@ BATCH_PIXELS = 2**19  # of one channel, in a batch for evaluation
 AHEAD = 2**29  # bytes of batches that are made at once, and of those that wait, at least two
 
 
-def batches(examples, batch_size, *, seed=0, epochs=1, first_epoch=0, augmentations=(), steps=None):
+def batches(
+    examples, batch_size, *, seed=0, epochs=1, first_epoch=0, augmentations=(), steps=None, alike=False
+):  # fmt: skip
     """The batches of the epochs first_epoch … epochs - 1, one epoch after the other, as one tf.data.Dataset.
 
         batches = kc.batches(data.train, 128, seed=0, epochs=5)
@@ -29,9 +32,10 @@ def batches(examples, batch_size, *, seed=0, epochs=1, first_epoch=0, augmentati
         model.fit(batches, epochs=5, steps_per_epoch=len(data.train) // 128, shuffle=False)
 
     Every epoch is a new order of all examples, of which the first `steps` batches are taken, by default as many as are
-    full. A batch is (images float32 (B, H, W, C) in [0, 1], labels int32 (B,) or masks float32 (B, H, W, 1)), with
-    float32 weights (B,) or (B, H, W, 1) as a third element where the examples have them. augmentations: what
-    Recipe.augmentations holds; each is called with a seed of shape (2,) that is different at every step.
+    full. alike: all classes are shown equally often, those of few examples more than once an epoch. A batch is (images
+    float32 (B, H, W, C) in [0, 1], labels int32 (B,) or masks float32 (B, H, W, 1)), with float32 weights (B,) or
+    (B, H, W, 1) as a third element where the examples have them. augmentations: what Recipe.augmentations holds; each
+    is called with a seed of shape (2,) that is different at every step.
     Raises UsageError where batch_size is not one of 1 to all examples, or examples are none.
     """
     if not hasattr(examples, "loader"):
@@ -43,6 +47,7 @@ def batches(examples, batch_size, *, seed=0, epochs=1, first_epoch=0, augmentati
 
     def epoch_order(epoch):
         order = tf.random.experimental.stateless_shuffle(tf.range(len(examples)), seed=[seed, epoch])
+        order = classes_alike(order, examples.labels, [seed, epoch]) if alike else order
         order = tf.reshape(order[: steps * batch_size], (steps, batch_size))
         step = epoch * steps + tf.range(steps, dtype=tf.int64)
         return tf.data.Dataset.from_tensor_slices((step, order))
@@ -58,6 +63,22 @@ def batches(examples, batch_size, *, seed=0, epochs=1, first_epoch=0, augmentati
     return not_autotuned(
         order.map(batch, num_parallel_calls=at_once, deterministic=True).prefetch(max(2, min(8, fitting)))
     )  # fmt: skip
+
+
+def classes_alike(order, labels, seed):
+    """As many places of examples as `order` has, int32 (N,), in which every class occurs equally often, shuffled.
+
+    order: places of all examples, shuffled. A class with fewer than its share is gone through again and again, one with
+    more gives as many as are wanted, the first of `order`. labels: int (N,).
+    """
+    counts = np.bincount(labels)
+    present, starts = np.flatnonzero(counts), np.cumsum(counts) - counts
+    by_class = tf.gather(order, tf.argsort(tf.gather(labels, order), stable=True))
+    turn = np.arange(len(labels))
+    label, rank = present[turn % len(present)], turn // len(present)
+    places = tf.gather(by_class, starts[label] + rank % counts[label])
+    own = tf.random.experimental.stateless_fold_in(tf.cast(seed, tf.int64), 1)
+    return tf.random.experimental.stateless_shuffle(places, seed=own)
 
 
 def augmented(parts, augmentations, seed, step, place):

@@ -43,7 +43,10 @@ class Feed:
             return
         self.image_shape = self.train.image_shape
         self.largest_label = int(self.train.labels.max()) if self.train.labels.ndim == 1 else None
-        if recipe.class_weights == "balanced":
+        if recipe.balance != "none" and self.largest_label is None:
+            words = f"balance is {recipe.balance}, and the examples have masks; leave it out"
+            raise UsageError(words, argument="balance")
+        if recipe.balance == "weights":
             self.train = balanced(self.train)
         self.batch_size = recipe.batch_size
         self.steps, self.at_once = epoch_steps(len(self.train), self.batch_size, math.prod(self.image_shape), at_once)
@@ -55,7 +58,7 @@ class Feed:
             if self.train.cardinality() == tf.data.INFINITE_CARDINALITY:
                 kind, remedy = "without end", ".take(steps)"
             raise UsageError(f"data is a tf.data.Dataset {kind}; give it one with {remedy}", argument="data")
-        for name, without in (("augmentations", ()), ("class_weights", "none")):
+        for name, without in (("augmentations", ()), ("balance", "none")):
             if getattr(self.recipe, name) != without:
                 words = (
                     f"{name} is {getattr(self.recipe, name)}, and data is a tf.data.Dataset, which is taken as it is"
@@ -70,7 +73,7 @@ class Feed:
         return for_each_head(
             batches(
                 self.train, self.batch_size, seed=recipe.seed, epochs=recipe.epochs, first_epoch=first_epoch,
-                augmentations=recipe.augmentations, steps=self.steps,
+                augmentations=recipe.augmentations, steps=self.steps, alike=recipe.balance == "sampling",
             ),
             heads,
         )  # fmt: skip
@@ -95,14 +98,7 @@ def for_each_head(dataset, heads):
 
 
 def balanced(examples):
-    """The examples with weights: N / (classes x examples of its class), times the weights that they have.
-
-    Raises UsageError where they have no labels.
-    """
-    if examples.labels.ndim != 1:
-        raise UsageError(
-            "class_weights is balanced, and the examples have masks; leave it out", argument="class_weights"
-        )
+    """The examples with weights: N / (classes x examples of its class), times the weights that they have."""
     counts = np.bincount(examples.labels)
     weights = (len(examples) / (np.count_nonzero(counts) * counts[examples.labels])).astype(np.float32)
     return dataclasses.replace(examples, weights=weights if examples.weights is None else weights * examples.weights)

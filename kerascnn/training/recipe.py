@@ -80,8 +80,8 @@ class Recipe:
     "Bit-equal runs, at some cost in speed."
     tensorboard: bool = False
     "Write TensorBoard logs to `logs/` in the model folder."
-    class_weights: Literal["none", "balanced"] = "none"
-    "Balanced weighs each example by how rare its class is."
+    balance: Literal["none", "weights", "sampling"] = "none"
+    "Weigh each example by how rare its class is, or show all classes alike often: rare ones more than once an epoch."
     augmentations: tuple[Callable, ...] = ()
     "What every batch goes through, one after the other; see kerascnn.datasets.augmentation."
     seed: int = 0

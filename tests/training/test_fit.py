@@ -229,12 +229,31 @@ def test_classes_are_balanced_by_weights():
     examples = Examples(np.zeros((4, 1, 1, 1), np.uint8), labels)
     # 4 examples of 2 classes: 4 / (2 x 3) and 4 / (2 x 1)
     np.testing.assert_allclose(balanced(examples).weights, [2 / 3] * 3 + [2])
-    recipe = Recipe(batch_size=4, class_weights="balanced")
+    recipe = Recipe(batch_size=4, balance="weights")
     ((_, truth, weights),) = Feed((examples, None), recipe).training(0, []).take(1)
     np.testing.assert_allclose(weights, np.where(truth == 0, 2 / 3, 2))
     masks = Examples(np.zeros((4, 2, 2, 1), np.uint8), np.zeros((4, 2, 2, 1), np.uint8))
-    with pytest.raises(UsageError, match="^class_weights is balanced, and the examples have masks; leave it out$"):
+    with pytest.raises(UsageError, match="^balance is weights, and the examples have masks; leave it out$"):
         Feed((masks, None), recipe)
+
+
+def test_classes_are_balanced_by_sampling():
+    labels = np.repeat(np.array([0, 2, 3], np.int32), [40, 16, 4])
+    examples = Examples(np.arange(60, dtype=np.uint8).reshape(60, 1, 1, 1), labels)
+    recipe = Recipe(batch_size=10, balance="sampling", epochs=3)
+    feed = Feed((examples, None), recipe)
+    feed.steps = 6
+    seen = [(np.rint(255 * images.numpy().ravel()), truth.numpy()) for images, truth in feed.training(0, [])]
+    epochs = [[np.concatenate(part) for part in zip(*seen[first : first + 6], strict=True)] for first in (0, 6, 12)]
+    for numbers, truth in epochs:
+        assert np.bincount(truth).tolist() == [20, 0, 20, 20]
+        # of few examples each is shown as often as any other, give or take one; of many none twice
+        times = np.bincount(numbers.astype(int), minlength=60)
+        assert (times[:40].max(), set(times[40:56]), set(times[56:])) == (1, {1, 2}, {5})
+    orders = [numbers.tolist() for numbers, _ in epochs]
+    assert orders[0] != orders[1] != orders[2]
+    resumed = np.concatenate([np.rint(255 * images.numpy().ravel()) for images, _ in feed.training(2, [])])
+    assert resumed.tolist() == orders[2]
 
 
 def batches_of(examples):

@@ -171,7 +171,7 @@ def test_a_kill_between_checkpoint_and_history_loses_no_epoch_of_the_history(fol
 @pytest.mark.parametrize("optimizer", [None, "adam"])
 def test_a_stopped_run_goes_on_in_place_with_a_new_model(optimizer, tmp_path):
     """Compiled by fit, or by its owner; with frozen layers, mixed precision and noise from a Keras layer."""
-    recipe = Recipe(epochs=2, batch_size=32, precision="mixed_bfloat16", deterministic=True, class_weights="balanced")
+    recipe = Recipe(epochs=2, batch_size=32, precision="mixed_bfloat16", deterministic=True, balance="weights")
 
     def run(folder, *callbacks):
         keras.utils.set_random_seed(5)
