@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.datasets import DATASETS, image_folder, load
+from kerascnn.datasets import DATASETS, image_folder, image_table, load
 from kerascnn.datasets.examples import Examples
 from kerascnn.datasets.image_folder import ImageFiles
 from kerascnn.errors import InputError, UsageError
@@ -14,36 +14,51 @@ from kerascnn.errors import InputError, UsageError
 logger = logging.getLogger(__name__)
 
 # of an ImageRecipe, for load_images
-FIELDS = ("data", "image_size", "crop_ratio", "interpolation", "train_size", "validation")
+FIELDS = ("data", "image_size", "crop_ratio", "interpolation", "train_size", "group_by", "validation")
 # What the folders of a data set's splits are called, by the split.
 SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
 
 
 def check_data(data):
-    """Raise UsageError unless `data` is a name of kerascnn.datasets.load or a folder."""
-    if data not in DATASETS and not Path(data).is_dir():
+    """Raise UsageError unless `data` is a name of kerascnn.datasets.load, a folder or a CSV file."""
+    if data not in DATASETS and not Path(data).is_dir() and not is_table(data):
         words = f"data is {data!r}, neither a folder nor a data set; choose one of {', '.join(DATASETS)}"
-        raise UsageError(f"{words}, or name a folder with a sub-folder per class", argument="data")
+        raise UsageError(f"{words}, or name a folder with a sub-folder per class, or a CSV file", argument="data")
+
+
+def check_photos(data):
+    """Raise UsageError unless `data` is a folder or a CSV file."""
+    if not Path(data).is_dir() and not is_table(str(data)):
+        words = f"photos is {str(data)!r}, neither a folder nor a CSV file"
+        raise UsageError(f"{words}; name a folder with a sub-folder per class, or a CSV file")
+
+
+def is_table(data):
+    return data.lower().endswith(".csv") and Path(data).is_file()
 
 
 def load_images(data, image_size, *, train_size=0, validation=True, data_dir=None, **options):
-    """The Dataset `data`: a name of kerascnn.datasets.load, or a folder with a sub-folder of images per class.
+    """The Dataset `data`: a name of kerascnn.datasets.load, a folder with a sub-folder of images per class, or a table.
 
     Where a folder has a sub-folder called train, and others are called validation or test alone, these are the splits,
     each with a sub-folder per class; a split that it has not is cut off. image_size: pixels, height and width of the
     images of a folder; train_size: what they have in batches for training instead, 0 for the same. options:
-    crop_ratio and interpolation, as image_folder takes them. validation: False leaves the images of that split among
-    those for training. data_dir: where TensorFlow Datasets keeps its files. Raises UsageError where `data` is neither,
-    and what image_folder and load raise.
+    crop_ratio, interpolation and group_by, as image_folder takes them. validation: False leaves the images of that
+    split among those for training. data_dir: where TensorFlow Datasets keeps its files. Raises UsageError where `data`
+    is none of these, and what image_folder, image_table and load raise.
     """
     check_data(data)
     if data in DATASETS:
+        if options.get("group_by"):
+            words = f"group_by is {options['group_by']!r}, and {data} has no files"
+            raise UsageError(f"{words}; leave it out", argument="group_by")
         found = load(data, data_dir) if validation else with_validation_in_train(load(data, data_dir))
     else:
-        splits = split_folders(Path(data))
+        splits = {"train": data} if is_table(data) else split_folders(Path(data))
         if not validation:
             splits["validation"] = 0
-        found = image_folder(splits.pop("train"), (image_size, image_size), **options, **splits)
+        source = image_table if is_table(data) else image_folder
+        found = source(splits.pop("train"), (image_size, image_size), **options, **splits)
         larger = (train_size, train_size) if train_size else None
         found = dataclasses.replace(found, train=dataclasses.replace(found.train, training_size=larger))
     logger.info("data: %s", found.description)
@@ -85,11 +100,16 @@ def load_tested(record, data_dir=None):
     Raises InputError where the folder is gone.
     """
     recipe = {name: record["recipe"][name] for name in FIELDS if name in record["recipe"]}
-    if recipe["data"] not in DATASETS and not Path(recipe["data"]).is_dir():
-        raise InputError(f"no folder {recipe['data']}, which the model was trained on; put it back")
+    if recipe["data"] not in DATASETS and not Path(recipe["data"]).exists():
+        raise InputError(f"no {recipe['data']}, which the model was trained on; put it back")
     data = load_images(**recipe, data_dir=data_dir)
     if names := record.get("split", {}).get("test"):
-        labels = [record["class_names"].index(Path(name).parts[0]) for name in names]
+        parts = [part for part in (data.train, data.validation, data.test) if part and part.root == data.test.root]
+        known = {name: label for part in parts for name, label in zip(part.names.tolist(), part.labels, strict=True)}
+        if gone := next((name for name in names if name not in known), None):
+            words = f"cannot read {data.test.root / gone}, which was there before"
+            raise InputError(f"{words}; restore it and run again")
+        labels = [known[name] for name in names]
         test = dataclasses.replace(data.test, names=np.array(names), labels=np.array(labels, np.int32))
         data = dataclasses.replace(data, test=test)
     return data

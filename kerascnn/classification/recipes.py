@@ -35,7 +35,7 @@ class ImageRecipe:
     model: str = "resnet20"
     "The network: any classifier of `python -m apps.networks list`."
     data: str = "cifar10"
-    "cifar10, cifar100, mnist, fashion_mnist, synthetic, or a folder with a sub-folder of images per class."
+    "A folder with a sub-folder of images per class, a CSV file, cifar10, cifar100, mnist, fashion_mnist or synthetic."
     image_size: int = 224
     "Height and width in pixels that the images of a folder are resized to."
     crop_ratio: float = 1.0
@@ -76,6 +76,8 @@ class ImageRecipe:
     "Alpha of mixup; 0 for none."
     cutmix: float = 0.0
     "Alpha of CutMix; 0 for none."
+    group_by: str = ""
+    "Regular expression: photos in whose paths it finds the same, as one object's, stay in one split."
     validation: bool = True
     "Cut images for validation off those for training; without them the last epoch is kept."
     tta: Literal["none", "flip", "flip_shift", "ten_crop", "144_crop"] = "none"

@@ -11,6 +11,7 @@ from kerascnn.datasets.arrays import from_arrays
 from kerascnn.datasets.colours import colour_covariance
 from kerascnn.datasets.examples import Dataset, Examples
 from kerascnn.datasets.image_folder import image_folder
+from kerascnn.datasets.image_table import image_table
 from kerascnn.errors import UsageError
 
 DATASETS = {

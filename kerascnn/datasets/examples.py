@@ -117,6 +117,8 @@ def cut(examples, count):
 def cut_share(examples, share, count, seed, name):
     """(the rest, `share` of `count` examples or None) of Examples or ImageFiles, of each class alike where it has one.
 
+    ImageFiles of one of their `groups` stay together, with the class of the first of them; a group that would be too
+    many is left, but the first.
     name: the argument that says the share. Raises UsageError unless it is one that leaves some.
     """
     share = share or 0
@@ -126,12 +128,21 @@ def cut_share(examples, share, count, seed, name):
         return examples, None
     left = share * count / len(examples)  # of what an earlier cut has left
     labels = examples.labels if examples.labels.ndim == 1 else np.zeros(len(examples))
+    groups = getattr(examples, "groups", None)
+    _, first, groups = np.unique(
+        np.arange(len(examples)) if groups is None else groups, return_index=True, return_inverse=True
+    )
+    labels = labels[first][groups]
     drawn, random = np.zeros(len(examples), bool), np.random.default_rng(seed)
     for label in np.unique(labels):
         places = random.permutation(np.flatnonzero(labels == label))
+        own, begins, sizes = np.unique(groups[places], return_index=True, return_counts=True)
+        order = np.argsort(begins)
+        fitting = np.searchsorted(np.cumsum(sizes[order]), round(left * len(places)), "right")
         # one at least on each side, where a class has two
-        drawn[places[: min(max(1, round(left * len(places))), len(places) - 1)]] = True
+        drawn[np.isin(groups, own[order[: min(max(1, fitting), len(own) - 1)]])] = True
     if not drawn.any():
-        words = f"{name} is {share:g}, and no class has two of the {len(examples)} examples"
+        whole = "examples" if len(first) == len(examples) else "groups"
+        words = f"{name} is {share:g}, and no class has two of the {len(first)} {whole}"
         raise UsageError(f"{words}; give more examples, or other ones as {name}", argument=name)
     return examples.take(~drawn), examples.take(drawn)

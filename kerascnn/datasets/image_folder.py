@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,8 @@ class ImageFiles:
 
     root: the folder above them. names: their paths below it, text (N,). labels: int32 (N,). resize: what every image
     goes through. weights: as those of Examples. training_size: (height, width) of the images of batches for training,
-    where an augmentation cuts the size of `resize` out of larger ones. said: broken files that were warned of, by all
-    splits of a folder.
+    where an augmentation cuts the size of `resize` out of larger ones. groups: int (N,), equal for files that no split
+    may part. said: broken files that were warned of, by all splits of a folder.
     """
 
     root: Path
@@ -35,6 +36,7 @@ class ImageFiles:
     resize: ResizeAndCrop
     weights: np.ndarray | None = None
     training_size: tuple[int, int] | None = None
+    groups: np.ndarray | None = None
     said: set = dataclasses.field(default_factory=set)
 
     def __len__(self):
@@ -55,8 +57,9 @@ class ImageFiles:
         return dataclasses.replace(self, resize=dataclasses.replace(self.resize, image_size=size, crop_ratio=ratio))
 
     def take(self, indices):
-        weights = None if self.weights is None else self.weights[indices]
-        return dataclasses.replace(self, names=self.names[indices], labels=self.labels[indices], weights=weights)
+        weights, groups = (None if part is None else part[indices] for part in (self.weights, self.groups))
+        parts = {"names": self.names[indices], "labels": self.labels[indices]}
+        return dataclasses.replace(self, **parts, weights=weights, groups=groups)
 
     def loader(self):
         """load(indices int (B,)) -> tensors (images uint8 (B, H, W, 3), labels, weights).
@@ -126,7 +129,7 @@ def vanished_files_named(*splits):
 
 
 def image_folder(
-    folder, image_size, *, crop_ratio=1.0, interpolation="bilinear", validation=0.1, test=0.1, seed=0
+    folder, image_size, *, crop_ratio=1.0, interpolation="bilinear", validation=0.1, test=0.1, seed=0, group_by=""
 ):  # fmt: skip
     """A Dataset of the images in the sub-folders of `folder`, each of which is a class.
 
@@ -138,9 +141,11 @@ def image_folder(
     SavedModel. Grey images become RGB. A file that does not decode keeps its place with the weight 0, and a warning
     names it; one of HEIC and AVIF files, which are not read, says their number.
     class_names are the names of the sub-folders in order. validation, test: the share of the files that is cut off, of
-    each class alike, drawn with `seed`; 0 for none, or another folder with sub-folders of the same names. Raises
-    InputError where a folder is not there, UsageError where it has no classes or another one than `folder`, or for an
-    image_size, crop_ratio or interpolation that is none.
+    each class alike, drawn with `seed`; 0 for none, or another folder with sub-folders of the same names. group_by: a
+    regular expression that is searched in the path of a file below `folder`; files in which its first group, or all
+    of it, is the same stay in one split. Raises InputError where a folder is not there, UsageError where it has no
+    classes or another one than `folder`, for an image_size, crop_ratio or interpolation that is none, or where
+    group_by is no expression or not found in a file's path.
     """
     resize = ResizeAndCrop(image_size, crop_ratio, interpolation)
     classes = class_folders(folder, "folder")
@@ -148,6 +153,7 @@ def image_folder(
         words = f"folder {folder} has one class, {classes[0]}"
         raise UsageError(f"{words}; put the images of each class into a sub-folder of its own")
     rest = listed(folder, classes, resize)
+    rest = dataclasses.replace(rest, groups=grouped(rest.names, group_by))
     count, splits = len(rest), {}
     for name, share in (("test", test), ("validation", validation)):
         if share is None or isinstance(share, int | float):
@@ -164,6 +170,22 @@ def image_folder(
     return Dataset(
         name, rest, **splits, class_names=tuple(classes), licence=licence, description=description, resize=resize
     )
+
+
+def grouped(names, group_by):
+    """int (N,), equal where a regular expression finds the same in two of N paths; None without an expression."""
+    if not group_by:
+        return None
+    try:
+        found = [re.search(group_by, name) for name in names]
+    except re.error as error:
+        words = f"group_by is {group_by!r}, which is no regular expression ({error})"
+        raise UsageError(f"{words}; write one as [^/]+/([0-9]+)", argument="group_by") from None
+    if None in found:
+        words = f"group_by is {group_by!r}, which is not found in {names[found.index(None)]}"
+        raise UsageError(f"{words}; write one that every path has", argument="group_by")
+    keys = [match[1] if match.re.groups else match[0] for match in found]
+    return np.unique(keys, return_inverse=True)[1]
 
 
 def class_folders(folder, argument):

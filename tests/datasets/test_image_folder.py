@@ -65,6 +65,29 @@ def test_an_image_is_what_pillow_reads_and_resizes(photos):
         assert np.abs(image - theirs).max() < most, name
 
 
+def test_files_of_one_object_stay_in_one_split(photos):
+    options = {"validation": 0.2, "test": 0.2, "group_by": r"([0-9]+)\."}
+    data = kc.datasets.image_folder(photos, (32, 32), **options)
+    parts = data.train, data.validation, data.test
+    # 20 numbers have a circle and a line, whose class is that of the first; 20 have a circle
+    objects = [{name.split("/")[-1].split(".")[0] for name in part.names} for part in parts]
+    assert not objects[0] & (objects[1] | objects[2])
+    assert not objects[1] & objects[2]
+    assert sum(map(len, parts)) == 60
+    assert all(8 <= len(part) <= 12 for part in parts[1:])
+    assert kc.datasets.image_folder(photos, (32, 32), **options).checksum() == data.checksum()
+    with pytest.raises(
+        UsageError, match=r"^group_by is '\(', which is no regular expression \(.*\); write one as \[\^"
+    ):
+        kc.datasets.image_folder(photos, (32, 32), group_by="(")
+    with pytest.raises(
+        UsageError, match="^group_by is 'disc', which is not found in circle/1.png; write one that every"
+    ):
+        kc.datasets.image_folder(photos, (32, 32), group_by="disc")
+    with pytest.raises(UsageError, match="^test is 0.1, and no class has two of the 1 groups; give more examples, or"):
+        kc.datasets.image_folder(photos, (32, 32), group_by=r"\.")
+
+
 def test_training_sees_larger_images_where_a_window_is_cut_out_of_them(photos):
     data = kc.datasets.image_folder(photos, (28, 28), crop_ratio=0.875, validation=0, test=0)
     larger = dataclasses.replace(data.train, training_size=(32, 32))
@@ -101,7 +124,7 @@ def test_a_run_on_streamed_files_goes_on_to_the_same_weights(photos, tmp_path):
     moved, changed = kc.augmentation.RandomCrop(padding=3), keras.layers.RandomContrast(0.3, (0, 1))
     mixed = [kc.augmentation.MixUp(alpha=1, num_classes=2), kc.augmentation.CutMix(alpha=1, num_classes=2)]
     recipe = kc.Recipe(
-        epochs=3, batch_size=8, deterministic=True, class_weights="balanced", augmentations=[moved, changed, *mixed]
+        epochs=3, batch_size=8, deterministic=True, balance="sampling", augmentations=[moved, changed, *mixed]
     )
 
     def run(folder, *callbacks):

@@ -1,0 +1,84 @@
+"""Photos whose labels stand in a CSV file."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+
+from kerascnn.datasets.examples import Dataset, cut_share, warn_of_empty_classes
+from kerascnn.datasets.image_folder import ImageFiles, grouped
+from kerascnn.datasets.resizing import ResizeAndCrop
+from kerascnn.errors import InputError, UsageError
+from kerascnn.files import reading_from
+
+# What the column `split` may say, by the split; an empty field is of those that are cut.
+SPLITS = {"train": "train", "": "train", "test": "test", **dict.fromkeys(("validation", "valid", "val"), "validation")}
+
+
+def image_table(
+    file, image_size, *, crop_ratio=1.0, interpolation="bilinear", validation=0.1, test=0.1, seed=0, group_by=""
+):  # fmt: skip
+    """A Dataset of the images that a CSV file names, with its columns `file` and `label`, and perhaps `split`.
+
+        data = kc.datasets.image_table("labels.csv", image_size=(224, 224))
+
+    file: paths in it are below its own folder, or absolute. A split, train, validation or test, is of the images that
+    the column says; one that it does not name is cut off those for training, as image_folder does it, which says the
+    other arguments, and validation=0 leaves those that it calls so among these. class_names are the labels in order.
+    Raises InputError where a file is not there, UsageError for a table without these columns, with one class, with a
+    file that it names twice, or with another split.
+    """
+    resize, root = ResizeAndCrop(image_size, crop_ratio, interpolation), Path(file).parent
+    rows = read_rows(file)
+    classes = sorted({row["label"] for row in rows})
+    if len(classes) == 1:
+        raise UsageError(f"file {file} has one class, {classes[0]}; name the images of each class")
+    names, labels = np.array([row["file"] for row in rows]), [classes.index(row["label"]) for row in rows]
+    every = ImageFiles(root, names, np.array(labels, np.int32), resize, groups=grouped(names, group_by))
+    said = np.array([SPLITS[row["split"]] for row in rows])
+    if not validation:
+        said[said == "validation"] = "train"
+    rest, splits = every.take(said == "train"), {}
+    if not len(rest):
+        raise UsageError(f"file {file} has no image for training; leave the field split of some empty")
+    count = len(rest)
+    for name, share in (("test", test), ("validation", validation)):
+        if (said == name).any():
+            splits[name] = every.take(said == name)
+        else:
+            rest, splits[name] = cut_share(rest, share, count, seed, name)
+    warn_of_empty_classes(rest, classes)
+    description = f"{len(rows):,} image files in {len(classes)} classes, resized to {image_size[0]}x{image_size[1]}"
+    return Dataset(
+        Path(file).stem, rest, **splits, class_names=tuple(classes), licence="not stated", description=description,
+        resize=resize,
+    )  # fmt: skip
+
+
+def read_rows(file):
+    """[{"file": …, "label": …, "split": …}] of a CSV file, checked."""
+    try:
+        with reading_from(file), open(file, encoding="utf-8-sig", newline="") as content:
+            table = csv.DictReader(content)
+            rows, columns = list(table), table.fieldnames or []
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file} is no CSV file in UTF-8 ({error}); write it again") from None
+    if missing := [name for name in ("file", "label") if name not in columns]:
+        words = f"file {file} has no column {missing[0]}, but {', '.join(map(str, columns)) or 'none'}"
+        raise UsageError(f"{words}; head its columns file,label or file,label,split")
+    if not rows:
+        raise UsageError(f"file {file} has no row; name an image and its label in each")
+    found = {}
+    for line, row in enumerate(rows, 2):
+        row |= {name: (row.get(name) or "").strip() for name in ("file", "label", "split")}
+        if not (row["file"] and row["label"]):
+            raise UsageError(f"file {file} has no file or no label in line {line}; give both")
+        if row["split"] not in SPLITS:
+            words = f"file {file} has the split {row['split']!r} in line {line}"
+            raise UsageError(f"{words}; write train, validation or test, or nothing")
+        if (before := found.setdefault(row["file"], line)) != line:
+            raise UsageError(f"file {file} has {row['file']} in lines {before} and {line}; name it once")
+        if not os.path.isfile(place := Path(file).parent / row["file"]):
+            raise InputError(f"no file {place}, which line {line} of {file} names; check the path")
+    return rows
