@@ -32,7 +32,7 @@ from kerascnn.cli.flags import (
     chosen,
     flags_of,
 )
-from kerascnn.cli.folders import run_to_train, trained_run
+from kerascnn.cli.folders import next_folder, run_to_train, trained_run
 from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.training.run_folder import check_unfinished
 
@@ -54,6 +54,8 @@ Queries = Annotated[int, Parameter(help="Test images that the picture shows.", v
 Shown = Annotated[
     bool, Parameter(help="Only draw what augmentations make of a few images, into augmentations.png.", negative="")
 ]
+Grouping = Annotated[str, Parameter(help="As train takes it.")]
+Report = Annotated[Path | None, Parameter(help="Where the report goes; default: runs/images/check1, check2, ….")]
 Files = Annotated[
     list[Path], Parameter(help="Image files: PNG, JPEG, WebP or BMP.", negative="", consume_multiple=True)
 ]
@@ -109,6 +111,21 @@ def finetune(
     out = run_to_train("images", out, resume, smoke=False)
     check_unfinished(out)
     transfer.finetune("images", asked, data_dir, out, resume)
+
+
+@app.command
+def check(photos: Path, *, group_by: Grouping = "", out: Report = None, require: Require = ()):
+    """Look for broken, odd and repeated files in a folder of photos, or those that a CSV file names.
+
+    check.html shows them and check.json lists them; training would split the photos as it says.
+    """
+    requirements = parse_requirements(require)
+    from kerascnn.classification.data import check_photos, load_images
+
+    check_photos(photos)
+    load_tensorflow()
+    data = load_images(str(photos), ImageRecipe.image_size, group_by=group_by)
+    classification.check(data, out or next_folder("images", "check"), requirements)
 
 
 @app.command

@@ -104,6 +104,20 @@ def show_augmentations(data, augmentations, seed, out):
     result({"augmentations": str(out / "augmentations.png")})
 
 
+def check(data, folder, requirements):
+    """Look for what is wrong with a Dataset of photos; `folder` gets check.html and check.json. Print the summary."""
+    from kerascnn.classification.data_check import check_images
+    from kerascnn.classification.data_report import write_report
+
+    findings = check_images(data)
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_report(findings, data.name, folder)
+    note(f"report: {folder / 'check.html'}")
+    result(findings["summary"])
+    require(findings["summary"], requirements)
+
+
 def evaluate(app, load_data, preprocess, out, requirements):
     """Score the model in `out` on the test split of the data it was trained on; print and check the metrics.
 

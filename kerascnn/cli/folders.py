@@ -17,6 +17,11 @@ def numbered_runs(app, kind="run"):
     return dict(sorted(numbers.items()))
 
 
+def next_folder(app, kind):
+    """The folder runs/<app>/<kind><number> with the next number."""
+    return Path("runs", app, f"{kind}{max(numbered_runs(app, kind), default=0) + 1}")
+
+
 def run_to_train(app, out, resume, smoke):
     """The folder to train into: `out`, or the next of the app's runs, or, to resume, the newest of them.
 

@@ -82,6 +82,32 @@ def test_the_test_images_are_those_of_the_training_whatever_comes_to_the_folder(
     assert (code, words.splitlines()[-1].endswith("photos, which the model was trained on; put it back")) == (3, True)
 
 
+def test_photos_of_a_table_are_checked_and_trained_on(photos, tmp_path, command):
+    files = sorted(photos.rglob("*.jpg"))
+    rows = [f"{file},{file.parent.name},{'test' if number % 6 == 0 else ''}" for number, file in enumerate(files)]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label,split", *rows]))
+    table = ("--data", tmp_path / "labels.csv", "--group-by", r"(\d+)\.jpg")
+    code, out, words = command(
+        "check", tmp_path / "labels.csv", "--out", tmp_path / "report", "--require", "readable=1"
+    )
+    assert (code, json.loads(out)["files"], json.loads(out)["readable"]) == (0, 60, 1)
+    assert words.endswith(f"report: {tmp_path}/report/check.html\n")
+    assert command("check", tmp_path / "labels.csv", "--out", tmp_path / "report", "--require", "regular=1.1")[0] == 4
+    flags = (*table, "--model", "mlp", "--image-size", 16, "--epochs", 1, "--batch-size", 16, "--balance", "sampling")
+    code, out, _ = command("train", *flags, "--out", tmp_path / "run", "--show-augmentations")
+    assert (code, json.loads(out)) == (0, {"augmentations": str(tmp_path / "run" / "augmentations.png")})
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["augmentations.png"]
+    assert command("train", *flags, "--train-size", 20, "--out", tmp_path / "run")[0] == 0
+    code, out, words = command("evaluate", "--out", tmp_path / "run")
+    assert (code, json.loads(out)["examples"]) == (0, 10)
+    assert "not those" not in words
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label,split", *rows[1:]]))
+    code, _, words = command("evaluate", "--out", tmp_path / "run")
+    assert (code, words.splitlines()[-1]) == (
+        3, f"error: cannot read {files[0]}, which was there before; restore it and run again",
+    )  # fmt: skip
+
+
 def test_splits_of_their_own_are_taken_and_a_class_of_none_is_an_error(photos, tmp_path, command):
     for split in ("train", "val", "test"):
         shutil.copytree(photos, tmp_path / "data" / split)
@@ -110,6 +136,17 @@ def test_splits_of_their_own_are_taken_and_a_class_of_none_is_an_error(photos, t
             "--data is '{tmp}/none', neither a folder nor a data set; choose one of",
         ),
         (["train", "--data", "{tmp}"], 2, "folder {tmp} has no sub-folders; put the images of each class into one of"),
+        (
+            ["train", "--data", "synthetic", "--group-by", "a"],
+            2,
+            "--group-by is 'a', and synthetic has no files; leave it",
+        ),
+        (
+            ["check", "cifar10"],
+            2,
+            "photos is 'cifar10', neither a folder nor a CSV file; name a folder with a sub-folder",
+        ),
+        (["check", "{tmp}"], 2, "folder {tmp} has no sub-folders; put the images of each class into one of"),
         (["train", "--model", "unet"], 2, "--model is 'unet', which segments images; choose a classifier"),
         (
             ["train", "--data", "synthetic", "--random-crop", "28"],

@@ -1,0 +1,151 @@
+"""What is wrong with a collection of photos before anything is trained on it: broken, odd and repeated files."""
+
+import dataclasses
+import hashlib
+import warnings
+
+import cv2
+import numpy as np
+from PIL import Image
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from kerascnn.datasets.batches import evaluation_batches
+from kerascnn.datasets.image_folder import vanished_files_named
+from kerascnn.datasets.resizing import ResizeAndCrop
+from kerascnn.files import reading_from
+
+SEEN = ResizeAndCrop((64, 64))  # what files are compared at
+NEAREST_BITS = 6  # of 64 that two near duplicates may differ in
+LEAST_SIDE, MOST_RATIO, LEAST_CONTRAST = 32, 4, 0.02
+
+
+def check_images(data):
+    """What is found in the files of all splits of a Dataset of photos, as a dict of JSON types.
+
+    summary: number of files and of classes, files of the smallest class, and shares from 0 to 1 of files, where 1 is
+    good: readable (they decode), regular (not odd), unique (not a copy of another one), separate (without a copy in
+    another split), consistent (without a copy of another class). counts: {split: {class: files}}. broken: names. odd:
+    [{file, why}]. duplicates: [{kind (exact or near), files, splits, classes}], those of several splits or classes
+    first. Near duplicates are those whose perceptual hashes differ in 6 bits of 64 at most. Raises InputError for a
+    file that vanishes.
+    """
+    splits = {"train": data.train, "validation": data.validation, "test": data.test}
+    splits = {name: split for name, split in splits.items() if split is not None}
+    files = [file for split in splits.values() for file in paths(split)]
+    of_split = [name for name, split in splits.items() for _ in split.labels]
+    of_class = [data.class_names[label] for split in splits.values() for label in split.labels]
+    seen, readable = map(np.concatenate, zip(*map(looked_at, splits.values()), strict=True))
+    contrast = seen.std((1, 2))
+    odd = [
+        {"file": file, "why": why}
+        for file, good, spread in zip(files, readable, contrast, strict=True)
+        if good and (why := oddity(file, spread))
+    ]
+    groups = duplicates(files, seen, readable & (contrast >= LEAST_CONTRAST))
+    for group in groups:
+        places = group["files"]
+        kinds = {"files": files, "splits": of_split, "classes": of_class}
+        group |= {name: [values[place] for place in places] for name, values in kinds.items()}
+    groups.sort(key=lambda group: (-len(set(group["splits"])) - len(set(group["classes"])), group["files"]))
+    counts = {
+        name: dict(
+            zip(
+                data.class_names,
+                np.bincount(split.labels, minlength=len(data.class_names)).tolist(),
+                strict=True,
+            )
+        )
+        for name, split in splits.items()
+    }
+    broken = [file for file, good in zip(files, readable, strict=True) if not good]
+    summary = summarized(len(files), counts, broken, odd, groups)
+    return {"summary": summary, "counts": counts, "broken": broken, "odd": odd, "duplicates": groups}
+
+
+def summarized(total, counts, broken, odd, groups):
+    def without(places):
+        return 1 - places / total
+
+    smallest = np.sum([list(of_class.values()) for of_class in counts.values()], 0).min()
+    return {
+        "files": total,
+        "classes": len(counts["train"]),
+        "smallest_class": int(smallest),
+        "readable": without(len(broken)),
+        "regular": without(len(odd)),
+        "unique": without(sum(len(group["files"]) - 1 for group in groups)),
+        "separate": without(sum(len(group["files"]) for group in groups if len(set(group["splits"])) > 1)),
+        "consistent": without(sum(len(group["files"]) for group in groups if len(set(group["classes"])) > 1)),
+    }
+
+
+def paths(split):
+    """The paths of ImageFiles, texts."""
+    return [str(split.root / name) for name in split.names]
+
+
+def looked_at(split):
+    """Of ImageFiles the luma float32 (N, 64, 64) in [0, 1], and whether they decode, bool (N,)."""
+    small = dataclasses.replace(split, resize=SEEN, weights=None)
+    weight = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601-2
+    with vanished_files_named(small):
+        batches = [(images.numpy() @ weight, weights.numpy() > 0) for images, _, weights in evaluation_batches(small)]
+    return tuple(map(np.concatenate, zip(*batches, strict=True)))
+
+
+def oddity(file, contrast):
+    """Why a file that decodes is odd, or an empty text."""
+    with warnings.catch_warnings(action="ignore"), reading_from(file), Image.open(file) as image:
+        short, long = sorted(image.size)
+    if short < LEAST_SIDE:
+        return f"{image.width}x{image.height}: small"
+    if long > MOST_RATIO * short:
+        return f"{image.width}x{image.height}: long"
+    return "all of one intensity" if contrast < LEAST_CONTRAST else ""
+
+
+def duplicates(files, seen, hashed):
+    """[{"kind": exact or near, "files": places}] of files that are the same, or look so; two at least.
+
+    seen: as looked_at gives it; hashed: bool (N,), those that have anything by which they could look the same.
+    """
+    digests = []
+    for file in files:
+        with reading_from(file), open(file, "rb") as content:
+            digests.append(hashlib.file_digest(content, "sha256").digest())
+    _, exact = np.unique(digests, return_inverse=True)
+    first = np.unique(exact, return_index=True)[1][exact]
+    places = np.flatnonzero(hashed)
+    near = near_pairs(perceptual_hash(seen[places]))
+    rows, columns = np.concatenate([[np.arange(len(files)), first], places[near]], 1)
+    links = coo_array((np.ones(len(rows), bool), (rows, columns)), (len(files), len(files)))
+    _, group = connected_components(links, directed=False)
+    order = np.argsort(group, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
+    return [
+        {"kind": "exact" if len(set(exact[part])) == 1 else "near", "files": part.tolist()}
+        for part in parts
+        if len(part) > 1
+    ]
+
+
+def perceptual_hash(seen):
+    """float32 (N, 64, 64) -> 64 bits of each as -1 and 1, float32 (N, 64).
+
+    Whether each of the 8 x 8 lowest frequencies of a discrete cosine transform of 32 x 32 pixels is above their median
+    (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, section 3.2.1).
+    """
+    small = [cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA) for image in seen]
+    low = np.array([cv2.dct(image)[1:9, 1:9].ravel() for image in small], np.float32).reshape(-1, 64)
+    return np.where(low > np.median(low, 1, keepdims=True), 1, -1).astype(np.float32)
+
+
+def near_pairs(hashes, block=2000):
+    """The pairs of hashes that differ in few bits, int (2, pairs), the smaller place first."""
+    found = [np.zeros((2, 0), int)]
+    for start in range(0, len(hashes), block):
+        differing = (hashes.shape[1] - hashes[start : start + block] @ hashes[start:].T) / 2
+        rows, columns = np.nonzero(np.triu(differing <= NEAREST_BITS, 1))
+        found.append(np.stack([rows, columns]) + start)
+    return np.concatenate(found, 1)

@@ -1,0 +1,84 @@
+"""Faults are put into a folder of drawn photos, and all of them are found."""
+
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+import kerascnn as kc
+from kerascnn.classification.data_check import check_images, near_pairs, perceptual_hash
+from kerascnn.classification.data_report import write_report
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Twelve photos of each of two classes, smooth noise, besides a copy and others with a fault."""
+    root, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (root / name).mkdir()
+        for number in range(12):
+            image = cv2.resize(random.integers(0, 256, (6, 6, 3), np.uint8), (90, 70), interpolation=cv2.INTER_CUBIC)
+            cv2.imwrite(str(root / name / f"{number}.png"), image)
+    shutil.copy(root / "cat" / "0.png", root / "dog" / "copy.png")
+    image = cv2.imread(str(root / "dog" / "3.png"))
+    cv2.imwrite(str(root / "dog" / "smaller.jpg"), cv2.resize(image, (60, 47), interpolation=cv2.INTER_AREA))
+    (root / "cat" / "broken.png").write_bytes((root / "cat" / "1.png").read_bytes()[:100])
+    for name, shape in (("pixel", (1, 1, 3)), ("line", (10, 2000, 3)), ("long", (40, 400, 3)), ("blank", (50, 50, 3))):
+        cv2.imwrite(str(root / "cat" / f"{name}.png"), np.full(shape, 77, np.uint8))
+    return root
+
+
+@pytest.fixture(scope="module")
+def findings(photos):
+    return check_images(kc.datasets.image_folder(photos, (32, 32)))
+
+
+def test_what_is_broken_and_what_is_odd_is_named(findings, photos):
+    assert findings["broken"] == [str(photos / "cat" / "broken.png")]
+    assert {each["file"].split("/")[-1]: each["why"] for each in findings["odd"]} == {
+        "pixel.png": "1x1: small",
+        "line.png": "2000x10: small",
+        "long.png": "400x40: long",
+        "blank.png": "all of one intensity",
+    }
+
+
+def test_copies_are_found_with_their_classes_and_splits(findings, photos):
+    other, near = findings["duplicates"]
+    assert (other["kind"], near["kind"]) == ("exact", "near")
+    assert {file.removeprefix(f"{photos}/") for file in other["files"]} == {"cat/0.png", "dog/copy.png"}
+    assert sorted(other["classes"]) == ["cat", "dog"]
+    assert {file.removeprefix(f"{photos}/") for file in near["files"]} == {"dog/3.png", "dog/smaller.jpg"}
+    assert len(other["splits"]) == len(near["splits"]) == 2
+
+
+def test_the_summary_counts_what_is_found(findings):
+    summary = findings["summary"]
+    assert (summary["files"], summary["classes"], summary["smallest_class"]) == (31, 2, 14)
+    assert summary["readable"] == pytest.approx(30 / 31)
+    assert summary["regular"] == pytest.approx(27 / 31)
+    assert summary["unique"] == summary["consistent"] == pytest.approx(29 / 31)
+    assert sum(count for of_class in findings["counts"].values() for count in of_class.values()) == 31
+
+
+def test_the_report_is_one_page_with_every_finding(findings, tmp_path):
+    write_report(findings, "cats & dogs", tmp_path)
+    assert json.loads((tmp_path / "check.json").read_text()) == findings
+    page = (tmp_path / "check.html").read_text()
+    assert "<h1>cats &amp; dogs: 31 photos</h1>" in page
+    assert page.count('src="data:image/jpeg;base64,') == 8
+    assert "<b>in several classes</b>" in page
+    assert all(file in page for file in findings["broken"])
+    assert "http" not in page
+
+
+def test_a_change_of_contrast_leaves_a_hash_and_other_images_have_others():
+    random = np.random.default_rng(0)
+    images = np.array([cv2.resize(random.random((12, 12), np.float32), (64, 64)) for _ in range(60)])
+    changed = 0.8 * images + np.float32(0.1)
+    hashes = perceptual_hash(np.concatenate([images, changed]))
+    expected = {(place, place + 60) for place in range(60)}
+    for block in (7, 2000):
+        assert set(zip(*near_pairs(hashes, block).tolist(), strict=True)) == expected
