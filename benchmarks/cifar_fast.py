@@ -113,7 +113,8 @@ def main(seed: int):
     runs = sorted([*others, figures], key=lambda each: each["seed"])
     accuracies = [each["accuracy"] for each in runs]
     spread = {"accuracy_sd": round(statistics.stdev(accuracies), 5)} if len(runs) > 1 else {}
-    summary = {"accuracy": round(statistics.mean(accuracies), 5), **spread, "runs": runs}
+    accuracy = round(statistics.mean(accuracies), 5)
+    summary = {"accuracy": accuracy, **spread, "hardware": figures["hardware"], "runs": runs}
     write_json(RESULTS, summary)
     result(summary)
 
