@@ -42,7 +42,7 @@ REFERENCES = {
         name: f"statement:{name}"
         for name in (
             *("mlp", "simple_cnn", "five_layer_cnn", "lenet5", "lenet5_1998", "lenet_homework", "vgg_digits"),
-            *("convnetjs", "alexnet", "alexnet_one_tower", "zfnet", "vgg16c", "googlenet", "googlenet_aux"),
+            *("convnetjs", "airbench", "alexnet", "alexnet_one_tower", "zfnet", "vgg16c", "googlenet", "googlenet_aux"),
             *("plain18", "resnet20", "resnet20_b", "plain20", "se_resnet20", "se_resnet18"),
             *("unet", "unet_2015", "unet_dong", "unet_buda"),
         )

@@ -46,7 +46,8 @@ def torch_model(source, name):
             module.running_mean.normal_(0, 0.1, generator=draw)
             module.running_var.uniform_(0.5, 1.5, generator=draw)
             # With larger ones a random SE-ResNet-101 is chaotic: PyTorch's own float32 and float64 differ by 19 %.
-            module.weight.data.uniform_(0.2, 0.8, generator=draw)
+            if module.weight is not None:
+                module.weight.data.uniform_(0.2, 0.8, generator=draw)
             module.bias.data.normal_(0, 0.1, generator=draw)
     return model.eval(), statistics_of, shape
 

@@ -440,14 +440,16 @@ def vgg_digits():
 
 def airbench():
     """Jordan 2024, section 3: 2×2 patches whitened, three groups of 3×3 convolutions, the first of each pooled."""
-    layers, inputs = {"whiten": nn.Conv2d(3, 24, 2), "gelu": nn.GELU()}, 24
+    mean, deviation = (torch.tensor(of)[:, None, None] for of in ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)))
+    layers = {"normalized": Affine(1 / deviation, -mean / deviation), "whiten": nn.Conv2d(3, 24, 2), "gelu": nn.GELU()}
+    inputs = 24
     for block, filters in enumerate((64, 256, 256), 1):
         for i, before in ((1, inputs), (2, filters)):
             conv = f"block{block}_conv{i}"
             layers[conv] = nn.Conv2d(before, filters, 3, padding=1, bias=False)
             layers |= {f"pool{block}": nn.MaxPool2d(2)} if i == 1 else {}
             layers[f"{conv}_bn"] = nn.BatchNorm2d(filters, eps=1e-12, momentum=0.4)
-            layers[f"{conv}_bn"].weight.requires_grad = False
+            layers[f"{conv}_bn"].weight = None
             layers[f"silu{block}{i}"] = nn.SiLU()
         inputs = filters
     layers["whiten"].requires_grad_(False)
