@@ -76,6 +76,8 @@ def train(
 ):
     """Train a network; the run folder gets model.keras, history.csv, learning_curve.png and recipe.json."""
     asked = chosen(RECIPES[recipe], flags)
+    if show_augmentations:
+        out = out or next_folder("images", "augmentations")
     out = run_to_train("images", out, resume, smoke)
     check_unfinished(out)
     asked = classification.smoke(asked) if smoke else asked
@@ -93,7 +95,8 @@ def train(
     if show_augmentations:
         classification.show_augmentations(data, changes, asked.training.seed, out)
         return
-    asked = classification.fitted(asked, data, changes, out, minutes, auto_batch)
+    if not smoke:
+        asked = classification.fitted(asked, data, changes, out, minutes, auto_batch)
     classification.train("images", asked, data, changes, out, resume, split_names(data))
 
 

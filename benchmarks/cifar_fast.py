@@ -64,9 +64,7 @@ def train(seed, folder):
     recipe = RECIPES["cifar_fast"]
     data = load_images("cifar10", None, validation=False)
     keras.utils.set_random_seed(seed)
-    training = dataclasses.replace(
-        recipe.training, seed=seed, augmentations=augmentations(recipe, data.train.image_shape, 10)
-    )
+    training = dataclasses.replace(recipe.training, seed=seed, augmentations=augmentations(recipe, data))
     metadata = {"recipe": as_json(recipe), "app": "images", "class_names": data.class_names}
     callbacks = [Rate(), Progress()]
     kc.fit(untrained(recipe.model, data), data, training, folder=folder, callbacks=callbacks, metadata=metadata)
@@ -113,8 +111,9 @@ def main(seed: int):
     runs = sorted([*others, figures], key=lambda each: each["seed"])
     accuracies = [each["accuracy"] for each in runs]
     spread = {"accuracy_sd": round(statistics.stdev(accuracies), 5)} if len(runs) > 1 else {}
+    of_last = {name: figures[name] for name in ("hardware", "date", "versions")}
     accuracy = round(statistics.mean(accuracies), 5)
-    summary = {"accuracy": accuracy, **spread, "hardware": figures["hardware"], "runs": runs}
+    summary = {"accuracy": accuracy, **spread, "runs": runs, **of_last}
     write_json(RESULTS, summary)
     result(summary)
 

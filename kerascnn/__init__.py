@@ -99,8 +99,8 @@ def evaluate(model, data, *, class_names=None):
 
     data: a split of a Dataset, or a tf.data.Dataset of batches (images, labels); with labels the metrics are those of
     a classifier (accuracy, error, cross_entropy, ece, per_class …), with masks of a segmentation network (dice, iou,
-    image_dice). The output of the model is logits. class_names: what per_class calls the classes of a classifier;
-    default: 0, 1, 2 ….
+    image_dice). The output of the model is logits, taken as they are: without the temperature and the views that a run
+    may have recorded. class_names: what per_class calls the classes of a classifier; default: 0, 1, 2 ….
     """
     if hasattr(data, "train"):
         words = f"data is the whole data set {data.name}; give one of its splits, as data.test"
@@ -115,7 +115,8 @@ def export(model, folder, *, class_names=None, preprocessing=None, examples=None
 
         kc.export(model, "runs/mine", class_names=["cat", "dog"])  # runs/mine/1
 
-    model: a classifier, whose output is logits (B, classes), or a segmentation network, whose output is logits
+    What the run in `folder` has recorded of how its network answers, its temperature and its views (`tta`), holds for
+    `model`, too. model: a classifier, whose output is logits (B, classes), or a segmentation network, whose output is logits
     (B, H, W, 1 or 2). class_names: one text per class; default: 0, 1, 2 …. preprocessing: what raw images go through,
     of a classifier a function of TensorFlow ops from uint8 (B, H, W, C) to the model's input, of a segmentation network
     a kerascnn.segmentation.inference.Preprocessing; its name and first line of documentation are recorded in card.json.

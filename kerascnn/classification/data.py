@@ -55,6 +55,10 @@ def load_images(data, image_size, *, train_size=0, validation=True, data_dir=Non
         found = load(data, data_dir) if validation else with_validation_in_train(load(data, data_dir))
     else:
         splits = {"train": data} if is_table(data) else split_folders(Path(data))
+        if not validation and "validation" in splits:
+            words = f"validation is False, and {splits['validation']} is a folder for it"
+            remedy = f"leave it out, or move these photos into {splits['train']}"
+            raise UsageError(f"{words}; {remedy}", argument="validation")
         if not validation:
             splits["validation"] = 0
         source = image_table if is_table(data) else image_folder
@@ -95,21 +99,34 @@ def split_names(data):
 
 
 def load_tested(record, data_dir=None):
-    """The Dataset that a run was trained on, by its recipe.json; of photos its test examples are those of then.
+    """The Dataset that a run was trained on, by its recipe.json; photos are split as they were then.
 
     Raises InputError where the folder is gone.
     """
     recipe = {name: record["recipe"][name] for name in FIELDS if name in record["recipe"]}
     if recipe["data"] not in DATASETS and not Path(recipe["data"]).exists():
         raise InputError(f"no {recipe['data']}, which the model was trained on; put it back")
-    data = load_images(**recipe, data_dir=data_dir)
-    if names := record.get("split", {}).get("test"):
-        parts = [part for part in (data.train, data.validation, data.test) if part and part.root == data.test.root]
-        known = {name: label for part in parts for name, label in zip(part.names.tolist(), part.labels, strict=True)}
-        if gone := next((name for name in names if name not in known), None):
-            words = f"cannot read {data.test.root / gone}, which was there before"
-            raise InputError(f"{words}; restore it and run again")
-        labels = [known[name] for name in names]
-        test = dataclasses.replace(data.test, names=np.array(names), labels=np.array(labels, np.int32))
-        data = dataclasses.replace(data, test=test)
-    return data
+    return as_split(load_images(**recipe, data_dir=data_dir), record.get("split", {}))
+
+
+def as_split(data, names):
+    """A Dataset of photos split as split_names says of an earlier one; what has come since is for training."""
+    own = {split: part for split in ("validation", "test") if names.get(split) and (part := getattr(data, split))}
+    if not own:
+        return data
+    parts = [part for part in (data.train, data.validation, data.test) if part]
+    changed = {split: renamed(part, names[split], parts) for split, part in own.items()}
+    taken = {name for part in changed.values() if part.root == data.train.root for name in part.names.tolist()}
+    left = [name for part in parts if part.root == data.train.root for name in part.names if name not in taken]
+    return dataclasses.replace(data, train=renamed(data.train, left, parts), **changed)
+
+
+def renamed(files, names, parts):
+    """ImageFiles of these names, whose labels are among `parts`. Raises InputError where a file is gone."""
+    within = [part for part in parts if part.root == files.root]
+    known = {name: label for part in within for name, label in zip(part.names.tolist(), part.labels, strict=True)}
+    if gone := next((name for name in names if name not in known), None):
+        words = f"cannot read {files.root / gone}, which was there before"
+        raise InputError(f"{words}; restore it and run again")
+    labels = np.array([known[name] for name in names], np.int32)
+    return dataclasses.replace(files, names=np.array(names), labels=labels, groups=None)

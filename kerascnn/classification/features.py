@@ -24,12 +24,16 @@ def extract_features(model, examples, layers=("embedding",), preprocess=None):
     with vanished_files_named(examples):
         for images, truth, *weights in evaluation_batches(examples, preprocess=preprocess):
             answers.append(network.predict_on_batch(images))
-            labels.append(np.asarray(truth).reshape(len(images), -1))
+            labels.append(np.asarray(truth))
             counted.append(np.asarray(weights[0]) > 0 if weights else np.ones(len(images), bool))
     features = {
         name: np.concatenate([np.asarray(answer[name], np.float32) for answer in answers]) for name in answers[0]
     }
-    return features, np.concatenate(labels)[:, 0].astype(np.int32), np.concatenate(counted)
+    labels = np.concatenate(labels)
+    labels = labels.reshape(len(labels), -1)
+    # mixed ones are shares of classes
+    labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(-1)
+    return features, labels.astype(np.int32), np.concatenate(counted)
 
 
 def feature_model(model, layers):

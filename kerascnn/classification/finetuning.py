@@ -38,9 +38,9 @@ def finetune(backbone, data, recipe, folder, *, resume=True, metadata=None, **op
 
     backbone: a network of kerascnn.models, trained; it stays as it is. data: a Dataset. recipe: a FinetuneRecipe, of
     which everything but the data and the backbone is used; training.augmentations are those of the second stage. The
-    weights of the new head are drawn with training.seed. resume, metadata, options: as kerascnn.training.fit takes
-    them; callbacks see the epochs of both stages. Of two stages the first one has a run folder of its own, `head` in
-    `folder`, with the network as it is then.
+    weights of the new head are drawn with training.seed, to which Keras's global seed is set. resume, metadata,
+    options: as kerascnn.training.fit takes them; callbacks see the epochs of both stages. Of two stages the first one
+    has a run folder of its own, `head` in `folder`, with the network as it is then.
 
     Raises UsageError where the backbone does not take such images or has no such layer, and what fit raises.
     """
@@ -48,16 +48,17 @@ def finetune(backbone, data, recipe, folder, *, resume=True, metadata=None, **op
     check_unfinished(folder)
     metadata = {"recipe": as_json(recipe), "data": data.metadata(), **(metadata or {})}
     network = with_new_head(backbone, data.train.image_shape, len(data.class_names), recipe.training.seed)
-    options |= {**loss_and_metrics(recipe.training), "resume": resume, "metadata": metadata}
+    options = {**loss_and_metrics(recipe.training), **options, "resume": resume, "metadata": metadata}
     if recipe.stages == 1:
         return network, train_head(network, data, recipe, folder, options)
     trained = trained_layers(network, recipe)
     first = folder / "head"
     if not (first / "recipe.json").is_file():
-        train_head(network, data, recipe, first, options)
+        train_head(network, data, recipe, first, {**options, "conclude": None})
     elif not resume:
         raise UsageError(f"folder {folder} holds an unfinished run; resume it, or choose another folder")
-    check_same_run(folder, read_json(first / "recipe.json")["recipe"], metadata["recipe"])
+    recorded, compared = read_json(first / "recipe.json"), ("recipe", "data")
+    check_same_run(folder, *({name: record[name] for name in compared} for record in (recorded, metadata)))
     # where nothing was interrupted, too, so that what follows is the same; seeds of dropout are not in the file
     keras.utils.set_random_seed(recipe.training.seed)
     network = load_model(first)
@@ -101,7 +102,7 @@ def train_head(network, data, recipe, folder, options):
     """Train the layers behind `embedding` on features of the training images that are computed once; the Run."""
     embedding = network.get_layer("embedding").output
     head = keras.Model(embedding, network.output, name=f"{network.name}_head")
-    views = [scaled, mirrored] if recipe.horizontal_flip != "none" else [scaled]
+    views = [scaled, flipped] if recipe.horizontal_flip != "none" else [scaled]
     train = features_of(network, data.train, views)
     validation = data.validation and features_of(network, data.validation, [scaled])
     logger.info("features of %d images, %d numbers each, are computed", len(train), train.image_shape[0])
@@ -117,7 +118,7 @@ def features_of(network, examples, views):
     return Examples(np.concatenate([f["embedding"] for f in features]), np.concatenate(labels), weights.ravel())
 
 
-def mirrored(images):
+def flipped(images):
     """uint8 (B, H, W, C) -> float32 in [0, 1], left to right."""
     return scaled(images)[:, :, ::-1]
 

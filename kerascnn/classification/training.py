@@ -6,6 +6,7 @@ from kerascnn import models
 from kerascnn.classification.losses import CrossEntropy
 from kerascnn.classification.metrics import Accuracy
 from kerascnn.datasets.batches import evaluation_batches
+from kerascnn.datasets.image_folder import vanished_files_named
 
 WHITENING_BATCH = 500  # images, of ten batches
 
@@ -26,5 +27,6 @@ def untrained(name, data):
     model = models.builder(name)(data.train.image_shape, len(data.class_names))
     if name == "airbench":
         batches = evaluation_batches(data.train, WHITENING_BATCH).take(10)
-        models.whiten(model, np.concatenate([images for images, *_ in batches]))
+        with vanished_files_named(data.train):
+            models.whiten(model, np.concatenate([images for images, *_ in batches]))
     return model

@@ -37,6 +37,7 @@ def fitted(recipe, data, augmentations, out, minutes, auto_batch):
     A run that stopped in `out` goes on with what it was started with. Raises UsageError where the training does not
     fit.
     """
+    from kerascnn.analysis.summary import symbolic_model
     from kerascnn.classification.training import loss_and_metrics, untrained
     from kerascnn.training.checkpoint import read_checkpoint
     from kerascnn.training.duration import epochs_within
@@ -44,17 +45,20 @@ def fitted(recipe, data, augmentations, out, minutes, auto_batch):
 
     training = recipe.training
     if (out / "checkpoint.npz").is_file():
-        started = read_checkpoint(out / "checkpoint.npz")[1]["metadata"]["recipe"]["training"]
+        started = read_checkpoint(out / "checkpoint.npz")[1]["metadata"].get("recipe", {}).get("training", {})
         names = (["epochs"] if minutes else []) + (["batch_size", "accumulate"] if auto_batch else [])
-        training = dataclasses.replace(training, **{name: started[name] for name in names})
+        training = dataclasses.replace(training, **{name: started[name] for name in names if name in started})
         return dataclasses.replace(recipe, training=training)
-    model = untrained(recipe.model, data)
-    if auto_batch and (fitting := fitting_recipe(model, training)) not in (None, training):
+
+    def build():
+        return symbolic_model(recipe.model, data.train.image_shape, len(data.class_names))
+
+    if auto_batch and (fitting := fitting_recipe(build, training)) not in (None, training):
         note(f"--auto-batch: batch_size {fitting.batch_size}, accumulate {fitting.accumulate}")
         training = fitting
-    check_memory(model, training)
+    check_memory(build, training)
     if minutes is not None:
-        timed = dataclasses.replace(training, augmentations=augmentations)
+        timed, model = dataclasses.replace(training, augmentations=augmentations), untrained(recipe.model, data)
         training = dataclasses.replace(
             training, epochs=epochs_within(minutes, model, data, timed, **loss_and_metrics(training))
         )
@@ -175,7 +179,9 @@ def predict(files, app, out, server, form="lines", reject=0.0):
     )
     files_read = (file for file, _ in named)
     if invalid := print_answers(zip(files_read, rows, strict=True), form, reject):
-        errors.append(f"cannot decode {', '.join(invalid)}; give PNG, JPEG or BMP files of at most 25 million pixels")
+        errors.append(
+            f"cannot decode {', '.join(invalid)}; give PNG, JPEG, WebP or BMP files of at most 25 million pixels"
+        )
     if errors:
         raise InputError("; ".join(errors))
 

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from pathlib import Path
-from typing import Annotated, Literal, get_type_hints
+from typing import Annotated, Literal, get_origin, get_type_hints
 
 import docstring_parser
 from cyclopts import Parameter
@@ -69,6 +69,7 @@ def flags_of(recipe_class):
             flag = Parameter(
                 help=helps[name],
                 negative=None if types[name] is bool else "",
+                consume_multiple=get_origin(types[name]) is tuple or None,
                 show_default=lambda _, default=default: default,
             )
             fields.append((name, Annotated[types[name] | None, flag], None))

@@ -7,8 +7,6 @@ import contextlib
 import dataclasses
 from pathlib import Path
 
-import numpy as np
-
 from kerascnn.cli.folders import trained_run
 from kerascnn.cli.messages import note, result
 from kerascnn.errors import InputError, UsageError
@@ -26,6 +24,7 @@ def finetune(app, recipe, data_dir, out, resume):
     recipe = with_backbone(app, recipe)
     load_tensorflow()
     from kerascnn.classification.augmentation import augmentations
+    from kerascnn.classification.evaluation import calibrate
     from kerascnn.classification.finetuning import finetune
     from kerascnn.cli.progress import Progress
     from kerascnn.datasets import DATASETS
@@ -40,14 +39,14 @@ def finetune(app, recipe, data_dir, out, resume):
         data=recipe.data if recipe.data in DATASETS else str(Path(recipe.data).resolve()),
     )
     data = load_images(**{name: getattr(recipe, name) for name in FIELDS}, data_dir=data_dir)
-    shape, classes = data.train.image_shape, len(data.class_names)
-    changes = augmentations(recipe, shape, classes)
-    network = network or published(recipe, shape, classes)
+    changes = augmentations(recipe, data)
+    network = network or published(recipe, data.train.image_shape, len(data.class_names))
     metadata = {"recipe": as_json(recipe), "app": app, "class_names": data.class_names}
     training = dataclasses.replace(recipe.training, augmentations=changes)
     with contextlib.closing(Progress()) as progress:
         finetune(
             network, data, dataclasses.replace(recipe, training=training), out, resume=resume, callbacks=[progress],
+            conclude=lambda trained: calibrate(trained, data.validation, recipe.tta),
             metadata=metadata | ({"split": split} if (split := split_names(data)) else {}),
         )  # fmt: skip
 
@@ -83,6 +82,8 @@ def features(app, layers, split, data_dir, out):
     and names of files, and the files of TensorBoard's projector.
     """
     model, data = trained_on(app, data_dir, out)
+    import numpy as np
+
     from kerascnn.classification.features import extract_features
     from kerascnn.classification.projector import write_projector
 
@@ -107,6 +108,8 @@ def neighbors(app, layer, count, queries, data_dir, out):
     The run folder gets `neighbors.json` and `neighbors.png`, which shows `queries` test images.
     """
     model, data = trained_on(app, data_dir, out)
+    import numpy as np
+
     from kerascnn.classification.neighbors import compare_spaces, plot_neighbors
 
     test, gallery = split_of(data, "test"), split_of(data, "train")

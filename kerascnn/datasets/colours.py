@@ -14,13 +14,15 @@ def colour_covariance(examples):
     not decode count nothing.
     """
     from kerascnn.datasets.batches import evaluation_batches
+    from kerascnn.datasets.image_folder import vanished_files_named
 
     drawn = np.sort(np.random.default_rng(0).permutation(len(examples))[:MOST_IMAGES])
     channels = examples.image_shape[2]
     count, total, products = 0, np.zeros(channels), np.zeros((channels, channels))
-    for images, _, *weights in evaluation_batches(examples.take(drawn)):
-        seen = np.ones(len(images), bool) if not weights else np.asarray(weights[0]).reshape(len(images), -1).any(1)
-        pixels = images.numpy()[seen].astype(np.float64).reshape(-1, channels)
-        count, total, products = count + len(pixels), total + pixels.sum(0), products + pixels.T @ pixels
+    with vanished_files_named(examples):
+        for images, _, *weights in evaluation_batches(examples.take(drawn)):
+            seen = np.ones(len(images), bool) if not weights else np.asarray(weights[0]).reshape(len(images), -1).any(1)
+            pixels = images.numpy()[seen].astype(np.float64).reshape(-1, channels)
+            count, total, products = count + len(pixels), total + pixels.sum(0), products + pixels.T @ pixels
     mean = total / max(1, count)
     return tuple(map(tuple, (products / max(1, count) - np.outer(mean, mean)).tolist()))

@@ -29,7 +29,7 @@ from keras import layers
 from kerascnn.layers import Dirac
 from kerascnn.models.input_shape import check_size
 
-MEAN, DEVIATION = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)  # of CIFAR-10's training images
+MEAN, STANDARD_DEVIATION = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)  # of CIFAR-10's training images
 PATCH = 2  # pixels along a side
 LEAST_VARIANCE = 5e-4
 
@@ -57,11 +57,11 @@ def airbench(input_shape=(32, 32, 3), num_classes=10):
     check_size(input_shape, 25, "airbench")
     channels = input_shape[2]
     image = keras.Input(input_shape, name="image")
-    mean, deviation = (MEAN, DEVIATION) if channels == 3 else ([0.5] * channels, [0.25] * channels)
+    mean, deviation = (MEAN, STANDARD_DEVIATION) if channels == 3 else ([0.5] * channels, [0.25] * channels)
     scale, offset = [1 / d for d in deviation], [-m / d for m, d in zip(mean, deviation, strict=True)]
     x = layers.Rescaling(scale, offset, name="normalize")(image)
-    spread = (channels * PATCH**2) ** -0.5
-    biases = keras.initializers.RandomUniform(-spread, spread)
+    limit = (channels * PATCH**2) ** -0.5
+    biases = keras.initializers.RandomUniform(-limit, limit)
     x = layers.Conv2D(
         2 * channels * PATCH**2, PATCH, bias_initializer=biases, activation="gelu", trainable=False, name="whiten"
     )(x)

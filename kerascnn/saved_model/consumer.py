@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.modules["keras"] = None  # TensorFlow imports it where it can
+sys.modules.setdefault("keras", None)  # TensorFlow imports it where it can
 import tensorflow as tf  # noqa: E402
 
 

@@ -45,9 +45,9 @@ def fit(
     the history says, and may keep state, see Resumable. resume: continue after the last finished epoch of the same run,
     where there is one; the result equals the uninterrupted run's, bit for bit with recipe.deterministic. verbose: as
     for model.fit. metadata: what recipe.json says besides and a resumed run must share, JSON types; under "recipe" the
-    complete recipe of which `recipe` is the training part. conclude(model) -> what recipe.json says besides, JSON
-    types: what is chosen for the trained model on validation examples. network: the keras.Model that model.keras gets,
-    where `model` is a part of it, as the head of a network whose other layers are frozen.
+    complete recipe of which `recipe` is the training part. conclude(network) -> what recipe.json says besides, JSON
+    types: what is chosen for the trained network on validation examples. network: the keras.Model that model.keras
+    gets, where `model` is a part of it, as the head of a network whose other layers are frozen.
 
     Best is the epoch with the lowest validation loss; without validation data the last one is kept. Of a model that is
     compiled for the run, statistics of batch normalization are measured once more for these weights.
@@ -83,7 +83,7 @@ def fit(
                     model.compiled, model.optimizer = False, None
             if not compiled and not has_own_step(model):
                 batch_statistics.measure(model, feed.undistorted())
-        run.finish(network, resumable, conclude(model) if conclude else {})
+        run.finish(network, resumable, conclude(network) if conclude else {})
     return run
 
 

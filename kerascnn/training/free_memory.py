@@ -1,12 +1,15 @@
 """Whether a training fits into the memory that is free, before it starts: a CPU's system would kill it."""
 
 import dataclasses
+import math
 import re
 from pathlib import Path
 
+import keras
+
 from kerascnn.analysis.memory import estimate_memory, largest_batch
 from kerascnn.errors import UsageError
-from kerascnn.training.precision import computing_in, on_accelerator, policy_of
+from kerascnn.training.precision import on_accelerator, policy_of
 
 MEMORY_INFO, CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 USABLE = 0.9  # of what is free: the estimate is right within 11 %, benchmarks/results/memory_estimate.json
@@ -22,56 +25,79 @@ def free_memory():
     free = 2**10 * int(re.search(r"MemAvailable:\s+(\d+)", MEMORY_INFO.read_text())[1])
     limit, used = CONTAINER / "memory.max", CONTAINER / "memory.current"
     if limit.is_file() and limit.read_text().strip().isdigit():
-        free = min(free, int(limit.read_text()) - int(used.read_text()))
+        # files that were read are kept as long as nothing else wants the memory
+        kept = re.search(r"^inactive_file (\d+)", (CONTAINER / "memory.stat").read_text(), re.MULTILINE)
+        free = min(free, int(limit.read_text()) - int(used.read_text()) + int(kept[1]))
     return free
 
 
-def needed_memory(model, recipe):
+def needed_memory(build, recipe):
     """Bytes that training takes by the estimate of kerascnn.analysis.memory, None where that does not know a layer."""
+    model = in_precision(build, recipe)
     try:
-        with computing_in(model, policy_of(model, recipe)):
-            return estimate_memory(model, recipe.batch_size, recipe.optimizer)["total"]
+        return estimate_memory(model, recipe.batch_size, recipe.optimizer)["total"] + more_copies(model, recipe)
     except UsageError:
         return None
 
 
-def check_memory(model, recipe):
+def in_precision(build, recipe):
+    """The model that build() gives under the precision of the training."""
+    model = build()
+    if (policy := policy_of(model, recipe)) == "float32":
+        return model
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        return build()
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def more_copies(model, recipe):
+    """Bytes of the sums of gradients that are accumulated, and of moving averages, which the estimate does not know."""
+    trained = 4 * sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    return trained * ((recipe.accumulate > 1) + (recipe.ema > 0))
+
+
+def check_memory(build, recipe):
     """Raise UsageError where training takes more than is free; the message says what helps, and how much.
 
-    model: built, not compiled, of a known input shape.
+    build() -> the network, of a known input shape; one without weights will do, as symbolic_model makes it.
     """
-    free, needed = free_memory(), needed_memory(model, recipe)
+    free, needed = free_memory(), needed_memory(build, recipe)
     if free is None or needed is None or needed <= USABLE * free:
         return
     helps = []
-    if fitting := fitting_recipe(model, recipe):
+    if fitting := fitting_recipe(build, recipe):
         batch = f"batch_size {fitting.batch_size} and accumulate {fitting.accumulate}"
-        helps.append(f"{batch} ({gib(needed_memory(model, fitting))})")
+        helps.append(f"{batch} ({gib(needed_memory(build, fitting))})")
     if recipe.precision in ("auto", "float32"):
         half = dataclasses.replace(recipe, precision="mixed_bfloat16")
-        helps.append(f"precision mixed_bfloat16 ({gib(needed_memory(model, half))})")
+        helps.append(f"precision mixed_bfloat16 ({gib(needed_memory(build, half))})")
     helps.append("smaller images, larger strides or fewer layers")
     raise UsageError(
-        f"batch_size is {recipe.batch_size}, with which training {model.name} takes about {gib(needed)}, and "
+        f"batch_size is {recipe.batch_size}, with which training {build().name} takes about {gib(needed)}, and "
         f"{gib(free)} are free; try {', or '.join(helps)}",
         argument="batch_size",
     )
 
 
-def fitting_recipe(model, recipe):
-    """The recipe with the largest batch that fits, and as many accumulated as make an update see as many images.
+def fitting_recipe(build, recipe):
+    """The recipe with the largest batch that fits, of which so many are accumulated that an update sees as many images.
 
-    None where not even one image fits. The recipe itself where it fits or nothing is known.
+    None where there is none. The recipe itself where it fits or nothing is known.
     """
-    free, needed = free_memory(), needed_memory(model, recipe)
+    free, needed = free_memory(), needed_memory(build, recipe)
     if free is None or needed is None or needed <= USABLE * free:
         return recipe
-    with computing_in(model, policy_of(model, recipe)):
-        fitting = largest_batch(model, recipe.optimizer, int(USABLE * free))
-    parts = next((n for n in range(2, recipe.batch_size + 1) if recipe.batch_size // n <= fitting), None)
-    if not fitting or parts is None:
+    model = in_precision(build, recipe)
+    left = USABLE * free - more_copies(model, dataclasses.replace(recipe, accumulate=2))
+    fitting = largest_batch(model, recipe.optimizer, int(left))
+    sizes = [n for n in range(1, recipe.batch_size) if recipe.batch_size % n == 0 and n <= fitting]
+    if not sizes:
         return None
-    return dataclasses.replace(recipe, batch_size=recipe.batch_size // parts, accumulate=recipe.accumulate * parts)
+    parts = recipe.batch_size // sizes[-1]
+    return dataclasses.replace(recipe, batch_size=sizes[-1], accumulate=recipe.accumulate * parts)
 
 
 def gib(size):

@@ -88,26 +88,41 @@ class Recipe:
     "Seed of order and augmentation; apps draw weights and dropout with it, too."
 
     def __post_init__(self):
-        for name in ("augmentations", "layer_rates"):
+        for name in ("augmentations", "decay_epochs", "layer_rates"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         check_fields(self, RANGES)
         for text in self.layer_rates:
             parse_layer_rate(text)
+        self.check_optimizer()
+        self.check_schedule()
         for augmentation in self.augmentations:
             if not callable(augmentation):
                 words = f"augmentations holds {augmentation!r}, which cannot be called"
                 raise UsageError(f"{words}; see kerascnn.augmentation", argument="augmentations")
+
+    def check_optimizer(self):
+        """Raise UsageError for what another optimizer than the chosen one takes."""
         for name in ("bias_learning_rate", "head_learning_rate"):
             if (rate := getattr(self, name)) is not None and self.optimizer != "muon":
                 words = f"{name} is {rate:g}, and optimizer is {self.optimizer}"
                 raise UsageError(f"{words}; leave it out, or choose the optimizer muon", argument=name)
+            if rate and not self.learning_rate:
+                words = f"{name} is {rate:g}, and learning_rate is 0, of which it is a multiple"
+                raise UsageError(f"{words}; give a larger learning_rate", argument=name)
         if self.coupled_weight_decay and self.optimizer != "sgd":
             words = f"coupled_weight_decay is True, and optimizer is {self.optimizer}"
             raise UsageError(f"{words}; leave it out, or choose the optimizer sgd", argument="coupled_weight_decay")
-        if self.decay_epochs and (self.schedule != "step" or list(self.decay_epochs) != sorted(set(self.decay_epochs))):
+
+    def check_schedule(self):
+        """Raise UsageError for what another schedule than the chosen one takes, or none can use."""
+        if self.decay_epochs and self.schedule != "step":
             words = f"decay_epochs is {self.decay_epochs}, and schedule is {self.schedule}"
-            raise UsageError(f"{words}; give rising epochs, and the schedule step", argument="decay_epochs")
+            raise UsageError(f"{words}; leave it out, or choose the schedule step", argument="decay_epochs")
+        epochs = list(self.decay_epochs)
+        if not all(type(epoch) is int and 0 < epoch < self.epochs for epoch in epochs) or epochs != sorted(set(epochs)):
+            words = f"decay_epochs is {self.decay_epochs}"
+            raise UsageError(f"{words}; give rising epochs from 1 to {self.epochs - 1}", argument="decay_epochs")
         if self.schedule == "plateau" and self.decay_factor == 1:
             raise UsageError(
                 "decay_factor is 1; give a smaller number, or choose the schedule constant", argument="decay_factor"

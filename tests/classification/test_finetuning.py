@@ -10,7 +10,7 @@ from kerascnn.classification.finetuning import (
     blocks,
     features_of,
     finetune,
-    mirrored,
+    flipped,
     second_stage,
     trained_layers,
     with_new_head,
@@ -128,7 +128,7 @@ def test_small_data_train_the_head_alone_and_the_run_holds_the_whole_network(bac
 
 def test_the_head_sees_the_features_of_both_sides_of_an_image(backbone, data):
     few = data.train.take(np.arange(6))
-    features = features_of(backbone, few, [scaled, mirrored])
+    features = features_of(backbone, few, [scaled, flipped])
     embedding = keras.Model(backbone.input, backbone.get_layer("embedding").output)
     images = few.images / np.float32(255)
     np.testing.assert_allclose(features.images, embedding(np.concatenate([images, images[:, :, ::-1]])), atol=1e-5)

@@ -1,19 +1,27 @@
 import dataclasses
 
+import keras
 import pytest
 
 from kerascnn.analysis.memory import estimate_memory
+from kerascnn.analysis.summary import symbolic_model
 from kerascnn.errors import UsageError
-from kerascnn.models import resnet20
 from kerascnn.training import free_memory
 from kerascnn.training.recipe import Recipe
 
 RECIPE = Recipe(batch_size=100, optimizer="sgd", precision="float32")
 
 
-@pytest.fixture(scope="module")
-def model():
-    return resnet20()
+def build():
+    return symbolic_model("resnet20")
+
+
+def needed(batch_size, accumulate=1, policy="float32"):
+    """The estimate, and once more the weights where their gradients are accumulated."""
+    keras.config.set_dtype_policy(policy)
+    model = build()
+    sums = 4 * 269_722 if accumulate > 1 else 0
+    return estimate_memory(model, batch_size, "sgd")["total"] + sums
 
 
 @pytest.fixture
@@ -23,11 +31,12 @@ def memory(tmp_path, monkeypatch):
     monkeypatch.setattr(free_memory, "MEMORY_INFO", tmp_path / "meminfo")
     monkeypatch.setattr(free_memory, "CONTAINER", tmp_path)
 
-    def write(free, limit=None, used=0):
+    def write(free, limit=None, used=0, files=0):
         (tmp_path / "meminfo").write_text(f"MemTotal: 1 kB\nMemAvailable:   {free // 1024} kB\n")
         if limit is not None:
             (tmp_path / "memory.max").write_text(f"{limit}\n")
             (tmp_path / "memory.current").write_text(f"{used}\n")
+            (tmp_path / "memory.stat").write_text(f"anon 7\nactive_file 5\ninactive_file {files}\n")
 
     return write
 
@@ -39,39 +48,41 @@ def test_what_is_free_is_the_least_of_the_system_and_its_container(memory):
     assert free_memory.free_memory() == 2**33
     memory(2**33, 2**32, 2**31)
     assert free_memory.free_memory() == 2**31
+    memory(2**33, 2**32, 2**31, files=2**30)
+    assert free_memory.free_memory() == 2**31 + 2**30
 
 
-def test_a_training_that_fits_goes_on(model, memory):
+def test_a_training_that_fits_goes_on(memory):
     memory(2**40)
-    free_memory.check_memory(model, RECIPE)
-    assert free_memory.fitting_recipe(model, RECIPE) == RECIPE
+    free_memory.check_memory(build, RECIPE)
+    assert free_memory.fitting_recipe(build, RECIPE) == RECIPE
 
 
-def test_a_training_that_does_not_fit_says_what_helps_and_how_much(model, memory):
-    needed = estimate_memory(model, 100, "sgd")["total"]
-    memory(int(0.75 * needed))
+def test_a_training_that_does_not_fit_says_what_helps_and_how_much(memory):
+    large = dataclasses.replace(RECIPE, batch_size=4000)
+    memory(int(0.75 * needed(4000)))
     with pytest.raises(UsageError) as caught:
-        free_memory.check_memory(model, RECIPE)
-    fewer = estimate_memory(model, 50, "sgd")["total"]
-    assert str(caught.value).startswith(
-        f"batch_size is 100, with which training resnet20 takes about {needed / 2**30:.1f} GiB, and "
-        f"{0.75 * needed / 2**30:.1f} GiB are free; try batch_size 50 and accumulate 2 ({fewer / 2**30:.1f} GiB), or "
-        "precision mixed_bfloat16 ("
+        free_memory.check_memory(build, large)
+    sizes = [needed(4000), 0.75 * needed(4000), needed(2000, 2), needed(4000, policy="mixed_bfloat16")]
+    whole, free, smaller, half = (f"{size / 2**30:.1f} GiB" for size in sizes)
+    assert half < whole
+    assert str(caught.value) == (
+        f"batch_size is 4000, with which training resnet20 takes about {whole}, and {free} are free; try batch_size "
+        f"2000 and accumulate 2 ({smaller}), or precision mixed_bfloat16 ({half}), or smaller images, larger strides "
+        "or fewer layers"
     )
 
 
-def test_a_fitting_batch_is_the_largest_of_which_several_make_an_update(model, memory):
-    needed = estimate_memory(model, 100, "sgd")["total"]
-    memory(int(0.5 * needed / 0.9))
-    fitting = free_memory.fitting_recipe(model, dataclasses.replace(RECIPE, accumulate=2))
-    parts = fitting.accumulate // 2
-    assert fitting.batch_size == 100 // parts
-    sizes = [estimate_memory(model, 100 // n, "sgd")["total"] for n in (parts, parts - 1)]
-    assert sizes[0] <= 0.5 * needed < sizes[1]
+def test_a_fitting_batch_is_the_largest_divisor_of_which_several_make_an_update(memory):
+    memory(int(0.5 * needed(100) / 0.9))
+    fitting = free_memory.fitting_recipe(build, dataclasses.replace(RECIPE, accumulate=3))
+    divisors = [50, 25, 20, 10, 5, 4, 2, 1]
+    largest = next(size for size in divisors if needed(size, 2) <= 0.5 * needed(100))
+    assert (fitting.batch_size, fitting.accumulate) == (largest, 3 * 100 // largest)
 
 
-def test_where_not_one_image_fits_there_is_no_such_batch(model, memory):
+def test_where_not_one_image_fits_there_is_no_such_batch(memory):
     memory(1000)
-    assert free_memory.fitting_recipe(model, RECIPE) is None
+    assert free_memory.fitting_recipe(build, RECIPE) is None
     with pytest.raises(UsageError, match=r"try precision mixed_bfloat16 \(.* GiB\), or smaller images"):
-        free_memory.check_memory(model, RECIPE)
+        free_memory.check_memory(build, RECIPE)
