@@ -47,7 +47,11 @@ Regime = Annotated[
         help="By the size of the data: the head alone, the last blocks, too, or all layers; other flags change it."
     ),
 ]
-Layers = Annotated[list[str], Parameter(help="A layer by its name, of nested models, too.", negative="")]
+Layer = Annotated[str, Parameter(help="The layer whose answers are compared.")]
+Layers = Annotated[
+    list[str],
+    Parameter(help="A layer by its name, of nested models, too.", negative="", show_default=lambda _: "embedding"),
+]
 Split = Annotated[Literal["train", "validation", "test"], Parameter(help="Which images of the run's data.")]
 Count = Annotated[int, Parameter(help="Neighbours of each image.", validator=Number(gte=1))]
 Queries = Annotated[int, Parameter(help="Test images that the picture shows.", validator=Number(gte=1, lte=100))]
@@ -158,7 +162,7 @@ def features(*, layer: Layers = ("embedding",), split: Split = "test", data_dir:
 
 @app.command
 def neighbors(
-    *, layer: str = "embedding", count: Count = 5, queries: Queries = 8, data_dir: DataDir = None, out: Out = None
+    *, layer: Layer = "embedding", count: Count = 5, queries: Queries = 8, data_dir: DataDir = None, out: Out = None
 ):
     """Find the training images nearest to each test image, by pixels and by a layer; neighbors.png and .json."""
     transfer.neighbors("images", layer, count, queries, data_dir, trained_run("images", out))

@@ -23,7 +23,7 @@ def extract_features(model, examples, layers=("embedding",), preprocess=None):
     network, answers, labels, counted = feature_model(model, layers), [], [], []
     with vanished_files_named(examples):
         for images, truth, *weights in evaluation_batches(examples, preprocess=preprocess):
-            answers.append(network.predict_on_batch(images))
+            answers.append(network(images, training=False))
             labels.append(np.asarray(truth))
             counted.append(np.asarray(weights[0]) > 0 if weights else np.ones(len(images), bool))
     features = {
