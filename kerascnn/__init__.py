@@ -117,12 +117,13 @@ def export(model, folder, *, class_names=None, preprocessing=None, examples=None
 
     What the run in `folder` has recorded of how its network answers, its temperature and its views (`tta`), holds for
     `model`, too. model: a classifier, whose output is logits (B, classes), or a segmentation network, whose output is
-    logits (B, H, W, 1 or 2). class_names: one text per class; default: 0, 1, 2 …. preprocessing: what raw images go through,
-    of a classifier a function of TensorFlow ops from uint8 (B, H, W, C) to the model's input, of a segmentation network
-    a kerascnn.segmentation.inference.Preprocessing; its name and first line of documentation are recorded in card.json.
-    By default a classifier's are resized and cropped as the photos of the run in `folder` were, to 224x224 where there
-    were none and the model takes any size, and a segmentation network's resized whatever their proportions. examples:
-    raw images uint8 (N, H, W, C) on which the export is verified and a server warms up; by default random ones.
+    logits (B, H, W, 1 or 2). class_names: one text per class; default: 0, 1, 2 …. preprocessing: what raw images go
+    through, of a classifier a function of TensorFlow ops from uint8 (B, H, W, C) to the model's input, of a
+    segmentation network a kerascnn.segmentation.inference.Preprocessing; its name and first line of documentation are
+    recorded in card.json. By default a classifier's are resized and cropped as the photos of the run in `folder` were,
+    to 224x224 where there were none and the model takes any size, and a segmentation network's resized whatever their
+    proportions. examples: raw images uint8 (N, H, W, C) on which the export is verified and a server warms up; by
+    default random ones.
 
     Raises UsageError where names do not fit the logits, InputError where `folder` cannot be written to, RuntimeError
     where a program without Keras answers a probability that differs by more than 1e-5 on examples, 1e-4 on random
