@@ -40,8 +40,7 @@ def trained(kind, backbone, data, seed, folder):
     from kerascnn.classification.training import untrained
 
     recipe = REGIMES["small"] if kind == "frozen" else REGIMES["medium"]
-    changes = augmentations(recipe, data.train.image_shape, len(data.class_names))
-    training = dataclasses.replace(recipe.training, seed=seed, augmentations=changes)
+    training = dataclasses.replace(recipe.training, seed=seed, augmentations=augmentations(recipe, data))
     if kind == "scratch":
         keras.utils.set_random_seed(seed)
         network = untrained(backbone.name, data)
