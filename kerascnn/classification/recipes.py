@@ -170,7 +170,28 @@ RESNET20_2015 = ImageRecipe(
         decay_epochs=(91, 137),
     ),
 )  # fmt: skip
-RECIPES = {"resnet20": RESNET20, "resnet20_2015": RESNET20_2015, "cifar_fast": CIFAR_FAST, "airbench": AIRBENCH}
+# Krizhevsky et al., 2012, sections 4 and 5, on a folder of photos: `--data PHOTOS`; weights and biases begin as the
+# builder draws them. Not measured yet.
+ALEXNET = ImageRecipe(
+    model="alexnet",
+    image_size=227,
+    train_size=256,
+    crop_ratio=227 / 256,
+    random_crop=0,
+    colour_noise=0.1,
+    tta="ten_crop",
+    training=Recipe(
+        epochs=90, optimizer="sgd", learning_rate=0.01, momentum=0.9, weight_decay=5e-4, coupled_weight_decay=True,
+        schedule="plateau", decay_every=10,
+    ),
+)  # fmt: skip
+RECIPES = {
+    "alexnet": ALEXNET,
+    "resnet20": RESNET20,
+    "resnet20_2015": RESNET20_2015,
+    "cifar_fast": CIFAR_FAST,
+    "airbench": AIRBENCH,
+}
 # How much of a network is worth training grows with the data: Karpathy et al., CS231n notes, "Transfer Learning".
 SMALL = FinetuneRecipe()
 MEDIUM = FinetuneRecipe(blocks=2)
