@@ -40,6 +40,7 @@ def folder(photos, tmp_path_factory, printed):
     return folder
 
 
+@pytest.mark.slow
 def test_shapes_are_told_apart_and_the_export_answers_as_the_evaluation(folder, photos, command):
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["accuracy"] == 1
@@ -60,6 +61,7 @@ def test_shapes_are_told_apart_and_the_export_answers_as_the_evaluation(folder, 
     assert said["score"] == pytest.approx(float(rows[0][2]), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_test_images_are_those_of_the_training_whatever_comes_to_the_folder(folder, photos, tmp_path, command):
     shutil.copytree(folder, tmp_path / "model")
     record = json.loads((tmp_path / "model" / "recipe.json").read_text())
@@ -82,6 +84,7 @@ def test_the_test_images_are_those_of_the_training_whatever_comes_to_the_folder(
     assert (code, words.splitlines()[-1].endswith("photos, which the model was trained on; put it back")) == (3, True)
 
 
+@pytest.mark.slow
 def test_photos_of_a_table_are_checked_and_trained_on(photos, tmp_path, command):
     files = sorted(photos.rglob("*.jpg"))
     rows = [f"{file},{file.parent.name},{'test' if number % 6 == 0 else ''}" for number, file in enumerate(files)]
@@ -108,6 +111,7 @@ def test_photos_of_a_table_are_checked_and_trained_on(photos, tmp_path, command)
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_splits_of_their_own_are_taken_and_a_class_of_none_is_an_error(photos, tmp_path, command):
     for split in ("train", "val", "test"):
         shutil.copytree(photos, tmp_path / "data" / split)
@@ -192,6 +196,7 @@ def test_bad_usage_is_one_line(arguments, code, words, tmp_path, command):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_a_trained_network_learns_other_classes_and_shows_what_it_sees(folder, photos, tmp_path, printed, command):
     flags = ("--data", photos, "--backbone", folder, "--epochs", 3, "--batch-size", 16, "--crop-ratio", 0.9)
     assert printed("finetune", *flags, "--out", tmp_path) == ""

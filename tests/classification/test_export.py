@@ -282,6 +282,7 @@ def test_a_class_has_one_name(model, tmp_path):
         export(model, tmp_path, ["one", "one", *NAMES[2:]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tta", "size"), [("ten_crop", (32, 48)), ("144_crop", (132, 66))])
 def test_crops_and_temperature_of_the_run_are_in_the_export(tta, size, tmp_path):
     image = keras.Input((None, None, 3), name="image")

@@ -171,6 +171,7 @@ def test_rates_of_the_users_own_count_after_those_of_the_blocks():
     assert (training.epochs, training.learning_rate) == (2, 1e-2)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_in_both_stages_ends_with_the_same_weights(medium, backbone, data, tmp_path):
     """vgg_digits has dropout behind its embedding, so that its seeds have to go on, too."""
     first = tmp_path / "head" / "recipe.json"
