@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from kerascnn.classification.features import extract_features
+from kerascnn.classification.plots import images_of
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.errors import UsageError
 from kerascnn.plotting import figure, save_figure
@@ -146,8 +147,3 @@ def plot_neighbors(queries, found, gallery, class_names, path):
         axes.text(left, -0.4, words, fontsize=11)
     axes.set(xlim=(-0.05, columns + 0.05), ylim=(pitch * len(queries), -0.6), aspect="equal")
     save_figure(plot, path)
-
-
-def images_of(examples):
-    """[float32 (H, W, C) in [0, 1]] of Examples or ImageFiles."""
-    return [image for images, *_ in evaluation_batches(examples) for image in images.numpy()]

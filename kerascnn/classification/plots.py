@@ -41,7 +41,7 @@ def plot_mistakes(examples, probabilities, class_names, path, most=100):
     labels, predicted = examples.labels, probabilities.argmax(-1)
     wrong = np.flatnonzero(predicted != labels)
     wrong = wrong[np.argsort(-probabilities[wrong].max(-1), kind="stable")][:most]
-    images = [image for images, *_ in evaluation_batches(examples.take(wrong)) for image in images.numpy()]
+    images = images_of(examples.take(wrong))
     columns = 10
     rows = max(1, -(-len(wrong) // columns))
     # long names take a line each
@@ -102,7 +102,7 @@ def plot_answers(examples, probabilities, class_names, path, count=8):
     the label is red, as in Krizhevsky et al., 2012, figure 4.
     """
     chosen = np.sort(np.random.default_rng(0).permutation(len(examples))[:count])
-    images = [image for images, *_ in evaluation_batches(examples.take(chosen)) for image in images.numpy()]
+    images = images_of(examples.take(chosen))
     columns = min(4, len(chosen))
     rows = -(-len(chosen) // columns)
     plot = figure(2.6 * columns, 0.4 + 3.9 * rows)
@@ -124,6 +124,11 @@ def plot_answers(examples, probabilities, class_names, path, count=8):
     save_figure(plot, path)
 
 
-def shortened(name):
-    """A name that fits above an image."""
-    return name if len(name) <= 24 else f"{name[:23]}…"
+def shortened(name, most=24):
+    """A name of at most so many letters, which fit above an image."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def images_of(examples):
+    """[float32 (H, W, C) in [0, 1]] of Examples or ImageFiles."""
+    return [image for images, *_ in evaluation_batches(examples) for image in images.numpy()]
