@@ -101,6 +101,12 @@ def fast(result):
     return f"{accuracy} in {seconds / 60:.0f} minutes, {times:.2f} times the record's operations"
 
 
+def transferred(result):
+    words = {"scratch": "from scratch", "frozen": "a new head alone", "finetuned": "its last block, too"}
+    each = ((words[kind], result[kind]) for kind in words)
+    return ", ".join(f"{name} {percent(of['accuracy'])} ± {100 * of['accuracy_sd']:.1f}" for name, of in each)
+
+
 # the table's first column, the file with the figures, and what the second column says of them
 ROWS = [
     ("`lenet5`, test error on MNIST, mean ± sd over seeds", "lenet5", seeds),
@@ -115,6 +121,7 @@ ROWS = [
     ),
     ("`lenet5`, training rate in images/s, batch 128", "training_rate", training_rate),
     ("`cifar_fast`, test accuracy on CIFAR-10 after 8 epochs, six views", "cifar_fast", fast),
+    ("ten classes of 40 photos at 32x32, test accuracy of `airbench` from CIFAR-10", "transfer", transferred),
     ("input pipeline alone in images/s, batch 128", "pipeline_rate", pipeline),
     ("20,000 JPEGs of 300x400 streamed to 64x64, batch 64", "image_folder", streamed),
     ("photos a second to 224x224, over decoding their JPEGs in full alone", "photo_pipeline", photos),
