@@ -9,14 +9,13 @@ import numpy as np
 from kerascnn.datasets import DATASETS, image_folder, image_table, load
 from kerascnn.datasets.examples import Examples
 from kerascnn.datasets.image_folder import ImageFiles
+from kerascnn.datasets.image_table import SPLITS
 from kerascnn.errors import InputError, UsageError
 
 logger = logging.getLogger(__name__)
 
 # of an ImageRecipe, for load_images
 FIELDS = ("data", "image_size", "crop_ratio", "interpolation", "train_size", "group_by", "validation")
-# What the folders of a data set's splits are called, by the split.
-SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
 
 
 def check_data(data):
@@ -81,10 +80,9 @@ def with_validation_in_train(data):
 def split_folders(folder):
     """{"train": the folder itself}, or {split: its folder} where its sub-folders are called as splits are."""
     names = [place.name for place in folder.iterdir() if place.is_dir() and not place.name.startswith(".")]
-    split_of = {name: split for split, called in SPLITS.items() for name in called}
-    if "train" not in names or not set(names) <= set(split_of):
+    if "train" not in names or not set(names) <= set(SPLITS):
         return {"train": folder}
-    splits = {split_of[name]: folder / name for name in names}
+    splits = {SPLITS[name]: folder / name for name in names}
     if len(splits) < len(names):
         raise UsageError(
             f"data is {folder}, which has two folders of one split; keep one of {', '.join(sorted(names))}"

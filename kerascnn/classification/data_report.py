@@ -1,4 +1,4 @@
-"""What check_images has found as a page with pictures."""
+"""What check_images has found as a page with images."""
 
 import base64
 import html
@@ -11,7 +11,7 @@ from kerascnn.files import write_aside, write_json
 from kerascnn.images import load_image
 
 MOST = 200  # findings of a kind that are shown
-SIDE = 160  # pixels of a picture
+SIDE = 160  # pixels of a thumbnail
 STYLE = """body{font:15px sans-serif;margin:2em auto;max-width:72em;padding:0 1em;color:#222}
 table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:right;border-bottom:1px solid #ddd}
 td:first-child,th:first-child{text-align:left}
@@ -20,7 +20,7 @@ figure{margin:0;width:160px}figcaption{font-size:12px;overflow-wrap:anywhere}b{c
 
 
 def write_report(findings, name, folder):
-    """Write check.json and check.html, one file with its pictures inside, into `folder`.
+    """Write check.json and check.html, one file with its images inside, into `folder`.
 
     findings: as check_images gives them; name: of the data.
     """
@@ -31,7 +31,7 @@ def write_report(findings, name, folder):
         summary_table(findings["summary"]),
         counts_table(findings["counts"]),
         listed("Files that do not decode", [caption(file) for file in findings["broken"]]),
-        listed("Odd files", [picture(each["file"], each["why"]) for each in findings["odd"][:MOST]], findings["odd"]),
+        listed("Odd files", [thumbnail(each["file"], each["why"]) for each in findings["odd"][:MOST]], findings["odd"]),
         listed("Duplicates", [group(each) for each in findings["duplicates"][:MOST]], findings["duplicates"]),
     ]
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
@@ -64,18 +64,18 @@ def listed(title, shown, found=None):
 
 
 def group(found):
-    """The pictures of a group of duplicates; what stands in several splits or classes is said in red."""
+    """The images of a group of duplicates; what stands in several splits or classes is said in red."""
     words = [
         f"<b>in several {name}</b>" for name in ("splits", "classes") if len(set(found[name])) > 1
     ]  # fmt: skip
-    pictures = [
-        picture(file, f"{split}, {name}")
+    thumbnails = [
+        thumbnail(file, f"{split}, {name}")
         for file, split, name in zip(found["files"], found["splits"], found["classes"], strict=True)
     ]
-    return f"<div>{' '.join([found['kind'], *words])}</div>{''.join(pictures)}"
+    return f"<div>{' '.join([found['kind'], *words])}</div>{''.join(thumbnails)}"
 
 
-def picture(file, words):
+def thumbnail(file, words):
     """A file with its name and what is said of it."""
     try:
         image = load_image(Path(file))

@@ -30,8 +30,8 @@ def run_to_train(app, out, resume, smoke):
     folder = out
     if not out:
         kind = "smoke" if smoke else "run"
-        newest = max(numbered_runs(app, kind), default=0)
-        folder = Path("runs", app, f"{kind}{newest if newest and resume else newest + 1}")
+        runs = numbered_runs(app, kind)
+        folder = runs[max(runs)] if runs and resume else next_folder(app, kind)
         note(f"run folder: {folder}")
     if resume and not folder.is_dir():
         note(f"note: {folder} holds no unfinished run to resume; starting one")

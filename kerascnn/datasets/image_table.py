@@ -12,7 +12,7 @@ from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import reading_from
 
-# What the column `split` may say, by the split; an empty field is of those that are cut.
+# What a table's column `split` may say, and what folders of splits are called; an empty field is of those that are cut.
 SPLITS = {"train": "train", "": "train", "test": "test", **dict.fromkeys(("validation", "valid", "val"), "validation")}
 
 
