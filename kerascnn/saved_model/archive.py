@@ -7,7 +7,6 @@ import logging
 import tempfile
 from pathlib import Path
 
-import keras
 import tensorflow as tf
 
 from kerascnn.files import write_json, writing_to
@@ -23,15 +22,12 @@ def write_version(endpoints, inputs, verify, folder, card):
     """
     with work_folder(folder) as work:
         version = work / "saved_model"
-        archive = keras.export.ExportArchive()
-        for name, (answer, spec) in endpoints.items():
-            archive.add_endpoint(name, answer, [spec])
+        specs = {name: spec for name, (_, spec) in endpoints.items()}
         with without_info():
-            archive.write_out(str(version), verbose=False)
+            save(endpoints, version)
         differences = verify(version, work)
         extra = version / "assets.extra"
         extra.mkdir()
-        specs = {name: spec for name, (_, spec) in endpoints.items()}
         write_warmup(extra / "tf_serving_warmup_requests", folder.name, specs, inputs)
         own = {
             "inputs": {
@@ -44,6 +40,20 @@ def write_version(endpoints, inputs, verify, folder, card):
         }
         write_json(extra / "card.json", card | own)
         return published(version, folder)
+
+
+def save(endpoints, version):
+    """Write a SavedModel with the signatures `endpoints`, as write_version takes them, and the variables they use.
+
+    keras.export.ExportArchive writes the same, but traces each function twice.
+    """
+    functions = {
+        name: tf.function(answer, input_signature=[spec]).get_concrete_function()
+        for name, (answer, spec) in endpoints.items()
+    }
+    module = tf.Module()
+    module.captured = [function.variables for function in functions.values()]
+    tf.saved_model.save(module, str(version), signatures=functions)
 
 
 @contextlib.contextmanager
