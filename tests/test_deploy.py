@@ -114,6 +114,7 @@ def test_compose_mounts_what_exists_and_listens_on_this_machine_only():
     assert re.fullmatch(r"tensorflow/serving:\d+\.\d+\.\d+", service["image"])
 
 
+@pytest.mark.slow
 def test_warm_up_requests_name_the_served_model_and_are_answered():
     for config in model_configs():
         version = latest_version(MODELS / config.name)
@@ -225,6 +226,7 @@ def check_probabilities(name, images, expected):
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_patient_is_segmented_through_the_server_as_without_it(address, tmp_path, printed):
     slices = tmp_path / "patient"
     slices.mkdir()

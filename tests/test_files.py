@@ -98,6 +98,7 @@ def test_a_folder_is_kept_to_one_process_until_that_ends(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_every_module_is_imported_where_there_is_no_unix():
     names = [
         str(path.relative_to(ROOT).with_suffix("")).replace(os.sep, ".").removesuffix(".__init__")

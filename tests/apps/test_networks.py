@@ -29,11 +29,10 @@ def test_list_knows_every_network_without_keras():
     assert lines[3].split("\t") == ["lenet5", "61,706", "28x28x1", "LeNet-5 as it is taught today"]
 
 
-def test_show_prints_a_table_and_the_totals_and_draws(tmp_path):
-    ran = networks("show", "alexnet", "--memory", "4GiB", "--diagram", tmp_path / "alexnet.svg")
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stderr == ""
-    title, table, sums = ran.stdout.split("\n\n")
+def test_show_prints_a_table_and_the_totals_and_draws(command, tmp_path):
+    code, out, words = command("show", "alexnet", "--memory", "4GiB", "--diagram", tmp_path / "alexnet.svg")
+    assert (code, words) == (0, "")
+    title, table, sums = out.split("\n\n")
     assert title == "alexnet: AlexNet in two towers"
     (row,) = [line.split() for line in table.splitlines() if line.startswith("pool5 ")]
     assert row[:7] == ["pool5", "MaxPooling2D", "6", "x", "6", "x", "256"]

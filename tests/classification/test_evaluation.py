@@ -106,7 +106,7 @@ def test_metrics_are_those_of_logits_divided_by_the_temperature(tmp_path):
     assert metrics["ece_before_temperature"] != pytest.approx(metrics["ece"])
 
 
-@pytest.mark.parametrize("tta", ["flip", "ten_crop", "144_crop"])
+@pytest.mark.parametrize("tta", ["flip", pytest.param("ten_crop", marks=pytest.mark.slow), "144_crop"])
 def test_views_of_an_image_of_one_colour_are_answered_as_the_image(tta, tmp_path):
     metrics = evaluate_classifier(
         brightness_model(), None, EXAMPLES, ("dark", "bright"), tmp_path, {}, Inference(tta=tta)

@@ -173,6 +173,7 @@ def test_fewer_than_five_classes_are_all_named():
     assert answer["top_names"].numpy().tolist() == [[b"b", b"c", b"a"]]
 
 
+@pytest.mark.slow
 def test_another_program_reads_an_image_and_survives_wrong_shapes(version, expected, tmp_path):
     """A wrong rank ends the process in oneDNN's convolution unless the shape is checked before it."""
     (tmp_path / "image.png").write_bytes(png(drawings(4)[0]))

@@ -74,6 +74,7 @@ def no_network(monkeypatch):
     monkeypatch.setattr(urllib.request, "_opener", None)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_cifar10_has_its_published_counts_and_classes():
     if not (source.folder() / "cifar10").is_dir():
@@ -123,6 +124,7 @@ def test_fashion_mnist_needs_all_four_files_of_its_own_folder(tmp_path, no_netwo
         source.load("fashion_mnist", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_prepared_data_that_are_damaged_are_named(mnist, tmp_path):
     shutil.copytree(source.folder() / "mnist", tmp_path / "mnist")

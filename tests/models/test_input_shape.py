@@ -39,11 +39,12 @@ def under(folder, names, **settings):
             "image_data_format is 'channels_first' in Keras's settings, under which {} would be another network; "
             'call keras.config.set_image_data_format("channels_last") before building it',
         ),
-        (
+        pytest.param(
             {"floatx": "float16"},
             NETWORKS,
             "floatx is 'float16' in Keras's settings, but {} is made for float32; call "
             'keras.config.set_floatx("float32") and keras.config.set_dtype_policy("float32") before building it',
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["default", "channels_first", "float16"],

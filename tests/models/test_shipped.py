@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SHIPPED = Path(__file__).parents[2] / "saved_models"
 
 LOAD = """
@@ -15,6 +17,7 @@ print([name for name in sys.modules if name.startswith("kerascnn")])
 """
 
 
+@pytest.mark.slow
 def test_keras_loads_them_without_kerascnn(tmp_path):
     files = [str(SHIPPED / name / "model.keras") for name in ("digits", "tumors")]
     command = [sys.executable, "-c", LOAD, *files]

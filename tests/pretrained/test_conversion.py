@@ -47,6 +47,7 @@ def same_as(model, arrays):
     return np.array_equal(kernel, arrays["layer2.0.downsample.0.weight"].transpose(2, 3, 1, 0))
 
 
+@pytest.mark.slow
 def test_files_of_keras_applications_give_the_same_logits_and_without_their_top_the_same_embedding(tmp_path):
     keras.utils.set_random_seed(0)
     theirs = keras.applications.ResNet50(weights=None, input_shape=(64, 64, 3), classes=10, classifier_activation=None)

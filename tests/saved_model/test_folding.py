@@ -67,6 +67,7 @@ def test_a_normalization_stays_where_no_convolution_can_take_it():
     assert folded(model) is model
 
 
+@pytest.mark.slow
 def test_an_average_of_networks_has_the_mean_of_their_logits_folded_or_not():
     models = [shaken(builder("unet_buda")((32, 32, 3), width=2)) for _ in range(3)]
     together = averaged(models)

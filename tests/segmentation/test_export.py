@@ -20,6 +20,7 @@ from kerascnn.segmentation.inference import MaskSettings
 from kerascnn.tumors.phantoms import drawn_patient
 from kerascnn.tumors.preprocessing import PREPROCESSING
 
+pytestmark = pytest.mark.slow  # a minute to trace and to verify
 SETTINGS = MaskSettings(threshold=0.4, flip_tta=True, most_confident_component=True)
 VOLUMES = np.stack([drawn_patient(number).images for number in range(2)])
 

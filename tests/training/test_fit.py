@@ -92,6 +92,7 @@ def test_early_stopping_ends_the_run(tmp_path):
     assert len(history(tmp_path)) == 3
 
 
+@pytest.mark.slow
 def test_tensorboard_logs_are_written_where_asked(tmp_path):
     train(tmp_path, replace(RECIPE, epochs=1, tensorboard=True))
     assert any((tmp_path / "logs").rglob("events.out.tfevents*"))

@@ -97,7 +97,7 @@ def assert_same(one, other):
         np.testing.assert_array_equal(variable, expected, err_msg=variable.path)
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("epoch", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_train_step_of_ones_own_goes_on_to_the_same_weights(epoch, tmp_path):
     whole, (plateau, counter) = train(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
