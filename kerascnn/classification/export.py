@@ -1,6 +1,6 @@
 """A trained classifier as a SavedModel: preprocessing, network and class names in one folder that needs no Keras.
 
-Written with `keras.export.ExportArchive`, one function per signature with training=False and no `track`: `model.export`
+Written with `tf.saved_model.save`, one function per signature with training=False and no layer in it: `model.export`
 stores every weight twice, and saving the Keras model with `tf.saved_model.save` gives a file that only
 `tf.saved_model.load` can read. Each input's shape is ensured first, because a convolution of oneDNN ends the whole
 process on a tensor of another rank. A version appears under its number only after a fresh process without Keras agreed
