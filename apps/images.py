@@ -32,7 +32,7 @@ from kerascnn.cli.flags import (
     chosen,
     flags_of,
 )
-from kerascnn.cli.folders import next_folder, run_to_train, trained_run
+from kerascnn.cli.folders import next_folder, run_to_train, shipped, trained_run
 from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.training.run_folder import check_unfinished
 
@@ -59,6 +59,9 @@ Shown = Annotated[
     bool, Parameter(help="Only draw what augmentations make of a few images, into augmentations.png.", negative="")
 ]
 Grouping = Annotated[str, Parameter(help="As train takes it.")]
+Backbone = Annotated[
+    Path | None, Parameter(help="Run folder of the network that doubtful labels are told by; default: the shipped one.")
+]
 Report = Annotated[Path | None, Parameter(help="Where the report goes; default: runs/images/check1, check2, ….")]
 Files = Annotated[
     list[Path], Parameter(help="Image files: PNG, JPEG, WebP or BMP.", negative="", consume_multiple=True)
@@ -121,8 +124,15 @@ def finetune(
 
 
 @app.command
-def check(photos: Path, *, group_by: Grouping = "", out: Report = None, require: Require = ()):
-    """Look for broken, odd and repeated files in a folder of photos, or those that a CSV file names.
+def check(
+    photos: Path,
+    *,
+    group_by: Grouping = "",
+    backbone: Backbone = None,
+    out: Report = None,
+    require: Require = (),
+):
+    """Look for broken, odd and repeated files and doubtful labels in a folder of photos or those that a CSV file names.
 
     check.html shows them and check.json lists them; training would split the photos as it says.
     """
@@ -130,9 +140,10 @@ def check(photos: Path, *, group_by: Grouping = "", out: Report = None, require:
     from kerascnn.classification.data import check_photos, load_images
 
     check_photos(photos)
+    backbone = backbone or shipped("images")
     load_tensorflow()
     data = load_images(str(photos), ImageRecipe.image_size, group_by=group_by)
-    classification.check(data, out or next_folder("images", "check"), requirements)
+    classification.check(data, out or next_folder("images", "check"), requirements, backbone)
 
 
 @app.command

@@ -10,6 +10,7 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from kerascnn.classification.doubtful_labels import doubtful_labels
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.image_folder import vanished_files_named
 from kerascnn.datasets.resizing import ResizeAndCrop
@@ -20,15 +21,16 @@ NEAREST_BITS = 6  # of 64 that two near duplicates may differ in
 LEAST_SIDE, MOST_RATIO, LEAST_CONTRAST = 32, 4, 0.02
 
 
-def check_images(data):
+def check_images(data, backbone=None):
     """What is found in the files of all splits of a Dataset of photos, as a dict of JSON types.
 
     summary: number of files and of classes, files of the smallest class, and shares from 0 to 1 of files, where 1 is
     good: readable (they decode), regular (not odd), unique (not a copy of another one), separate (without a copy in
     another split), consistent (without a copy of another class). counts: {split: {class: files}}. broken: names. odd:
     [{file, why}]. duplicates: [{kind (exact or near), files, splits, classes}], those of several splits or classes
-    first. Near duplicates are those whose perceptual hashes differ in 6 bits of 64 at most. Raises InputError for a
-    file that vanishes.
+    first. Near duplicates are those whose perceptual hashes differ in 6 bits of 64 at most. With a backbone, as
+    doubtful_labels takes it, also doubtful: [{file, class, likelier}], the most doubtful first, and trusted, the share
+    of the others, in the summary. Raises InputError for a file that vanishes, and what doubtful_labels raises.
     """
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     splits = {name: split for name, split in splits.items() if split is not None}
@@ -60,7 +62,15 @@ def check_images(data):
     }
     broken = [file for file, good in zip(files, readable, strict=True) if not good]
     summary = summarized(len(files), counts, broken, odd, groups)
-    return {"summary": summary, "counts": counts, "broken": broken, "odd": odd, "duplicates": groups}
+    findings = {"summary": summary, "counts": counts, "broken": broken, "odd": odd, "duplicates": groups}
+    if backbone is not None:
+        places, likelier = doubtful_labels(backbone, splits.values())
+        findings["doubtful"] = [
+            {"file": files[place], "class": of_class[place], "likelier": data.class_names[label]}
+            for place, label in zip(places, likelier, strict=True)
+        ]
+        summary["trusted"] = 1 - len(places) / len(files)
+    return findings
 
 
 def summarized(total, counts, broken, odd, groups):

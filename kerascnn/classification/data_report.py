@@ -34,6 +34,9 @@ def write_report(findings, name, folder):
         listed("Odd files", [thumbnail(each["file"], each["why"]) for each in findings["odd"][:MOST]], findings["odd"]),
         listed("Duplicates", [group(each) for each in findings["duplicates"][:MOST]], findings["duplicates"]),
     ]
+    if "doubtful" in findings:
+        shown = [doubt(each) for each in findings["doubtful"][:MOST]]
+        parts.append(listed("Doubtful labels", shown, findings["doubtful"]))
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
     page = "\n".join([head, *parts, "</html>\n"])
     write_aside(folder / "check.html", lambda aside: aside.write_text(page, encoding="utf-8", errors="replace"))
@@ -73,6 +76,10 @@ def group(found):
         for file, split, name in zip(found["files"], found["splits"], found["classes"], strict=True)
     ]
     return f"<div>{' '.join([found['kind'], *words])}</div>{''.join(thumbnails)}"
+
+
+def doubt(found):
+    return thumbnail(found["file"], f"{found['class']}, or {found['likelier']}?")
 
 
 def thumbnail(file, words):

@@ -108,12 +108,18 @@ def show_augmentations(data, augmentations, seed, out):
     result({"augmentations": str(out / "augmentations.png")})
 
 
-def check(data, folder, requirements):
-    """Look for what is wrong with a Dataset of photos; `folder` gets check.html and check.json. Print the summary."""
+def check(data, folder, requirements, backbone):
+    """Look for what is wrong with a Dataset of photos; `folder` gets check.html and check.json. Print the summary.
+
+    backbone: the run folder of the network that doubtful labels are told by, or None.
+    """
     from kerascnn.classification.data_check import check_images
     from kerascnn.classification.data_report import write_report
+    from kerascnn.training.run_folder import load_model, main_head
 
-    findings = check_images(data)
+    if backbone is None:
+        note("note: labels are not looked at without a trained network; name its run folder with --backbone")
+    findings = check_images(data, main_head(load_model(backbone)) if backbone else None)
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_report(findings, data.name, folder)

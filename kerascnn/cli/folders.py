@@ -7,7 +7,7 @@ from kerascnn.cli.messages import note
 from kerascnn.errors import InputError
 
 SHIPPED = Path(__file__).resolve().parents[2] / "saved_models"  # of a checkout; the wheel has none
-WITH_SHIPPED = ("digits", "tumors")  # the apps that have a model there
+MODELS = {"digits": "digits", "tumors": "tumors", "images": "cifar10_fast"}  # of the apps, there
 
 
 def numbered_runs(app, kind="run"):
@@ -38,6 +38,12 @@ def run_to_train(app, out, resume, smoke):
     return folder
 
 
+def shipped(app):
+    """The folder of the app's shipped model, or None where there is none."""
+    folder = SHIPPED / MODELS[app]
+    return folder if folder.is_dir() else None
+
+
 def trained_run(app, out):
     """The folder of a trained model: `out`, or the newest finished one of the app's runs, or the shipped one.
 
@@ -46,13 +52,11 @@ def trained_run(app, out):
     if out:
         return out
     finished = [run for run in numbered_runs(app).values() if (run / "recipe.json").is_file()]
-    folder = finished[-1] if finished else SHIPPED / app
-    if app not in WITH_SHIPPED and not finished:
-        raise InputError(f"no trained run in runs/{app}; train one, or name its folder with --out")
-    if not folder.is_dir():
+    folder = finished[-1] if finished else shipped(app)
+    if folder is None:
         raise InputError(
-            f"no trained run in runs/{app} and no shipped model in {folder}; train one, "
-            f"or take saved_models/{app} of kerascnn's repository and name it with --out"
+            f"no trained run in runs/{app} and no shipped model in {SHIPPED / MODELS[app]}; train one, "
+            f"or take saved_models/{MODELS[app]} of kerascnn's repository and name it with --out"
         )
     note(f"model folder: {folder}")
     return folder

@@ -1,0 +1,66 @@
+"""Labels that are probably wrong: what a linear head says of images that it was not trained on.
+
+Northcutt, Jiang & Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", 2021, arXiv:1911.00068.
+"""
+
+import dataclasses
+import logging
+
+import numpy as np
+
+from kerascnn.classification.features import extract_features
+from kerascnn.datasets.resizing import ResizeAndCrop
+from kerascnn.errors import UsageError
+
+FOLDS = 5
+IMAGE_SIZE = 224  # for networks that take any
+
+logger = logging.getLogger(__name__)
+
+
+def doubtful_labels(backbone, splits):
+    """(places int (M,) in all splits together, the most doubtful first; the likelier labels int (M,)).
+
+    backbone: a trained keras.Model with a layer `embedding`, whose features a head is trained on. splits: ImageFiles;
+    their images are resized to what the backbone takes, and files that do not decode are left out. Raises UsageError
+    where it does not take images in colour.
+    """
+    height, width, channels = backbone.input_shape[1:]
+    if channels != 3:
+        words = f"backbone {backbone.name} takes images of {channels} channels"
+        raise UsageError(f"{words}; name a network for images in colour", argument="backbone")
+    resize = ResizeAndCrop((height or IMAGE_SIZE, width or IMAGE_SIZE))
+    found = [extract_features(backbone, dataclasses.replace(split, resize=resize, weights=None)) for split in splits]
+    features = np.concatenate([features["embedding"] for features, _, _ in found])
+    labels, counted = (np.concatenate([each[part] for each in found]) for part in (1, 2))
+    readable = np.flatnonzero(counted)
+    places, likelier = confident_errors(features[readable], labels[readable])
+    return readable[places], likelier
+
+
+def confident_errors(features, labels):
+    """(places int (M,), the most doubtful first; the likelier labels int (M,)) by features (N, F) and labels int (N,).
+
+    An image is doubtful where the probability of another class is as high as it is for images of that class on average
+    (section 3.1: the confident joint). Probabilities are those of logistic regression on standardized features, by
+    cross-validation, so that no head has seen the label that it judges.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    classes, given, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    if len(classes) < 2 or sizes.min() < 2:
+        logger.warning("labels are not looked at: there are fewer than two photos of a class, or of one class alone")
+        return np.zeros(0, int), np.zeros(0, int)
+    head = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    folds = StratifiedKFold(min(FOLDS, sizes.min()), shuffle=True, random_state=0)
+    probabilities = cross_val_predict(head, features, given, cv=folds, method="predict_proba")
+    own = probabilities[np.arange(len(given)), given]
+    average = np.bincount(given, own) / sizes
+    confident = np.where(probabilities >= average, probabilities, 0)
+    likelier = confident.argmax(1)
+    doubtful = np.flatnonzero((confident.max(1) > 0) & (likelier != given))
+    doubtful = doubtful[np.argsort(own[doubtful] - confident.max(1)[doubtful], kind="stable")]
+    return doubtful, classes[likelier[doubtful]]

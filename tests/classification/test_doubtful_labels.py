@@ -1,0 +1,53 @@
+"""Labels are swapped on purpose, and found."""
+
+import keras
+import numpy as np
+import pytest
+
+import kerascnn as kc
+from kerascnn.classification.data_check import check_images
+from kerascnn.classification.data_report import write_report
+from kerascnn.classification.doubtful_labels import confident_errors
+from kerascnn.errors import UsageError
+from tests.classification.test_data_check import photos  # noqa: F401, a fixture
+
+
+def test_swapped_labels_are_found_with_the_right_ones():
+    random = np.random.default_rng(0)
+    truth = np.repeat([2, 5, 7], 60)
+    features = random.normal(size=(180, 8)) + 20 * np.eye(8)[truth]
+    labels, swapped = truth.copy(), np.array([3, 70, 71, 150])
+    labels[swapped] = [5, 7, 2, 2]
+    places, likelier = confident_errors(features, labels)
+    assert sorted(places) == swapped.tolist()
+    assert likelier.tolist() == truth[places].tolist()
+
+
+def test_of_a_class_with_one_photo_nothing_is_told(caplog):
+    places, _ = confident_errors(np.eye(5), np.array([0, 0, 0, 0, 1]))
+    assert len(places) == 0
+    assert [record.getMessage() for record in caplog.records] == [
+        "labels are not looked at: there are fewer than two photos of a class, or of one class alone"
+    ]
+
+
+def test_doubtful_labels_stand_in_findings_and_report(photos, tmp_path):  # noqa: F811
+    keras.utils.set_random_seed(0)
+    data = kc.datasets.image_folder(photos, (64, 64))
+    findings = check_images(data, kc.models.resnet20((32, 32, 3), 10))
+    # classes of noise: whatever is found is told in one way
+    assert findings["summary"]["trusted"] == 1 - len(findings["doubtful"]) / findings["summary"]["files"]
+    assert findings["doubtful"], "a head without its labels is wrong on some of 31 photos of noise"
+    each = findings["doubtful"][0]
+    assert {each["class"], each["likelier"]} == {"cat", "dog"}
+    assert each["file"] not in findings["broken"]
+    write_report(findings, "cats & dogs", tmp_path)
+    page = (tmp_path / "check.html").read_text()
+    assert f"<h2>Doubtful labels: {len(findings['doubtful'])}</h2>" in page
+    assert f"<br>{each['class']}, or {each['likelier']}?</figcaption>" in page
+
+
+def test_a_network_for_grey_images_is_an_error(photos):  # noqa: F811
+    data = kc.datasets.image_folder(photos, (64, 64))
+    with pytest.raises(UsageError, match=r"^backbone lenet5 takes images of 1 channels; name a network for images in"):
+        check_images(data, kc.models.lenet5())
