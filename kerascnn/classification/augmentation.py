@@ -1,5 +1,6 @@
 """How images are changed while a network trains."""
 
+from kerascnn.analysis.summary import symbolic_model
 from kerascnn.datasets import colour_covariance
 from kerascnn.datasets.augmentation import (
     AlternatingFlip,
@@ -7,6 +8,7 @@ from kerascnn.datasets.augmentation import (
     CutMix,
     Cutout,
     Distortion,
+    GrowingImages,
     HorizontalFlip,
     Intensity,
     MixUp,
@@ -28,6 +30,7 @@ def augmentations(recipe, data):
     if recipe.random_crop >= min(height, width):
         words = f"random_crop is {recipe.random_crop}, and images are of {height}x{width}"
         raise UsageError(f"{words}; give a smaller border", argument="random_crop")
+    check_growth(recipe, data)
     intensities = {name: getattr(recipe, name) for name in INTENSITIES}
     moves, num_classes = distortions(recipe, min(height, width)), len(data.class_names)
     operations = {"operations": recipe.rand_augment, "magnitude": recipe.rand_augment_magnitude}
@@ -42,8 +45,25 @@ def augmentations(recipe, data):
         Cutout: recipe.cutout and {"size": recipe.cutout},
         MixUp: recipe.mixup and {"alpha": recipe.mixup, "num_classes": num_classes},
         CutMix: recipe.cutmix and {"alpha": recipe.cutmix, "num_classes": num_classes},
+        GrowingImages: recipe.size_schedule and {"sizes": recipe.size_schedule},
     }
     return tuple(kind(**options) for kind, options in asked.items() if isinstance(options, dict))
+
+
+def check_growth(recipe, data):
+    """Raise UsageError unless images can grow as size_schedule says, and the network takes all of these sizes."""
+    if not recipe.size_schedule:
+        return
+    height, width, channels = data.train.image_shape
+    if recipe.size_schedule[-1] != height or height != width:
+        words = f"size_schedule is {recipe.size_schedule}, and images are of {height}x{width}"
+        raise UsageError(f"{words}; end with the size of square images", argument="size_schedule")
+    try:
+        symbolic_model(recipe.model, (None, None, channels), len(data.class_names))
+        symbolic_model(recipe.model, (recipe.size_schedule[0],) * 2 + (channels,), len(data.class_names))
+    except UsageError as error:
+        words = f"size_schedule is {recipe.size_schedule}, and the network takes one size alone: {error}"
+        raise UsageError(words, argument="size_schedule") from None
 
 
 def crop(recipe, examples):

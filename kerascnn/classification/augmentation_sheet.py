@@ -26,8 +26,9 @@ def plot_augmentations(data, augmentations, seed, path):
         stored, larger = (as_batch(*each.loader()(tf.range(len(drawn)))) for each in sizes)
     columns = [stored[:2]]
     for epoch in range(VERSIONS):
-        place = {"epoch": tf.constant(epoch, tf.int64), "examples": drawn, "count": len(data.train)}
-        columns.append(augmented(larger, augment, seed, tf.constant(epoch, tf.int64), place)[:2])
+        number, count = tf.constant(epoch, tf.int64), len(data.train)
+        place = {"epoch": number, "epochs": VERSIONS, "examples": drawn, "count": count}
+        columns.append(augmented(larger, augment, seed, number, place)[:2])
     draw_sheet(columns, data.class_names, path)
 
 

@@ -76,6 +76,8 @@ class ImageRecipe:
     "Alpha of mixup; 0 for none."
     cutmix: float = 0.0
     "Alpha of CutMix; 0 for none."
+    size_schedule: tuple[int, ...] = ()
+    "Sizes that square images have in training, one after the other, for an equal part of the epochs each."
     group_by: str = ""
     "Regular expression: photos in whose paths it finds the same, as one object's, stay in one split."
     validation: bool = True
@@ -88,7 +90,12 @@ class ImageRecipe:
 
     def __post_init__(self):
         """Raise UsageError for an unknown network and for a value that no augmentation can use."""
+        object.__setattr__(self, "size_schedule", tuple(self.size_schedule))
         check_fields(self, RANGES)
+        sizes = list(self.size_schedule)
+        if not all(type(size) is int and size > 0 for size in sizes) or sizes != sorted(set(sizes)):
+            words = f"size_schedule is {self.size_schedule}"
+            raise UsageError(f"{words}; give rising numbers of pixels", argument="size_schedule")
         if self.model is not None:
             self.check_model()
 

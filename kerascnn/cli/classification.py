@@ -39,6 +39,7 @@ def fitted(recipe, data, augmentations, out, minutes, auto_batch):
     """
     from kerascnn.analysis.summary import symbolic_model
     from kerascnn.classification.training import loss_and_metrics, untrained
+    from kerascnn.datasets.augmentation import GrowingImages
     from kerascnn.training.checkpoint import read_checkpoint
     from kerascnn.training.duration import epochs_within
     from kerascnn.training.free_memory import check_memory, fitting_recipe
@@ -58,7 +59,9 @@ def fitted(recipe, data, augmentations, out, minutes, auto_batch):
         training = fitting
     check_memory(build, training)
     if minutes is not None:
-        timed, model = dataclasses.replace(training, augmentations=augmentations), untrained(recipe.model, data)
+        # at full size, which takes longest
+        changes = tuple(change for change in augmentations if not isinstance(change, GrowingImages))
+        timed, model = dataclasses.replace(training, augmentations=changes), untrained(recipe.model, data)
         training = dataclasses.replace(
             training, epochs=epochs_within(minutes, model, data, timed, **loss_and_metrics(training))
         )

@@ -53,7 +53,7 @@ def batches(
         return tf.data.Dataset.from_tensor_slices((step, order))
 
     def batch(step, indices):
-        place = {"epoch": step // steps, "examples": indices, "count": len(examples)}
+        place = {"epoch": step // steps, "epochs": epochs, "examples": indices, "count": len(examples)}
         return augmented(as_batch(*load(indices)), augment, seed, step, place)
 
     # where every epoch is done, one more: Keras looks at a batch before it finds that there is nothing to train
@@ -84,7 +84,7 @@ def classes_alike(order, labels, seed):
 def augmented(parts, augmentations, seed, step, place):
     """What functions, as as_augmentation gives them, make of a batch (images, labels, *weights) at a step, int64 ().
 
-    place: what those that are called by epoch get besides, {"epoch": int (), "examples": int (B,), "count": int}.
+    place: what those that are called by epoch get besides: epoch int (), epochs int, examples int (B,), count int.
     """
     seed_of_step = tf.stack([tf.constant(seed, tf.int64), step])
     for number, augment in enumerate(augmentations):

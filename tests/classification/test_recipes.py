@@ -11,6 +11,7 @@ from kerascnn.datasets.augmentation import (
     CutMix,
     Cutout,
     Distortion,
+    GrowingImages,
     HorizontalFlip,
     Intensity,
     MixUp,
@@ -89,3 +90,19 @@ def test_a_resized_crop_takes_the_place_of_the_other_and_both_cut_larger_photos_
     assert augmentations(recipe, data) == (RandomResizedCrop(least_area=0.25, size=(224, 224)),)
     crop = dataclasses.replace(recipe, random_resized_crop=0.0, random_crop=0)
     assert augmentations(crop, data) == (RandomCrop(size=(224, 224)),)
+
+
+def test_sizes_of_a_schedule_end_with_that_of_the_images_and_fit_the_network():
+    recipe = ImageRecipe(random_crop=0, horizontal_flip="none", size_schedule=(16, 24, 32))
+    assert augmentations(recipe, DATA) == (GrowingImages(sizes=(16, 24, 32)),)
+    with pytest.raises(
+        UsageError, match=r"^size_schedule is \(16, 24\), and images are of 32x32; end with the size of sq"
+    ):
+        augmentations(dataclasses.replace(recipe, size_schedule=(16, 24)), DATA)
+    with pytest.raises(
+        UsageError, match=r"^size_schedule is \(16, 32\), and the network takes one size alone: "
+    ) as error:
+        augmentations(dataclasses.replace(recipe, model="convnetjs", size_schedule=(16, 32)), DATA)
+    assert error.value.argument == "size_schedule"
+    with pytest.raises(UsageError, match=r"^size_schedule is \(32, 16\); give rising numbers of pixels$"):
+        ImageRecipe(size_schedule=(32, 16))

@@ -4,13 +4,14 @@ Each is called as augmentation(images, labels, seed, *weights) and returns (imag
 (B, H, W, C) in [0, 1] with known H, W, C; labels int32 (B,), float32 (B, classes) where they are mixed, or masks
 float32 (B, H, W, 1); seed int (2,), another one at every step; weights where the examples have them. A function of
 one's own serves as well, and so does a random layer of Keras, see `as_augmentation`. One whose attribute `by_epoch` is
-true gets epoch, examples and count besides, as AlternatingFlip does.
+true gets epoch, epochs, examples and count besides, as AlternatingFlip does.
 
 Written in TensorFlow ops because they run inside tf.data; keras.ops would be drawn with unseeded state there.
 """
 
 from kerascnn.datasets.augmentation.crops import AlternatingFlip, Cutout, HorizontalFlip, RandomCrop
 from kerascnn.datasets.augmentation.distortion import Distortion
+from kerascnn.datasets.augmentation.growing_images import GrowingImages
 from kerascnn.datasets.augmentation.intensity import ColourNoise, Intensity, MiddleChannel
 from kerascnn.datasets.augmentation.keras_layers import as_augmentation, unfolded
 from kerascnn.datasets.augmentation.mixing import CarveMix, CutMix, MixUp
@@ -24,6 +25,7 @@ __all__ = [
     "CutMix",
     "Cutout",
     "Distortion",
+    "GrowingImages",
     "HorizontalFlip",
     "Intensity",
     "MiddleChannel",
