@@ -13,10 +13,12 @@ ROOT = Path(__file__).resolve().parent.parent
 TORCH_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 
 
-def measured(script, contender, *flags, pytorch):
-    """What `script --contender CONTENDER` prints, run by PyTorch's Python if `pytorch`; ends where it fails."""
-    # oneDNN is what kerascnn sets, wherever it is imported before TensorFlow
-    tensorflow = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
+def measured(script, contender, *flags, pytorch, onednn=True):
+    """What `script --contender CONTENDER` prints, run by PyTorch's Python if `pytorch`; ends where it fails.
+
+    onednn: whether TensorFlow uses it; kerascnn sees to that, wherever it is imported before TensorFlow.
+    """
+    tensorflow = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": str(int(onednn))}
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **tensorflow}
     command = [TORCH_PYTHON if pytorch else sys.executable, script, "--contender", contender, *map(str, flags)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)

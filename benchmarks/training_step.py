@@ -4,9 +4,9 @@
 
 Forward, backward and an update by SGD with Nesterov momentum of one batch of random images, float32. Each contender
 runs in a process of its own on the same two cores, and the rounds are interleaved, so that a busy machine slows all
-alike. A figure is the median of the rounds, a round's the median of 5 steps after 2 that are not timed, in which
-torch.compile compiles. PyTorch's images are channels last, which is faster for it. stdout: one JSON object; stderr: the
-rounds.
+alike. Ours runs without oneDNN, too, as TensorFlow by itself does on x86 processors without AVX512_VNNI. A figure is
+the median of the rounds, a round's the median of 5 steps after 2 that are not timed, in which torch.compile compiles.
+PyTorch's images are channels last, which is faster for it. stdout: one JSON object; stderr: the rounds.
 """
 
 # Cyclopts is not in PyTorch's environment, where this runs, too.
@@ -20,7 +20,10 @@ from contenders import ROOT, measured, two_idle_cores
 from network_speed import median_milliseconds
 
 NETWORKS = {"resnet20": 128, "airbench": 500}  # images of a batch
-CONTENDERS = ("ours", "eager", "compiled")
+CONTENDERS = ("ours", "without_onednn", "eager", "compiled")
+
+
+PYTORCH = ("eager", "compiled")
 
 
 def batch(size):
@@ -72,14 +75,15 @@ def main():
     options = parser.parse_args()
     if options.contender:
         name, who = options.only, options.contender
-        print(ours(name) if who == "ours" else theirs(name, who == "compiled"))
+        print(theirs(name, who == "compiled") if who in PYTORCH else ours(name))
         return
     load, rows = two_idle_cores(), {}
     for name in [options.only] if options.only else NETWORKS:
         rounds = {who: [] for who in CONTENDERS}
         for _ in range(options.rounds):
             for who, found in rounds.items():
-                found.append(float(measured(__file__, who, "--only", name, pytorch=who != "ours")))
+                options_of = {"pytorch": who in PYTORCH, "onednn": who != "without_onednn"}
+                found.append(float(measured(__file__, who, "--only", name, **options_of)))
         medians = {f"{who}_ms": round(statistics.median(found), 1) for who, found in rounds.items()}
         ratios = {f"over_{who}": round(medians["ours_ms"] / medians[f"{who}_ms"], 2) for who in CONTENDERS[1:]}
         rows[name] = {"batch_size": NETWORKS[name], **medians, **ratios}

@@ -26,12 +26,13 @@ def print_answers(answers, form, reject):
         writer.writerow(("file", "class", "score"))
     for file, answer in answers:
         named = UNSURE if answer["score"] < reject else str(answer["class_name"])
-        cells = str(file), printable(named), f"{answer['score']:.4f}"
+        cells = [str(file), printable(named), f"{answer['score']:.4f}"]
         if not answer["valid"]:
             invalid.append(str(file))
+            cells[1:] = "", ""
         if form == "json":
             print(json.dumps(as_object(file, named, answer)))
-        elif answer["valid"] and form == "csv":
+        elif form == "csv":
             writer.writerow(cells)
         elif answer["valid"]:
             print(*cells, sep="\t")

@@ -46,18 +46,18 @@ def test_json_says_the_most_probable_classes_and_which_file_is_no_image(predicte
     assert third["class"] == "d\tog"
 
 
-def test_csv_has_a_header_and_quotes_names_with_a_comma(predicted):
+def test_csv_has_a_header_a_row_for_every_file_and_quotes_names_with_a_comma(predicted):
     out, files, _ = predicted("csv")
     rows = list(csv.reader(io.StringIO(out)))
     assert rows[0] == ["file", "class", "score"]
-    assert rows[1:] == [[str(files[0]), "cat", "0.6250"], [str(files[2]), r"d\tog", "0.5000"]]
+    assert rows[1:] == [[str(files[0]), "cat", "0.6250"], [str(files[1]), "", ""], [str(files[2]), r"d\tog", "0.5000"]]
 
 
 @pytest.mark.parametrize(("reject", "classes"), [(0.5, ["cat", r"d\tog"]), (0.6, ["cat", "unsure"])])
 def test_below_the_probability_that_is_asked_for_the_class_is_unsure(reject, classes, predicted):
     for form, separator in (("lines", "\t"), ("csv", ",")):
-        rows = [line.rsplit(separator, 2)[1] for line in predicted(form, reject)[0].splitlines()]
-        assert rows[-2:] == classes
+        rows = [line.rsplit(separator, 2) for line in predicted(form, reject)[0].splitlines()]
+        assert [name for _, name, score in rows if score not in ("", "score")] == classes
     objects = [json.loads(line) for line in predicted("json", reject)[0].splitlines()]
     assert objects[2]["class"] == ("unsure" if "unsure" in classes else "d\tog")
     assert objects[2]["top"][0] == {"class": "d\tog", "score": 0.5}
