@@ -4,6 +4,7 @@ import contextlib
 import glob
 import json
 import os
+import shutil
 from pathlib import Path
 
 from kerascnn.errors import InputError, UsageError
@@ -15,12 +16,8 @@ def write_aside(path, write):
     The temporary name keeps the suffix, which some writers look at.
     """
     path = Path(path)
-    # The process in the name keeps two that write the same file apart; what a killed one left is taken away.
-    for left in path.parent.glob(f".aside-*-{glob.escape(path.name)}"):
-        import psutil  # takes a while, and is hardly ever needed
-
-        if not psutil.pid_exists(int(left.name.split("-")[1])):
-            left.unlink(missing_ok=True)
+    # the process in the name keeps two that write the same file apart
+    remove_leftovers(path.parent, f".aside-*-{glob.escape(path.name)}")
     aside = path.with_name(f".aside-{os.getpid()}-{path.name}")
     try:
         write(aside)
@@ -29,6 +26,19 @@ def write_aside(path, write):
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder, pattern):
+    """Remove what killed processes left in `folder`: files and folders called `.word-PROCESS-…`."""
+    for left in Path(folder).glob(pattern):
+        import psutil  # takes a while, and is hardly ever needed
+
+        process = left.name.split("-")[1]
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

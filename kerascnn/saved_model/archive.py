@@ -2,14 +2,16 @@
 
 import contextlib
 import datetime
+import errno
 import inspect
 import logging
+import os
 import tempfile
 from pathlib import Path
 
 import tensorflow as tf
 
-from kerascnn.files import write_json, writing_to
+from kerascnn.files import remove_leftovers, write_json, writing_to
 from kerascnn.provenance import provenance
 
 
@@ -78,17 +80,29 @@ def described(function):
 def work_folder(folder):
     """A folder inside `folder` that is gone afterwards; so is `folder` itself if it is new and still empty then.
 
-    Its name is no integer, so a server that polls `folder` does not look into it.
+    Its name is no integer, so a server that polls `folder` does not look into it. What killed processes left is taken
+    away. Raises InputError where `folder` cannot be written to, or is full while the body writes.
     """
-    with writing_to(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        work = tempfile.TemporaryDirectory(prefix=".export-", dir=folder)
     try:
-        with work as path:
-            yield Path(path)
+        with writing_to(folder), full_disk_named():
+            folder.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(folder, ".export-*-*")
+            with tempfile.TemporaryDirectory(prefix=f".export-{os.getpid()}-", dir=folder) as path:
+                yield Path(path)
     finally:
         with contextlib.suppress(OSError):
             folder.rmdir()
+
+
+@contextlib.contextmanager
+def full_disk_named():
+    """Turn what TensorFlow says of a full disk into the OSError that it was."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        if os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
 
 
 def write_warmup(path, model_name, specs, inputs):

@@ -5,6 +5,7 @@ in two ways. It is run in a folder that holds `inputs.npz`, an array by signatur
 each signature that is compared, and leaves its answers there, by signature too: `saved_model.npz` and `session.npz`.
 """
 
+import errno
 import os
 import subprocess
 import sys
@@ -24,7 +25,8 @@ def verify_answers(version, work, inputs, outputs, expected, tolerance=ON_EXAMPL
 
     version: the SavedModel's folder. work: a folder for scratch files. inputs: {signature: array}. outputs: {signature:
     name of its output to compare}. expected: {signature: array}, what Keras answers on the CPU; on a GPU, TF32 differs
-    by more than 1e-5. Raises RuntimeError when the process fails or an answer differs by more than `tolerance`.
+    by more than 1e-5. Raises RuntimeError when the process fails or an answer differs by more than `tolerance`, and
+    OSError where the disk is full.
     """
     np.savez(work / "inputs.npz", **inputs)
     write_json(work / "outputs.json", outputs)
@@ -43,6 +45,8 @@ def verify_answers(version, work, inputs, outputs, expected, tolerance=ON_EXAMPL
         text=True,
         check=False,
     )
+    if ran.returncode and os.strerror(errno.ENOSPC) in ran.stderr:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if ran.returncode:
         raise RuntimeError(f"a program without Keras cannot answer the exported model:\n{ran.stderr[-2000:]}")
     differences = {}

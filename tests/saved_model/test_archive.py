@@ -2,6 +2,9 @@
 
 import concurrent.futures
 import logging
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -10,6 +13,7 @@ import tensorflow as tf
 
 from kerascnn.errors import InputError
 from kerascnn.saved_model.archive import published, write_version
+from kerascnn.saved_model.verification import verify_answers
 
 
 def write(folder, verify=lambda version, work: {}):
@@ -69,3 +73,44 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"^cannot write to .*file.digits \(Not a directory\); choose another folder$"):
         write(tmp_path / "file" / "digits")
+
+
+def test_what_a_killed_export_left_is_taken_away_and_what_another_writes_is_not(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left, other = (tmp_path / f".export-{process}-abc" for process in (gone.pid, os.getppid()))
+    for folder in (left, other):
+        (folder / "saved_model").mkdir(parents=True)
+    write(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([other.name, "1"])
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of 64 KiB of its own."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
+    if not sys.platform.startswith("linux") or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a disk")
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+@pytest.mark.parametrize("room", [0, 30_000])
+def test_a_full_disk_is_one_line_and_leaves_nothing(room, small_disk):
+    (small_disk / "model.keras").write_bytes(bytes(60_000 - room))
+    variable = tf.Variable(tf.ones(10_000))
+    endpoints = {"double": (lambda x: {"twice": x * variable}, tf.TensorSpec([None], tf.float32, name="x"))}
+    with pytest.raises(InputError, match=rf"^cannot write to {small_disk} \(No space left on device"):
+        write_version(endpoints, {"double": np.ones(1, np.float32)}, lambda version, work: {}, small_disk, {})
+    assert [path.name for path in small_disk.iterdir()] == ["model.keras"]
+
+
+def test_a_disk_that_is_full_for_the_program_that_verifies_is_one_line(small_disk):
+    def verify(version, work):
+        (work / "filling").write_bytes(bytes(2**16 - sum(p.stat().st_blocks * 512 for p in small_disk.rglob("*"))))
+        inputs = {"double": np.ones(1, np.float32)}
+        return verify_answers(version, work, inputs, {"double": "twice"}, inputs)
+
+    with pytest.raises(InputError, match=rf"^cannot write to {small_disk} \(No space left on device"):
+        write(small_disk, verify)
+    assert list(small_disk.iterdir()) == []
