@@ -95,9 +95,11 @@ def write_json(path, value):
 
 def read_json(path):
     """The value in a JSON file. Raises InputError when it is not JSON."""
+    with reading_from(path):
+        text = Path(path).read_bytes()
     try:
-        return json.loads(Path(path).read_text())
-    except ValueError as error:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({error}); restore it or train again") from None
 
 

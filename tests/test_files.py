@@ -51,8 +51,9 @@ def test_json_that_says_the_same_is_not_written_again(tmp_path):
     assert read_json(path) == {"accuracy": 0.6}
 
 
-def test_damaged_json_is_named(tmp_path):
-    (tmp_path / "recipe.json").write_text('{"seed": ')
+@pytest.mark.parametrize("text", [b'{"seed": ', b"[" * 100_000, b"\xff{}", b""])
+def test_damaged_json_is_named(text, tmp_path):
+    (tmp_path / "recipe.json").write_bytes(text)
     with pytest.raises(InputError, match=r"recipe.json is damaged .*; restore it or train again"):
         read_json(tmp_path / "recipe.json")
 

@@ -1,14 +1,17 @@
 """A training's checkpoint: one file with the variables of a model and its optimizers, and the state of callbacks."""
 
+import hashlib
 import json
-import zipfile
+import os
 
 import keras
 import numpy as np
 
 from kerascnn.errors import InputError, UsageError
-from kerascnn.files import write_aside
+from kerascnn.files import reading_from, write_aside
 
+COMMENT_LENGTH = 2  # bytes of its field in a ZIP archive, the last one of an archive without a comment
+HEX_DIGITS = 64  # of a SHA-256
 ARRAY = "__array__"  # in a state, before the name of what stands beside it
 
 
@@ -44,19 +47,44 @@ def write_checkpoint(path, model, state):
     arrays = [array.astype(np.float32) if array.dtype.name == "bfloat16" else array for array in arrays]
     named = {f"variable/{i}": array for i, array in enumerate(arrays)}
     text = json.dumps(without_arrays(state, named))
-    write_aside(path, lambda aside: np.savez(aside, state=text, **named))
+
+    def write(aside):
+        np.savez(aside, state=text, **named)
+        seal(aside)
+
+    write_aside(path, write)
 
 
 def read_checkpoint(path):
     """(arrays of the model's variables, state) of a checkpoint. Raises InputError where it is damaged."""
-    try:
-        with open(path, "rb") as file, np.load(file) as stored:
+    with reading_from(path):
+        if not sealed(path):
+            raise InputError(f"{path} is damaged (its checksum is another one); train again into another folder")
+        with np.load(path) as stored:
             arrays = dict(stored)
-        state = with_arrays(json.loads(str(arrays["state"])), arrays)
-        count = sum(name.startswith("variable/") for name in arrays)
-        return [arrays[f"variable/{i}"] for i in range(count)], state
-    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is damaged ({error}); train again into another folder") from None
+    state = with_arrays(json.loads(str(arrays["state"])), arrays)
+    count = sum(name.startswith("variable/") for name in arrays)
+    return [arrays[f"variable/{i}"] for i in range(count)], state
+
+
+def seal(path):
+    """Write the SHA-256 of a ZIP archive into its comment, which is the last that stands in it.
+
+    The CRC-32 that ZIP has of each entry covers neither names nor the directory, and readers differ in what they check.
+    """
+    with open(path, "rb+") as file:
+        file.seek(-COMMENT_LENGTH, os.SEEK_END)
+        file.write(HEX_DIGITS.to_bytes(COMMENT_LENGTH, "little"))
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.write(digest.encode())
+
+
+def sealed(path):
+    """Whether `seal` has written this file, and nothing has changed since."""
+    content = np.memmap(path, np.uint8, "r") if os.path.getsize(path) > HEX_DIGITS else np.zeros(0, np.uint8)
+    digest = hashlib.sha256(content[:-HEX_DIGITS]).hexdigest()
+    return content[-HEX_DIGITS:].tobytes() == digest.encode()
 
 
 def without_arrays(value, arrays):

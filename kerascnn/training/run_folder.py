@@ -6,7 +6,9 @@ import zipfile
 from pathlib import Path
 
 from kerascnn.errors import InputError, UsageError
-from kerascnn.files import read_json, read_json_if_any
+from kerascnn.files import read_json, read_json_if_any, reading_from
+
+MOST_COMPRESSION = 20
 
 logger = logging.getLogger(__name__)
 
@@ -39,16 +41,32 @@ def load_model(place):
 
     import kerascnn.models  # noqa: F401, Keras has to know our layers
 
+    check_archive(path)
     try:
         return keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # whatever a damaged file makes Keras, h5py and zipfile raise
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         if "Could not locate" in str(error):
             raise InputError(
                 f"{path} holds what Keras does not know ({reason}); import the module that registers it with "
                 "keras.saving.register_keras_serializable first"
             ) from None
         raise InputError(f"{path} is damaged ({reason}); restore it or train again") from None
+
+
+def check_archive(path):
+    """Raise InputError unless a .keras file is a ZIP archive whose entries are not far larger than the file says."""
+    with reading_from(path):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                entries = archive.infolist()
+        except (ValueError, RuntimeError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path} is damaged ({error}); restore it or train again") from None
+    # Keras stores weights as they are; an entry of zeros alone could fill the memory
+    for entry in entries:
+        if entry.file_size > 2**20 + MOST_COMPRESSION * entry.compress_size:
+            words = f"{entry.filename} grows from {entry.compress_size:,} to {entry.file_size:,} bytes"
+            raise InputError(f"{path} is damaged ({words}); restore it or train again")
 
 
 def check_logits(model):

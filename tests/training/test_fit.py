@@ -1,6 +1,8 @@
+import io
 import json
 import random
 import shutil
+import zipfile
 from dataclasses import replace
 
 import keras
@@ -51,10 +53,30 @@ def test_callbacks_find_what_the_history_says_of_an_epoch(finished):
     ]
 
 
-def test_a_damaged_model_is_named(finished, tmp_path):
+def archive(**entries):
+    """The bytes of a ZIP archive."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as written:
+        for name, text in entries.items():
+            written.writestr(name.replace("_json", ".json"), text)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"PK\3\4 not a model", ".*"),
+        (archive(), ".*"),
+        (archive(metadata_json="{}", config_json="[" * 100_000), ".*"),
+        (archive(metadata_json="{}", config_json='{"class_name": "TorchModuleWrapper"}'), ".*"),
+        (archive(zeros=bytes(2**22)), "zeros grows from [45],[0-9]{3} to 4,194,304 bytes"),
+    ],
+    ids=["no archive", "empty", "deep", "of PyTorch", "of zeros"],
+)
+def test_a_damaged_model_is_named(content, reason, finished, tmp_path):
     folder = shutil.copytree(finished[0], tmp_path / "run")
-    (folder / "model.keras").write_bytes(b"PK\3\4 not a model")
-    with pytest.raises(InputError, match=r"model.keras is damaged"):
+    (folder / "model.keras").write_bytes(content)
+    with pytest.raises(InputError, match=rf"model.keras is damaged \({reason}\); restore it or train again$"):
         load_trained(folder, "test")
 
 

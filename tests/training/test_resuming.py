@@ -1,5 +1,6 @@
 """A run that was stopped goes on to the same weights, or says why it does not."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from kerascnn.cli.progress import Progress
 from kerascnn.datasets.augmentation import Distortion
 from kerascnn.datasets.examples import Dataset
 from kerascnn.errors import InputError, UsageError
+from kerascnn.training.checkpoint import read_checkpoint
 from kerascnn.training.fit import fit
 from kerascnn.training.recipe import Recipe, as_json
 from tests.interrupting import Stop
@@ -156,9 +158,21 @@ def test_a_run_killed_after_its_last_epoch_only_finishes(tmp_path, monkeypatch):
 
 def test_a_damaged_checkpoint_is_named(folder):
     path = folder / "checkpoint.npz"
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(InputError, match=r"checkpoint.npz is damaged"):
+    whole = path.read_bytes()
+    path.write_bytes(whole[:1000])
+    with pytest.raises(
+        InputError, match=r"checkpoint.npz is damaged \(its checksum is another one\); train again into"
+    ):
         train(folder, resume=True)
+    draw = np.random.default_rng(0)
+    for place in (*draw.integers(len(whole), size=40), len(whole) - 1):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ draw.integers(1, 256)]) + whole[place + 1 :])
+        with pytest.raises(InputError, match=r"checkpoint.npz is damaged"):
+            read_checkpoint(path)
+    path.write_bytes(whole)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert archive.comment.decode() == hashlib.sha256(whole[:-64]).hexdigest()
 
 
 def test_a_kill_between_checkpoint_and_history_loses_no_epoch_of_the_history(folder):
