@@ -88,15 +88,13 @@ def train(
     out = run_to_train("images", out, resume, smoke)
     check_unfinished(out)
     asked = classification.smoke(asked) if smoke else asked
-    from kerascnn.classification.data import FIELDS, check_data, load_images, split_names
+    from kerascnn.classification.data import FIELDS, check_data, load_images, resolved, split_names
 
     check_data(asked.data)
     load_tensorflow()
     from kerascnn.classification.augmentation import augmentations
-    from kerascnn.datasets import DATASETS
 
-    if asked.data not in DATASETS:
-        asked = dataclasses.replace(asked, data=str(Path(asked.data).resolve()))
+    asked = dataclasses.replace(asked, data=resolved(asked.data))
     data = load_images(**{name: getattr(asked, name) for name in FIELDS}, data_dir=data_dir)
     changes = augmentations(asked, data)
     if show_augmentations:

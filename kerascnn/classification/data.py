@@ -1,4 +1,4 @@
-"""The images that classifiers are trained on: a data set by name, or a folder of photos."""
+"""The images that classifiers are trained on: a data set by name, or a folder of photos or TFRecord files."""
 
 import dataclasses
 import logging
@@ -6,66 +6,109 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.datasets import DATASETS, image_folder, image_table, load
+from kerascnn.datasets import DATASETS, TFDS_NAME, image_folder, image_records, image_table, load
 from kerascnn.datasets.examples import Examples
 from kerascnn.datasets.image_folder import ImageFiles
+from kerascnn.datasets.image_records import record_files
 from kerascnn.datasets.image_table import SPLITS
 from kerascnn.errors import InputError, UsageError
 
 logger = logging.getLogger(__name__)
 
+OTHERS = "or name a folder with a sub-folder per class or with TFRecord files, or a CSV file"
 # of an ImageRecipe, for load_images
 FIELDS = ("data", "image_size", "crop_ratio", "interpolation", "train_size", "group_by", "validation")
 
 
 def check_data(data):
-    """Raise UsageError unless `data` is a name of kerascnn.datasets.load, a folder or a CSV file."""
-    if data not in DATASETS and not Path(data).is_dir() and not is_table(data):
+    """Raise UsageError unless `data` is, or could be, a name of kerascnn.datasets.load, a folder or a CSV file.
+
+    Which names TensorFlow Datasets knows is not known before TensorFlow is loaded.
+    """
+    if data not in DATASETS and not is_path(data) and (Path(data).exists() or not TFDS_NAME.fullmatch(data)):
         words = f"data is {data!r}, neither a folder nor a data set; choose one of {', '.join(DATASETS)}"
-        raise UsageError(f"{words}, or name a folder with a sub-folder per class, or a CSV file", argument="data")
+        raise UsageError(f"{words}, or of TensorFlow Datasets, {OTHERS}", argument="data")
 
 
 def check_photos(data):
-    """Raise UsageError unless `data` is a folder or a CSV file."""
-    if not Path(data).is_dir() and not is_table(str(data)):
+    """Raise UsageError unless `data` is a folder of photos or a CSV file."""
+    if not is_path(str(data)):
         words = f"photos is {str(data)!r}, neither a folder nor a CSV file"
         raise UsageError(f"{words}; name a folder with a sub-folder per class, or a CSV file")
+    if is_records(data):
+        words = f"photos is {str(data)!r}, a folder of TFRecord files, whose images are no files of their own"
+        raise UsageError(f"{words}; name a folder with a sub-folder per class, or a CSV file")
+
+
+def is_path(data):
+    return Path(data).is_dir() or is_table(data)
+
+
+def is_records(data):
+    return Path(data).is_dir() and bool(record_files(data))
 
 
 def is_table(data):
     return data.lower().endswith(".csv") and Path(data).is_file()
 
 
+def resolved(data):
+    """The whole path of a folder or a CSV file; what is a name as it is."""
+    return str(Path(data).resolve()) if data not in DATASETS and is_path(data) else data
+
+
 def load_images(data, image_size, *, train_size=0, validation=True, data_dir=None, **options):
     """The Dataset `data`: a name of kerascnn.datasets.load, a folder with a sub-folder of images per class, or a table.
 
+    A folder may hold TFRecord files instead, as image_records takes them.
     Where a folder has a sub-folder called train, and others are called validation or test alone, these are the splits,
     each with a sub-folder per class; a split that it has not is cut off. image_size: pixels, height and width of the
-    images of a folder; train_size: what they have in batches for training instead, 0 for the same. options:
-    crop_ratio, interpolation and group_by, as image_folder takes them. validation: False leaves the images of that
-    split among those for training. data_dir: where TensorFlow Datasets keeps its files. Raises UsageError where `data`
-    is none of these, and what image_folder, image_table and load raise.
+    images of a folder or of TFRecord files; train_size: what they have in batches for training instead, 0 for the same.
+    options: crop_ratio, interpolation and group_by, as image_folder takes them. validation: False leaves the images of
+    that split among those for training. data_dir: where TensorFlow Datasets keeps its files. Raises UsageError where
+    `data` is none of these, and what image_folder, image_records, image_table and load raise.
     """
     check_data(data)
+    if (group_by := options.get("group_by")) and (data in DATASETS or not is_path(data) or is_records(data)):
+        words = f"group_by is {group_by!r}, and {data} has no files of its images"
+        raise UsageError(f"{words}; leave it out", argument="group_by")
+    sides, kept = (image_size, image_size), {} if validation else {"validation": 0}
     if data in DATASETS:
-        if options.get("group_by"):
-            words = f"group_by is {options['group_by']!r}, and {data} has no files"
-            raise UsageError(f"{words}; leave it out", argument="group_by")
         found = load(data, data_dir) if validation else with_validation_in_train(load(data, data_dir))
+    elif is_path(data) and not is_records(data):
+        found = photos(data, sides, **options, **kept)
     else:
-        splits = {"train": data} if is_table(data) else split_folders(Path(data))
-        if not validation and "validation" in splits:
-            words = f"validation is False, and {splits['validation']} is a folder for it"
-            remedy = f"leave it out, or move these photos into {splits['train']}"
-            raise UsageError(f"{words}; {remedy}", argument="validation")
-        if not validation:
-            splits["validation"] = 0
-        source = image_table if is_table(data) else image_folder
-        found = source(splits.pop("train"), (image_size, image_size), **options, **splits)
-        larger = (train_size, train_size) if train_size else None
-        found = dataclasses.replace(found, train=dataclasses.replace(found.train, training_size=larger))
+        found = streamed_records(data, sides, data_dir, **options, **kept)
+    if train_size and data not in DATASETS:
+        found = dataclasses.replace(
+            found, train=dataclasses.replace(found.train, training_size=(train_size, train_size))
+        )
     logger.info("data: %s", found.description)
     return found
+
+
+def photos(data, image_size, **options):
+    """The Dataset of a table, or of a folder of photos or one with a folder for each split."""
+    if is_table(data):
+        return image_table(data, image_size, **options)
+    splits = split_folders(Path(data))
+    if "validation" in options and "validation" in splits:
+        words = f"validation is False, and {splits['validation']} is a folder for it"
+        remedy = f"leave it out, or move these photos into {splits['train']}"
+        raise UsageError(f"{words}; {remedy}", argument="validation")
+    return image_folder(splits.pop("train"), image_size, **options, **splits)
+
+
+def streamed_records(data, image_size, data_dir, group_by="", **options):
+    """The Dataset of a folder of TFRecord files, or of a name that TensorFlow Datasets may know."""
+    if is_path(data):
+        return image_records(data, image_size, **options)
+    try:
+        return load(data, data_dir, image_size=image_size, **options)
+    except UsageError as error:
+        if error.argument != "name":
+            raise
+        raise UsageError(f"data{str(error).removeprefix('name')}, {OTHERS}", argument="data") from None
 
 
 def with_validation_in_train(data):
@@ -91,7 +134,7 @@ def split_folders(folder):
 
 
 def split_names(data):
-    """{split: the names of its files} of a Dataset of photos for recipe.json, {} of any other."""
+    """{split: the names of its files or records} of a Dataset of photos for recipe.json, {} of any other."""
     parts = {"validation": data.validation, "test": data.test}
     return {split: part.names.tolist() for split, part in parts.items() if isinstance(part, ImageFiles)}
 
@@ -102,7 +145,7 @@ def load_tested(record, data_dir=None):
     Raises InputError where the folder is gone.
     """
     recipe = {name: record["recipe"][name] for name in FIELDS if name in record["recipe"]}
-    if recipe["data"] not in DATASETS and not Path(recipe["data"]).exists():
+    if Path(recipe["data"]).is_absolute() and not Path(recipe["data"]).exists():
         raise InputError(f"no {recipe['data']}, which the model was trained on; put it back")
     return as_split(load_images(**recipe, data_dir=data_dir), record.get("split", {}))
 

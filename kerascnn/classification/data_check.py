@@ -34,7 +34,7 @@ def check_images(data, backbone=None):
     """
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     splits = {name: split for name, split in splits.items() if split is not None}
-    files = [file for split in splits.values() for file in paths(split)]
+    files = [file for split in splits.values() for file in map(str, split.files())]
     of_split = [name for name, split in splits.items() for _ in split.labels]
     of_class = [data.class_names[label] for split in splits.values() for label in split.labels]
     seen, readable = map(np.concatenate, zip(*map(looked_at, splits.values()), strict=True))
@@ -88,11 +88,6 @@ def summarized(total, counts, broken, odd, groups):
         "separate": without(sum(len(group["files"]) for group in groups if len(set(group["splits"])) > 1)),
         "consistent": without(sum(len(group["files"]) for group in groups if len(set(group["classes"])) > 1)),
     }
-
-
-def paths(split):
-    """The paths of ImageFiles, texts."""
-    return [str(split.root / name) for name in split.names]
 
 
 def looked_at(split):

@@ -35,7 +35,8 @@ class ImageRecipe:
     model: str = "resnet20"
     "The network: any classifier of `python -m apps.networks list`."
     data: str = "cifar10"
-    "A folder with a sub-folder of images per class, a CSV file, cifar10, cifar100, mnist, fashion_mnist or synthetic."
+    """A folder with a sub-folder of images per class or with TFRecord files, a CSV file, cifar10, cifar100, mnist,
+    fashion_mnist, synthetic, or any image data set of TensorFlow Datasets, as food101."""
     image_size: int = 224
     "Height and width in pixels that the images of a folder are resized to."
     crop_ratio: float = 1.0

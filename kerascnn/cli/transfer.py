@@ -18,7 +18,7 @@ from kerascnn.training.recipe import as_json
 
 def finetune(app, recipe, data_dir, out, resume):
     """Train a network on the data of a FinetuneRecipe, from the backbone that it names, into the folder `out`."""
-    from kerascnn.classification.data import FIELDS, check_data, load_images, split_names
+    from kerascnn.classification.data import FIELDS, check_data, load_images, resolved, split_names
 
     check_data(recipe.data)
     recipe = with_backbone(app, recipe)
@@ -27,7 +27,6 @@ def finetune(app, recipe, data_dir, out, resume):
     from kerascnn.classification.evaluation import calibrate
     from kerascnn.classification.finetuning import finetune
     from kerascnn.cli.progress import Progress
-    from kerascnn.datasets import DATASETS
     from kerascnn.training.run_folder import load_model, main_head
 
     network = main_head(load_model(recipe.backbone)) if recipe.backbone else None
@@ -36,7 +35,7 @@ def finetune(app, recipe, data_dir, out, resume):
         recipe,
         model=network.name if network else recipe.model,
         image_size=recipe.image_size or own[0] or 224,
-        data=recipe.data if recipe.data in DATASETS else str(Path(recipe.data).resolve()),
+        data=resolved(recipe.data),
     )
     data = load_images(**{name: getattr(recipe, name) for name in FIELDS}, data_dir=data_dir)
     changes = augmentations(recipe, data)

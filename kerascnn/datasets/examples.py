@@ -146,3 +146,15 @@ def cut_share(examples, share, count, seed, name):
         words = f"{name} is {share:g}, and no class has two of the {len(first)} {whole}"
         raise UsageError(f"{words}; give more examples, or other ones as {name}", argument=name)
     return examples.take(~drawn), examples.take(drawn)
+
+
+def cut_missing(splits, shares, seed):
+    """{"train", "validation", "test"} of `splits`, Examples or ImageFiles; one that it has not is cut off `train`.
+
+    shares: {"test": …, "validation": …}, of all that `train` has at first, as cut_share takes them.
+    """
+    rest, cut_off = splits["train"], {}
+    for name, share in shares.items():
+        if name not in splits:
+            rest, cut_off[name] = cut_share(rest, share, len(splits["train"]), seed, name)
+    return {**splits, **cut_off, "train": rest}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.datasets.examples import Dataset, cut_share, warn_of_empty_classes
+from kerascnn.datasets.examples import Dataset, cut_missing, warn_of_empty_classes
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import reading_from
@@ -43,7 +43,7 @@ class ImageFiles:
         return len(self.labels)
 
     def __repr__(self):
-        return f"ImageFiles({len(self):,} in {str(self.root)!r})"
+        return f"{type(self).__name__}({len(self):,} in {str(self.root)!r})"
 
     @property
     def image_shape(self):
@@ -60,6 +60,22 @@ class ImageFiles:
         weights, groups = (None if part is None else part[indices] for part in (self.weights, self.groups))
         parts = {"names": self.names[indices], "labels": self.labels[indices]}
         return dataclasses.replace(self, **parts, weights=weights, groups=groups)
+
+    def files(self):
+        """The paths of the files that are read."""
+        return [self.root / name for name in self.names]
+
+    def sizes(self):
+        """The bytes of each example, in order. Raises InputError where a file is gone."""
+        for path in self.files():
+            with reading_from(path):
+                yield os.path.getsize(path)
+
+    def encoded(self, indices, paths):
+        """The images as they are stored, string (B,), of examples int (B,), whose names below root are string (B,)."""
+        import tensorflow as tf
+
+        return tf.map_fn(tf.io.read_file, paths)
 
     def loader(self):
         """load(indices int (B,)) -> tensors (images uint8 (B, H, W, 3), labels, weights).
@@ -88,9 +104,8 @@ class ImageFiles:
 
         def load(indices):
             chosen = tf.gather(paths, indices)
-            content = tf.map_fn(tf.io.read_file, chosen)
             spec = tf.TensorSpec(self.image_shape, tf.uint8)
-            images, valid = decode_each(content, resized, spec, self.resize.shortest)
+            images, valid = decode_each(self.encoded(indices, chosen), resized, spec, self.resize.shortest)
             # what it returns is used, and it is said to be stateless: else tf.data would leave it out, or load one
             # batch at a time where operations are deterministic
             nothing = tf.cond(
@@ -105,9 +120,7 @@ class ImageFiles:
 
     def update(self, digest):
         """Feed a hash with what tells these examples from others: names, sizes and labels."""
-        for name, label in zip(self.names, self.labels, strict=True):
-            with reading_from(self.root / name):
-                size = os.path.getsize(self.root / name)
+        for name, size, label in zip(self.names, self.sizes(), self.labels, strict=True):
             digest.update(f"{name}\0{size}\0{label}\0".encode("utf-8", "surrogateescape"))
 
 
@@ -121,8 +134,8 @@ def vanished_files_named(*splits):
 
     try:
         yield
-    except (tf.errors.NotFoundError, tf.errors.PermissionDeniedError):
-        paths = (split.root / name for split in splits if isinstance(split, ImageFiles) for name in split.names)
+    except (tf.errors.NotFoundError, tf.errors.PermissionDeniedError, tf.errors.UnknownError):
+        paths = (path for split in splits if isinstance(split, ImageFiles) for path in split.files())
         if not (unread := next((path for path in paths if not os.access(path, os.R_OK)), None)):
             raise
         raise InputError(f"cannot read {unread}, which was there before; restore it and run again") from None
@@ -153,23 +166,21 @@ def image_folder(
         words = f"folder {folder} has one class, {classes[0]}"
         raise UsageError(f"{words}; put the images of each class into a sub-folder of its own")
     rest = listed(folder, classes, resize)
-    rest = dataclasses.replace(rest, groups=grouped(rest.names, group_by))
-    count, splits = len(rest), {}
-    for name, share in (("test", test), ("validation", validation)):
+    splits = {"train": dataclasses.replace(rest, groups=grouped(rest.names, group_by))}
+    shares = {"test": test, "validation": validation}
+    for name, share in shares.items():
         if share is None or isinstance(share, int | float):
-            rest, splits[name] = cut_share(rest, share, count, seed, name)
             continue
         if others := set(class_folders(share, name)) - set(classes):
             words = f"{share} has the class {min(others)}, which {folder} has not"
             raise UsageError(f"{name} {words}; give folders of the same classes")
         splits[name] = listed(share, classes, resize)
-    warn_of_empty_classes(rest, classes)
+    splits = cut_missing(splits, shares, seed)
+    warn_of_empty_classes(splits["train"], classes)
     name, licence = Path(folder).resolve().name, "not stated"
-    count = sum(map(len, filter(None, (rest, *splits.values()))))
+    count = sum(map(len, filter(None, splits.values())))
     description = f"{count:,} image files in {len(classes)} classes, resized to {image_size[0]}x{image_size[1]}"
-    return Dataset(
-        name, rest, **splits, class_names=tuple(classes), licence=licence, description=description, resize=resize
-    )
+    return Dataset(name, **splits, class_names=tuple(classes), licence=licence, description=description, resize=resize)
 
 
 def grouped(names, group_by):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.datasets.examples import Dataset, cut_share, warn_of_empty_classes
+from kerascnn.datasets.examples import Dataset, cut_missing, warn_of_empty_classes
 from kerascnn.datasets.image_folder import ImageFiles, grouped
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import InputError, UsageError
@@ -39,19 +39,14 @@ def image_table(
     said = np.array([SPLITS[row["split"]] for row in rows])
     if not validation:
         said[said == "validation"] = "train"
-    rest, splits = every.take(said == "train"), {}
-    if not len(rest):
+    splits = {name: every.take(said == name) for name in np.unique(said)}
+    if "train" not in splits:
         raise UsageError(f"file {file} has no image for training; leave the field split of some empty")
-    count = len(rest)
-    for name, share in (("test", test), ("validation", validation)):
-        if (said == name).any():
-            splits[name] = every.take(said == name)
-        else:
-            rest, splits[name] = cut_share(rest, share, count, seed, name)
-    warn_of_empty_classes(rest, classes)
+    splits = cut_missing(splits, {"test": test, "validation": validation}, seed)
+    warn_of_empty_classes(splits["train"], classes)
     description = f"{len(rows):,} image files in {len(classes)} classes, resized to {image_size[0]}x{image_size[1]}"
     return Dataset(
-        Path(file).stem, rest, **splits, class_names=tuple(classes), licence="not stated", description=description,
+        Path(file).stem, **splits, class_names=tuple(classes), licence="not stated", description=description,
         resize=resize,
     )  # fmt: skip
 

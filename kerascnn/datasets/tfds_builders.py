@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from kerascnn.errors import InputError
+from kerascnn.errors import InputError, UsageError
 
 
 def folder(data_dir=None):
@@ -31,6 +31,8 @@ def prepared_builder(name, create, root, manual, check_originals):
     try:
         builder = create(data_dir=root)
         ready = builder.is_prepared()
+    except UsageError:
+        raise
     except (ParseError, ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{root / name} is damaged ({reason}); delete the folder and run again") from error
@@ -49,8 +51,10 @@ def prepared_builder(name, create, root, manual, check_originals):
     except FileExistsError:
         # another process was faster
         return create(data_dir=root)
-    except OSError as error:
-        raise InputError(f"cannot prepare {name} in {root}: {error}; run again, or choose another data_dir") from error
+    # files to be placed by hand, and packages that are not there
+    except (OSError, AssertionError, ImportError, tfds.core.download.util.DownloadError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"cannot prepare {name} in {root}: {reason}; run again, or choose another data_dir") from error
     return builder
 
 
