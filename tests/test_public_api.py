@@ -21,6 +21,7 @@ FUNCTIONS = {
     "datasets.colour_covariance": kc.datasets.colour_covariance,
     "datasets.from_arrays": kc.datasets.from_arrays,
     "datasets.image_folder": kc.datasets.image_folder,
+    "datasets.image_records": kc.datasets.image_records,
     "datasets.image_table": kc.datasets.image_table,
     "Recipe": kc.Recipe,
     "batches": kc.batches,

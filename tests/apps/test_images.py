@@ -143,7 +143,7 @@ def test_splits_of_their_own_are_taken_and_a_class_of_none_is_an_error(photos, t
         (
             ["train", "--data", "synthetic", "--group-by", "a"],
             2,
-            "--group-by is 'a', and synthetic has no files; leave it",
+            "--group-by is 'a', and synthetic has no files of its images; leave",
         ),
         (
             ["check", "cifar10"],
