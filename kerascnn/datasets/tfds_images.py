@@ -53,7 +53,8 @@ def check_reachable(root, manual, url_infos):
             urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=3).close()
             answer.put(None)
         except OSError as error:
-            answer.put(error)
+            # a host that is there and knows no HEAD
+            answer.put(None if getattr(error, "code", None) in (405, 501) else error)
 
     # In a thread that nothing waits for: silent name servers take 20 seconds, whatever the timeout of urlopen.
     threading.Thread(target=ask, daemon=True).start()

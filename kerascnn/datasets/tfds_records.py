@@ -26,10 +26,14 @@ def load(
     """
     resize, root = ResizeAndCrop(image_size, crop_ratio, interpolation), folder(data_dir)
     manual = root / "downloads" / "manual"
-    builder = prepared_builder(
-        name, functools.partial(known_builder, name), root, manual,
-        lambda builder: check_reachable(root, manual, builder.url_infos) if builder.url_infos else None,
-    )  # fmt: skip
+
+    def check(builder):
+        names = [Path(url).name for url in builder.url_infos]
+        # of several archives one may be enough
+        if names and not any((manual / name).exists() for name in names):
+            check_reachable(root, manual, builder.url_infos)
+
+    builder = prepared_builder(name, functools.partial(known_builder, name), root, manual, check)
     info = builder.info
     if info.file_format.value != "tfrecord":
         words = f"{name} is prepared in {builder.data_path} as {info.file_format.value}, which is not read"

@@ -131,6 +131,28 @@ def test_splits_of_their_own_are_taken_and_a_class_of_none_is_an_error(photos, t
     assert record["data"]["examples"] == {"train": 60, "validation": 60, "test": 60}
 
 
+@pytest.mark.slow
+def test_tfrecord_files_are_trained_on_and_evaluated_with_the_split_of_the_training(photos, tmp_path, command):
+    import tensorflow as tf
+
+    (tmp_path / "records").mkdir()
+    with tf.io.TFRecordWriter(str(tmp_path / "records" / "photos.tfrecord")) as writer:
+        for file in sorted(photos.rglob("*.jpg")):
+            parts = {"image/encoded": file.read_bytes(), "image/class/text": file.parent.name.encode()}
+            features = {name: tf.train.Feature(bytes_list={"value": [part]}) for name, part in parts.items()}
+            features["image/class/label"] = tf.train.Feature(int64_list={"value": [file.parent.name == "disc"]})
+            writer.write(tf.train.Example(features={"feature": features}).SerializeToString())
+    flags = ("--model", "mlp", "--image-size", 16, "--epochs", 1, "--batch-size", 16, "--out", tmp_path / "run")
+    assert command("train", "--data", tmp_path / "records", *flags)[0] == 0
+    record = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    assert (record["class_names"], record["recipe"]["data"]) == (["bar", "disc"], str(tmp_path / "records"))
+    names = record["split"]["test"]
+    assert len(names) == 6 == len({int(name.removeprefix("photos.tfrecord#")) for name in names})
+    code, out, words = command("evaluate", "--out", tmp_path / "run")
+    assert (code, json.loads(out)["examples"]) == (0, 6)
+    assert "note:" not in words
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

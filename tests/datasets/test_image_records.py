@@ -4,6 +4,8 @@ import dataclasses
 import logging
 import os
 import shutil
+import socket
+import urllib.request
 
 import cv2
 import keras
@@ -15,8 +17,9 @@ import tensorflow_datasets as tfds
 import kerascnn as kc
 from kerascnn.classification.data import as_split, check_photos, load_images, split_names
 from kerascnn.datasets.batches import evaluation_batches
-from kerascnn.errors import InputError, UsageError
+from kerascnn.errors import DataAbsent, InputError, UsageError
 from tests.interrupting import Stop
+from tests.test_public_api import example as example_of
 
 COLOURS = "red", "green", "blue"
 
@@ -78,6 +81,13 @@ def test_records_are_split_as_their_files_are_called(folder):
     ]
     again, other = (kc.datasets.image_records(folder, (32, 32), seed=seed) for seed in (0, 1))
     assert again.checksum() == data.checksum() != other.checksum()
+
+
+def test_the_example_of_the_documentation_runs(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    notebook = {"kc": kc}
+    exec(example_of(kc.datasets.image_records), notebook)
+    assert notebook["data"].train.image_shape == (224, 224, 3)
 
 
 def test_batches_equal_those_of_the_same_images_in_a_folder(folder, tmp_path):
@@ -332,8 +342,8 @@ def test_a_test_split_without_labels_is_no_test_split(prepared):
         ("mnist_corrupted/fog2", "and mnist_corrupted has no fog2; choose one of identity, shot_noise, impulse_noise,"),
         (
             "tiny_colours:2.0.0",
-            "a version that is not there (Dataset tiny_colours cannot be loaded at version 2.0.0, only: 1.0.0.); "
-            "choose one",
+            "a version that is not there (Dataset tiny_colours cannot be loaded at version 2.0.0, only: 1.0.0); "
+            "choose one that is",
         ),
     ],
 )
@@ -376,3 +386,19 @@ def test_prepared_data_that_are_no_tfrecords_or_have_fewer_are_an_error(prepared
         InputError, match="^tiny_colours is prepared in .* as array_record, which is not read; delete th"
     ):
         kc.datasets.load("tiny_colours", tmp_path, image_size=(8, 8))
+
+
+def test_a_data_set_that_is_neither_there_nor_to_be_had_is_named_with_its_files(tmp_path, monkeypatch):
+    with socket.socket() as port:  # a proxy that does not answer: the port was just released
+        port.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{port.getsockname()[1]}"
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, address)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it keeps the proxies of its first call
+    words = (
+        rf"^no data in {tmp_path} and no network \(.*; place 102flowers.tgz \(sha256 \w+\), .* in {tmp_path}/downloads"
+    )
+    with pytest.raises(DataAbsent, match=words):
+        kc.datasets.load("oxford_flowers102", tmp_path, image_size=(8, 8))
