@@ -140,7 +140,7 @@ def test_tfrecord_files_are_trained_on_and_evaluated_with_the_split_of_the_train
         for file in sorted(photos.rglob("*.jpg")):
             parts = {"image/encoded": file.read_bytes(), "image/class/text": file.parent.name.encode()}
             features = {name: tf.train.Feature(bytes_list={"value": [part]}) for name, part in parts.items()}
-            features["image/class/label"] = tf.train.Feature(int64_list={"value": [file.parent.name == "disc"]})
+            features["image/class/label"] = tf.train.Feature(int64_list={"value": [int(file.parent.name == "disc")]})
             writer.write(tf.train.Example(features={"feature": features}).SerializeToString())
     flags = ("--model", "mlp", "--image-size", 16, "--epochs", 1, "--batch-size", 16, "--out", tmp_path / "run")
     assert command("train", "--data", tmp_path / "records", *flags)[0] == 0
