@@ -94,9 +94,10 @@ class ImageRecipe:
         object.__setattr__(self, "size_schedule", tuple(self.size_schedule))
         check_fields(self, RANGES)
         sizes = list(self.size_schedule)
-        if not all(type(size) is int and size > 0 for size in sizes) or sizes != sorted(set(sizes)):
+        low, high = RANGES["image_size"]
+        if not all(type(size) is int and low <= size <= high for size in sizes) or sizes != sorted(set(sizes)):
             words = f"size_schedule is {self.size_schedule}"
-            raise UsageError(f"{words}; give rising numbers of pixels", argument="size_schedule")
+            raise UsageError(f"{words}; give rising numbers of pixels, at most {high}", argument="size_schedule")
         if self.model is not None:
             self.check_model()
 

@@ -1,6 +1,7 @@
 """What all apps share: the command line and its exit codes."""
 
 import io
+import math
 import os
 import sys
 import traceback
@@ -54,7 +55,9 @@ def run(app, arguments=None):
         sys.exit(0)
     except KeyboardInterrupt:
         fail("interrupted; give the same command again (`train` goes on with --resume)", 130)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:  # as of a name that is too long
+            fail(f"cannot use {error.filename} ({error.strerror}); correct the path", EXIT_CODES[InputError])
         traceback.print_exc()
         sys.exit(1)
     sys.exit(0)
@@ -79,6 +82,8 @@ def parse_requirements(texts):
         name, _, minimum = text.partition("=")
         try:
             parsed[name] = float(minimum)
+            if not math.isfinite(parsed[name]):
+                raise ValueError
         except ValueError:
             raise UsageError(f"--require {text!r} has no number; write {name or 'accuracy'}=0.99") from None
     return parsed

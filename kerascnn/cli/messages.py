@@ -5,10 +5,12 @@ import json
 import logging
 import sys
 
+from kerascnn.errors import printable
+
 
 def note(text):
-    """One line of words for the user, on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """One line of words for the user, on stderr; what names of files and of classes have in them moves no cursor."""
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def result(value):
@@ -18,12 +20,12 @@ def result(value):
 
 def row(name, value):
     """One line of a table on stdout: name and value, separated by a tab."""
-    print(f"{name:<14}\t{value}", flush=True)
+    print(f"{name:<14}\t{printable(str(value))}", flush=True)
 
 
 class Words(logging.Formatter):
     def format(self, record):
-        return f"{'note: ' * (record.levelno >= logging.WARNING)}{record.getMessage()}"
+        return f"{'note: ' * (record.levelno >= logging.WARNING)}{printable(record.getMessage())}"
 
 
 @contextlib.contextmanager

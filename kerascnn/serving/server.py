@@ -19,9 +19,11 @@ from typing import Annotated
 
 import uvicorn
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
 
 from kerascnn import __version__
-from kerascnn.errors import InputError
+from kerascnn.errors import InputError, printable
+from kerascnn.files import reading_from
 from kerascnn.serving.repository import Repository
 from kerascnn.serving.rest import application
 from kerascnn.tensorflow_setup import load_tensorflow
@@ -37,8 +39,13 @@ def serve(
     host: Annotated[
         str, Parameter(help="Address to listen on; 0.0.0.0 is every network of this machine.")
     ] = "127.0.0.1",
-    port: Annotated[int, Parameter(help="Port to listen on; 0 takes a free one.")] = 8501,
-    max_request_mib: Annotated[int, Parameter(help="Largest request in MiB; a larger one is answered 413.")] = 64,
+    port: Annotated[
+        int, Parameter(help="Port to listen on; 0 takes a free one.", validator=Number(gte=0, lte=65_535))
+    ] = 8501,
+    max_request_mib: Annotated[
+        int,
+        Parameter(help="Largest request in MiB; a larger one is answered 413.", validator=Number(gte=1, lte=4096)),
+    ] = 64,
 ):
     """Serve exported models over TensorFlow Serving's REST API until interrupted."""
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -47,7 +54,8 @@ def serve(
         signal.signal(number, lambda *_: os._exit(0))
     logger.addHandler(logging.StreamHandler())
     logger.setLevel(logging.INFO)
-    repository = Repository(models)
+    with reading_from(models):
+        repository = Repository(models)
     listener = listening(host, port)
     load_tensorflow()
     repository.refresh()
@@ -78,10 +86,13 @@ def listening(host, port):
         raise InputError(f"cannot listen on {host}:{port} ({reason}); choose another --host or --port") from None
 
 
-def main():
-    """Run the command; exit code 2 for bad usage, 3 where a folder or an address cannot be used."""
+def main(arguments=None):
+    """Run the command on `arguments` (default: the command line).
+
+    Exit code 2 for bad usage, 3 where a folder or an address cannot be used.
+    """
     try:
-        command(exit_on_error=False, print_error=False)
+        command(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         words = " ".join(str(error).split()).removesuffix(".")
         fail(f"{words[:1].lower()}{words[1:]}; --help lists what is taken", 2)
@@ -90,7 +101,7 @@ def main():
 
 
 def fail(message, exit_code):
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {printable(str(message))}", file=sys.stderr)
     sys.exit(exit_code)
 
 

@@ -4,7 +4,6 @@ A task's recipe holds a Recipe as its field `training`, beside its model and dat
 and is compared when a run is resumed. Nothing heavy is imported here.
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from types import UnionType
@@ -13,14 +12,16 @@ from typing import Literal, get_args, get_origin
 from kerascnn.errors import UsageError
 from kerascnn.training.layer_rates import parse_layer_rate
 
-UNLIMITED = sys.float_info.max
+MOST = 1_000_000  # of epochs and images
+LARGEST = 3e38  # of a rate: about what float32 holds
 WORDS = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}
 # the smallest and the largest value of each number; nan is outside, and infinity
 RANGES = {
-    **dict.fromkeys(("epochs", "batch_size", "decay_every", "accumulate"), (1, UNLIMITED)),
+    **dict.fromkeys(("epochs", "batch_size", "decay_every", "accumulate"), (1, MOST)),
+    "warmup_epochs": (0, MOST),
     **dict.fromkeys(("momentum", "label_smoothing", "decay_factor", "ema"), (0, 1)),
-    **dict.fromkeys(("learning_rate", "warmup_epochs", "weight_decay", "clip_norm"), (0, UNLIMITED)),
-    **dict.fromkeys(("bias_learning_rate", "head_learning_rate"), (0, UNLIMITED)),
+    **dict.fromkeys(("learning_rate", "weight_decay", "clip_norm"), (0, LARGEST)),
+    **dict.fromkeys(("bias_learning_rate", "head_learning_rate"), (0, LARGEST)),
     **dict.fromkeys(("early_stopping", "seed"), (0, 2**32 - 1)),
 }
 
@@ -152,7 +153,7 @@ def check_fields(recipe, ranges):
             if field.name in ranges:
                 low, high = ranges[field.name]
                 fits = fits and low <= value <= high
-                remedy += f" from {low} to {high}" if high != UNLIMITED else f" of at least {low}"
+                remedy += f" from {low} to {high}"
         if not fits:
             shown = f"{value:g}" if kind is float and isinstance(value, float) else value
             raise UsageError(f"{field.name} is {shown}; {remedy}", argument=field.name)

@@ -8,6 +8,8 @@ from kerascnn.training.recipe import Recipe, check_fields
 
 FOLDS = 5  # of patients, each of which is the test split once
 VALIDATION_PARTS = 7  # of a fold's other patients, each of which validates one network of an ensemble
+DEPTH = 4  # of a U-Net whose recipe does not say
+MOST_CHANNELS = 4096  # feature maps of the lowest level, four times those of the paper: 500 million parameters
 VARIED = {"width": ("unet", "unet_buda"), "depth": ("unet",)}  # the networks that take these arguments
 
 # the smallest and the largest value of each number; nan is outside
@@ -98,6 +100,8 @@ class TumorRecipe:
         for name, models in VARIED.items():
             if getattr(self, name) is not None and self.model not in models:
                 raise self.error(name, f"{self.model} has none; leave it out, or choose {' or '.join(models)}")
+        if (self.width or 0) > (widest := MOST_CHANNELS >> (self.depth or DEPTH)):
+            raise self.error("width", f"the network halves slices {self.depth or DEPTH} times, give at most {widest}")
         if self.model == "unet_2015" and self.image_size < 96:
             raise self.error("image_size", "unet_2015 reflects 94 pixels beyond each edge, give at least 96")
 

@@ -77,6 +77,7 @@ def train_network(recipe, data, parts, folder, callbacks=(), resume=False):
     from kerascnn.segmentation.losses import SEGMENTATION_LOSSES
     from kerascnn.segmentation.metrics import PooledDice
     from kerascnn.training.fit import fit
+    from kerascnn.training.free_memory import check_memory
     from kerascnn.tumors.preprocessing import PREPROCESSING
     from kerascnn.tumors.slices import augmentations, draw_augmentation, slice_examples
 
@@ -89,6 +90,7 @@ def train_network(recipe, data, parts, folder, callbacks=(), resume=False):
         settings, tried = choose_settings([(segmenter, patient) for patient in parts.validation])
         return {"settings": dataclasses.asdict(settings), "settings_tried": tried}
 
+    check_memory(lambda: build_network(recipe, len(data.channel_names)), training)
     keras.utils.set_random_seed(training.seed)
     fit(
         build_network(recipe, len(data.channel_names)),

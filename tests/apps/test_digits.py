@@ -115,7 +115,7 @@ def test_training_into_a_finished_folder_is_an_error(folder, command):
         (["train", "--model", "lenet6"], 2, "error: --model is 'lenet6', which is no network; choose one of lenet5"),
         (["train", "--optimizer", "sdg"], 2, 'Choose from: "sgd", "adam"'),
         (["train", "--epochs", "many"], 2, "--epochs"),
-        (["train", "--batch-size", "0"], 2, "error: --batch-size is 0; give a whole number of at least 1"),
+        (["train", "--batch-size", "0"], 2, "error: --batch-size is 0; give a whole number from 1 to 1000000"),
         (["train", "--elastic", "nan"], 2, "error: --elastic is nan; give a number from 0 to 1000"),
         (["train", "--shift", "nan"], 2, "error: --shift is nan; give a number from 0 to 28"),
         (["train", "--minutes", "nan"], 2, 'invalid value "nan" for --minutes. give a number above 0'),

@@ -42,6 +42,14 @@ NUMBERS = [name for name, value in vars(TumorRecipe()).items() if type(value) in
             {"model": "unet_dong", "width": 8},
             "width is 8; unet_dong has none; leave it out, or choose unet or unet_buda",
         ),
+        (
+            {"model": "unet", "width": 1024},
+            "width is 1024; the network halves slices 4 times, give at most 256",
+        ),
+        (
+            {"model": "unet", "width": 32, "depth": 8, "image_size": 256},
+            "width is 32; the network halves slices 8 times, give at most 16",
+        ),
         ({"depth": 3}, "depth is 3; unet_buda has none; leave it out, or choose unet"),
         (
             {"model": "unet_2015", "image_size": 64},
