@@ -18,6 +18,16 @@ MOST_PIXELS = 25_000_000
 MOST_VOXELS = 2**26
 
 
+def area(content):
+    """How many pixels the image in the bytes of a file has by its header, 0 where it is none that is let in."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            pixels = image.width * image.height
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return 0
+    return pixels if pixels <= MOST_PIXELS else 0
+
+
 def load_image(path):
     """The image in a PNG, JPEG, WebP or BMP file as uint8 (H, W, 3), BGR.
 

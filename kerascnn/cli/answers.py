@@ -26,7 +26,7 @@ def print_answers(answers, form, reject):
         writer.writerow(("file", "class", "score"))
     for file, answer in answers:
         named = UNSURE if answer["score"] < reject else str(answer["class_name"])
-        cells = [str(file), printable(named), f"{answer['score']:.4f}"]
+        cells = [as_line(file), printable(named), f"{answer['score']:.4f}"]
         if not answer["valid"]:
             invalid.append(str(file))
             cells[1:] = "", ""
@@ -38,6 +38,11 @@ def print_answers(answers, form, reject):
             print(*cells, sep="\t")
         sys.stdout.flush()
     return invalid
+
+
+def as_line(file):
+    """A file's name without control characters; bytes that are no UTF-8 stay, for programs that look for the file."""
+    return "".join(part if "\udc80" <= part <= "\udcff" else printable(part) for part in str(file))
 
 
 def as_object(file, named, answer):

@@ -12,26 +12,31 @@ import numpy as np
 
 from kerascnn.errors import InputError, printable
 from kerascnn.saved_model.signatures import signatures_in
-from kerascnn.serving.http_request import fetch
+from kerascnn.serving.http_request import fetch, route_to
 from kerascnn.serving.json_tensors import JSON_NAMES, JSON_TYPES
 
-TIMEOUT = 120  # seconds that one request may take in all
-MOST_BYTES = 2**27  # of an answer; or 8 times those of the request, whose numbers are shorter
-MOST_CHARACTERS = 10_000  # of a text: in an array each takes as much memory as the longest
+TIMEOUT = 40  # seconds that one request may take in all, and one more for each MiB of it
+METADATA_TIMEOUT = 15  # that a model says of itself at once
+# Of an answer: JSON of lists and objects takes up to 30 times as much memory. What is answered for pixels is longer: it
+# has numbers of more digits than a request of pixels, and is JSON where images are compressed.
+MOST_BYTES = 3 * 2**20
+MOST_TIMES = 8  # the bytes of the request
+MOST_BYTES_OF_PIXEL = 64
+MOST_CHARACTERS = 10_000  # of a text
+MOST_TEXT = 2**24  # characters of an array, in which each text takes as much memory as the longest
 
 
 class ServedModel:
     """A model at an address such as http://127.0.0.1:8501/v1/models/digits. signatures: {name: Signature}.
 
-    timeout: the seconds that one request may take in all. Raises InputError where nothing there answers as TensorFlow
-    Serving does.
+    timeout: the seconds that one request may take in all, and one more for each MiB of it. Raises InputError where
+    nothing there answers as TensorFlow Serving does.
     """
-
-    remedy = "serve our export there, or correct the address"
 
     def __init__(self, address, timeout=TIMEOUT):
         self.name, self._timeout = checked(address), timeout
-        metadata = self._asked("/metadata")
+        metadata = self._asked("/metadata", timeout=min(timeout, METADATA_TIMEOUT))
+        self.remedy = f"serve our export there, or correct the address{self._route().remedy}"
         try:
             self.signatures = signatures_in(metadata)
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
@@ -46,10 +51,13 @@ class ServedModel:
         encoded = isinstance(values, list)
         items = [{"b64": base64.b64encode(item).decode()} for item in values] if encoded else values.tolist()
         body = json.dumps({"signature_name": signature, "inputs": items}, separators=(",", ":")).encode()
-        answer = self._asked(":predict", body)
+        expected = self.signatures[signature].outputs
+        pixels = pixels_of(values) if encoded and any(of_pixels(tensor) for tensor in expected.values()) else 0
+        longest = MOST_BYTES + MOST_TIMES * len(body) + MOST_BYTES_OF_PIXEL * pixels
+        answer = self._asked(":predict", body, self._timeout + len(body) // 2**20, longest)
         if not isinstance(answer, dict) or "outputs" not in answer:
             raise self._no_server("answers without outputs")
-        expected, outputs = self.signatures[signature].outputs, answer["outputs"]
+        outputs = answer["outputs"]
         if len(expected) == 1:
             outputs = dict.fromkeys(expected, outputs)  # a lone output stands without its name
         if not isinstance(outputs, dict):
@@ -61,9 +69,9 @@ class ServedModel:
         except ValueError as error:
             raise InputError(f"{self.name} answers with {printable(str(error))}; {self.remedy}") from None
 
-    def _asked(self, path, body=None):
+    def _asked(self, path, body=None, timeout=TIMEOUT, most_bytes=MOST_BYTES):
         """The JSON that the server answers at a path of the model."""
-        content = fetch(f"{self.name}{path}", body, self._timeout, max(MOST_BYTES, 8 * len(body or b"")))
+        content = fetch(f"{self.name}{path}", body, timeout, most_bytes)
         try:
             return json.loads(content)
         except ValueError:
@@ -72,7 +80,12 @@ class ServedModel:
             raise self._no_server("answers with JSON nested too deep") from None
 
     def _no_server(self, what):
-        return InputError(f"{self.name} is no TensorFlow Serving REST server: it {what}; correct the address")
+        route = self._route()
+        words = f"{route.words} is no TensorFlow Serving REST server: it {what}"
+        return InputError(f"{words}; correct the address{route.remedy}")
+
+    def _route(self):
+        return route_to(self.name, self._timeout)
 
 
 def checked(address):
@@ -89,6 +102,18 @@ def checked(address):
             f"{address!r} is no address of a served model; write it as http://127.0.0.1:8501/v1/models/digits"
         )
     return parts._replace(path=urllib.parse.quote(path, safe="/%:@")).geturl()
+
+
+def of_pixels(tensor):
+    """Whether an output of this Tensor may have a value for each pixel of an image."""
+    return tensor.shape is None or len(tensor.shape) > 2 and None in tensor.shape[1:]
+
+
+def pixels_of(contents):
+    """How many pixels the answer for these encoded images may have: each is filled up to the largest one's."""
+    from kerascnn.images import area  # its libraries take a while, and hardly any server answers for pixels
+
+    return len(contents) * max(map(area, contents), default=0)
 
 
 def array(name, value, dtype):
@@ -109,8 +134,10 @@ def array(name, value, dtype):
         except OverflowError:
             raise ValueError(f"a number beyond the range of {dtype} as {name}") from None
     convert = content if dict in taken else text
-    found = np.array([convert(name, cell) for cell in cells.flat], object if dict in taken else str)
-    return found.reshape(cells.shape)
+    converted = [convert(name, cell) for cell in cells.flat]
+    if dict not in taken and cells.size * max(map(len, converted), default=0) > MOST_TEXT:
+        raise ValueError(f"{cells.size:,} texts, some of them long, as {name}")
+    return np.array(converted, object if dict in taken else str).reshape(cells.shape)
 
 
 def text(name, cell):

@@ -91,11 +91,15 @@ def exchange(route, body, timeout, most_bytes):
     """
     connection, ends = route.connection, time.monotonic() + timeout
     with contextlib.closing(connection):
-        connection.connect()
         # http.client waits anew for every byte that comes: only another thread can end that at a given time
-        timer = threading.Timer(ends - time.monotonic(), shut_down, [connection.sock])
+        connected = []  # http.client forgets the socket of an answer without a length
+        timer = threading.Timer(timeout, lambda: shut_down(*connected or [connection.sock]))
         timer.start()
         try:
+            connection.connect()
+            connected.append(connection.sock)
+            if time.monotonic() >= ends:  # there was nothing to end yet
+                raise TimeoutError
             connection.request("GET" if body is None else "POST", route.target, body, route.headers)
             with connection.getresponse() as response:
                 content = limited(response, most_bytes)
@@ -110,8 +114,8 @@ def exchange(route, body, timeout, most_bytes):
 
 
 def shut_down(connected):
-    """End whatever waits for a socket."""
-    with contextlib.suppress(OSError):  # the other side may have ended it
+    """End whatever waits for a socket; None where there is none yet."""
+    with contextlib.suppress(OSError, AttributeError):  # the other side may have ended it
         connected.shutdown(socket.SHUT_RDWR)
 
 

@@ -30,7 +30,8 @@ def load_predictor(place, timeout=TIMEOUT):
 
     place: a run folder, of which the newest exported version is taken; a SavedModel, as "runs/mine/1"; or a model
     behind TensorFlow Serving's REST API, as "http://127.0.0.1:8501/v1/models/mine", or one of its versions, with
-    "/versions/1" behind it. timeout: the seconds that one request to a server may take in all, above 0.
+    "/versions/1" behind it. timeout: the seconds that one request to a server may take in all, above 0, and one more
+    for each MiB of it.
 
     Raises InputError when there is no model, it is damaged, or no such server answers; UsageError for another timeout.
     """

@@ -5,6 +5,7 @@ import html
 import math
 from pathlib import Path
 
+from kerascnn.errors import printable
 from kerascnn.tumors.scans import scan_name
 
 NOTICE = "Research software, not a medical device: not for diagnosis or treatment."
@@ -44,16 +45,17 @@ def write_report(path, scan, probabilities, mask, overlay, model):
     area = None if scan.spacing is None else scan.spacing[1] * scan.spacing[2]
     size = tumor_size(int(voxels.sum()), scan.spacing)
     millilitres = size["millilitres"]
+    labels = map(shown, scan.labels())
     rows = "\n".join(
-        f"<tr><td>{html.escape(label)}</td><td>{count}</td>{'' if area is None else f'<td>{count * area:.0f}</td>'}"
+        f"<tr><td>{label}</td><td>{count}</td>{'' if area is None else f'<td>{count * area:.0f}</td>'}"
         f"<td>{highest:.2f}</td></tr>"
-        for label, count, highest in zip(scan.labels(), voxels, probabilities.max((1, 2, 3)), strict=True)
+        for label, count, highest in zip(labels, voxels, probabilities.max((1, 2, 3)), strict=True)
     )
     Path(path).write_text(
         PAGE.format(
-            name=html.escape(scan_name(scan.path)),
+            name=shown(scan_name(scan.path)),
             notice=NOTICE,
-            source=html.escape(str(scan.path)),
+            source=shown(str(scan.path)),
             slices="1 slice" if len(mask) == 1 else f"{len(mask)} slices",
             view="" if scan.nifti is None else "The patient's left is on the left.",
             found=int((voxels > 0).sum()),
@@ -61,8 +63,12 @@ def write_report(path, scan, probabilities, mask, overlay, model):
             unit="" if area is None else "<th>mm²</th>",
             overlay=base64.b64encode(Path(overlay).read_bytes()).decode(),
             rows=rows,
-            model=html.escape(model),
+            model=shown(model),
         ),
         encoding="utf-8",
-        errors="replace",  # what in a file's name is no UTF-8
     )
+
+
+def shown(text):
+    """Text from elsewhere for a page."""
+    return html.escape(printable(text))

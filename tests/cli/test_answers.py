@@ -1,10 +1,12 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 
 from kerascnn.cli import classification
+from kerascnn.cli.answers import as_line
 from kerascnn.errors import InputError, UsageError
 from kerascnn.saved_model.signatures import Tensor
 from tests.http_server import CLASSES, columns, served
@@ -76,3 +78,7 @@ def test_what_is_no_probability_rejects_nothing(reject, tmp_path):
     with pytest.raises(UsageError, match=words) as raised:
         classification.predict([tmp_path / "none.png"], "digits", None, None, "lines", reject)
     assert raised.value.argument == "reject"
+
+
+def test_a_file_name_with_control_characters_is_one_line_and_bytes_that_are_no_utf8_stay():
+    assert as_line(Path("a\n\x1b[31m\u202eü\udcff.png")) == "a\\n\\x1b[31m\\u202eü\udcff.png"

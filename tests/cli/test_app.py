@@ -42,6 +42,30 @@ def test_an_argument_of_the_library_is_told_as_its_flag(capsys):
     assert ended(command, ["command"], capsys) == (2, "", words)
 
 
+def test_what_a_name_has_in_it_moves_no_cursor_and_stays_on_the_line(capsys):
+    def command():
+        messages.note("run folder: a\n\x1b[31m")
+        logging.getLogger("kerascnn").warning("cannot decode %s", "b\r")
+        raise InputError("no file c\x1b[2J; correct the path")
+
+    words = "run folder: a\\n\\x1b[31m\nnote: cannot decode b\\r\nerror: no file c\\x1b[2J; correct the path\n"
+    assert ended(command, ["command"], capsys) == (3, "", words)
+
+
+def test_a_path_that_the_system_does_not_take_is_an_error_of_its_user(capsys):
+    def command():
+        Path("x" * 1000).is_dir()
+
+    words = f"error: cannot use {'x' * 1000} (File name too long); correct the path\n"
+    assert ended(command, ["command"], capsys) == (3, "", words)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_a_requirement_is_a_finite_number(number):
+    with pytest.raises(UsageError, match=f"^--require 'error={number}' has no number; write error=0.99$"):
+        cli.parse_requirements([f"error={number}"])
+
+
 def test_what_the_library_logs_is_said_once_on_stderr_and_only_while_an_app_runs(capsys):
     logger = logging.getLogger("kerascnn.training")
 

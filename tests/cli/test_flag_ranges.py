@@ -28,11 +28,11 @@ from kerascnn.tumors.recipes import TumorRecipe
 
 RECIPES = {f"{kind.__name__}Flags": kind for kind in (DigitRecipe, ImageRecipe, FinetuneRecipe, TumorRecipe)}
 # No flag has a range that takes these; 1e300 is beyond float32.
-NEVER = ["nan", "inf", "-inf", "1e300", "-1e300", "-" + "9" * 50, "9" * 5000, "1e5000", "", " ", "½", "\x1b[m"]
-NUMBERS = [*NEVER, str(2**63), "-1", "0", "1e6", "1000000", "٣", "0x10", "2.5"]
+NEVER = ["nan", "-inf", "1e300", "-" + "9" * 50, "9" * 5000, "", "½", "\x1b[m"]
+NUMBERS = [*NEVER, str(2**63), "-1", "0", "1e6", "1000000", "٣"]
 HEAVY = {"tensorflow", "keras", "matplotlib"}
 MODELS = Path(__file__).parents[2] / "saved_models"
-TEXTS = ["", "nan", "a\nb\x1b[31m\u202e", "ü" * 300]
+TEXTS = ["", "a\nb\x1b[31m\u202e", "ü" * 300]
 STARTS = {"photos": "photos", "photo": "photo.png", "files": "photo.png", "name": "lenet5", "names": "lenet5"}
 
 

@@ -29,6 +29,11 @@ def test_a_volume_is_told_in_millilitres_and_its_slices_in_square_millimetres(tm
     assert "<p>scans/p&lt;1&gt;</p>" in page
 
 
+def test_a_name_moves_no_cursor_and_no_reading_direction(tmp_path):
+    page = report(dataclasses.replace(SCAN, path=Path("scans/\x1b[2Ja\u202eb\udcff")), tmp_path)
+    assert r"<h1>\x1b[2Ja\u202eb\udcff</h1>" in page
+
+
 def test_images_have_pixels_only(tmp_path):
     page = report(dataclasses.replace(SCAN, spacing=None, nifti=None), tmp_path)
     assert "4 voxels. </p>" in page
