@@ -1,4 +1,5 @@
-# make run: from nothing to a served model.  make test: all fast tests.  make check: format, lint and test, as CI does.
+# make run: from nothing to a served model.  make test: the fast tests.  make check: format, lint, fast and longer tests,
+# as CI does.
 # make parity: our networks against torchvision, timm, keras.applications and the papers' tables, with the same weights.
 .PHONY: install run test check format lint slow notebooks parity bench seeds folds serve lock clean
 PYTHON ?= python3
@@ -21,8 +22,9 @@ run: install
 	@$(BIN)/python -m apps.digits demo
 
 # one process a core already: more threads would wait for each other, a fifth longer in all
+PYTEST := TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadscope
 test: install
-	TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadscope
+	$(PYTEST)
 
 slow: install
 	$(BIN)/python -m pytest -q -m slow
@@ -31,7 +33,8 @@ slow: install
 notebooks: install
 	$(BIN)/python docs/notebooks/run.py
 
-check: install lint test
+check: install lint
+	$(PYTEST) -m "not slow and not parity"
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -33,6 +33,8 @@ from kerascnn.tumors.phantoms import drawn_patient
 from kerascnn.tumors.preprocessing import preprocess_volume
 from tests.http_server import embedded_server
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 MODELS = ROOT / "saved_models"

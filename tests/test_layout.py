@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 FILES = [path.relative_to(ROOT) for top in ("kerascnn", "apps") for path in (ROOT / top).rglob("*.py")]
 
@@ -17,6 +19,7 @@ def test_few_modules_lie_directly_under_the_package():
     assert len(list((ROOT / "kerascnn").glob("*.py"))) <= 9
 
 
+@pytest.mark.long
 def test_every_public_name_is_found_and_nothing_heavy_is_loaded_before():
     code = "import sys, kerascnn as kc; print({'keras', 'tensorflow', 'numpy'} & set(sys.modules)); "
     code += "print([name for name in kc.LAZY if not hasattr(kc, name)], kc.models.mlp().count_params())"

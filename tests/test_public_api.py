@@ -79,6 +79,7 @@ def test_its_example_runs(name, notebook):
     exec(example(FUNCTIONS[name]), notebook)
 
 
+@pytest.mark.long
 def test_the_examples_of_a_run_go_together(notebook):
     exec(example(kc.datasets.image_folder).replace("224, 224", "28, 28"), {**notebook})
     exec(example(kc.fit), {**notebook})

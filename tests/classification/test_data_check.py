@@ -11,6 +11,8 @@ import kerascnn as kc
 from kerascnn.classification.data_check import check_images, near_pairs, perceptual_hash
 from kerascnn.classification.data_report import write_report
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):

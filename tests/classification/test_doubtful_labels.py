@@ -7,7 +7,7 @@ import pytest
 import kerascnn as kc
 from kerascnn.classification.data_check import check_images
 from kerascnn.classification.data_report import write_report
-from kerascnn.classification.doubtful_labels import confident_errors
+from kerascnn.classification.doubtful_labels import confident_errors, doubtful_labels
 from kerascnn.errors import UsageError
 from tests.classification.test_data_check import photos  # noqa: F401, a fixture
 
@@ -34,7 +34,10 @@ def test_of_a_class_with_one_photo_nothing_is_told(caplog):
 def test_doubtful_labels_stand_in_findings_and_report(photos, tmp_path):  # noqa: F811
     keras.utils.set_random_seed(0)
     data = kc.datasets.image_folder(photos, (64, 64))
-    findings = check_images(data, kc.models.resnet20((32, 32, 3), 10))
+    image = keras.Input((32, 32, 3), name="image")
+    embedding = keras.layers.AveragePooling2D(8, name="pool")(image)
+    embedding = keras.layers.Flatten(name="embedding")(embedding)
+    findings = check_images(data, keras.Model(image, keras.layers.Dense(2, name="logits")(embedding)))
     # classes of noise: whatever is found is told in one way
     assert findings["summary"]["trusted"] == 1 - len(findings["doubtful"]) / findings["summary"]["files"]
     assert findings["doubtful"], "a head without its labels is wrong on some of 31 photos of noise"
@@ -50,4 +53,4 @@ def test_doubtful_labels_stand_in_findings_and_report(photos, tmp_path):  # noqa
 def test_a_network_for_grey_images_is_an_error(photos):  # noqa: F811
     data = kc.datasets.image_folder(photos, (64, 64))
     with pytest.raises(UsageError, match=r"^backbone lenet5 takes images of 1 channels; name a network for images in"):
-        check_images(data, kc.models.lenet5())
+        doubtful_labels(kc.models.lenet5(), [data.train])

@@ -52,6 +52,7 @@ def test_evaluation_goes_through_the_preprocessing(tmp_path):
     assert metrics["accuracy"] == 0.2
 
 
+@pytest.mark.long
 def test_a_half_precision_network_is_scored_as_it_is_exported(tmp_path):
     model = brightness_model()
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -107,6 +108,7 @@ def test_metrics_are_those_of_logits_divided_by_the_temperature(tmp_path):
 
 
 @pytest.mark.parametrize("tta", ["flip", pytest.param("ten_crop", marks=pytest.mark.slow), "144_crop"])
+@pytest.mark.long
 def test_views_of_an_image_of_one_colour_are_answered_as_the_image(tta, tmp_path):
     metrics = evaluate_classifier(
         brightness_model(), None, EXAMPLES, ("dark", "bright"), tmp_path, {}, Inference(tta=tta)

@@ -19,6 +19,8 @@ from kerascnn.errors import UsageError
 from kerascnn.models import builder
 from kerascnn.saved_model.folding import in_float32
 
+pytestmark = pytest.mark.long
+
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 RECORD = {"recipe": {"epochs": 3}, "data": {"licence": "CC0"}}
 

@@ -25,6 +25,8 @@ from kerascnn.training.recipe import Recipe
 from kerascnn.training.run_folder import load_model
 from tests.interrupting import Stop
 
+pytestmark = pytest.mark.long
+
 TRAINING = Recipe(epochs=2, batch_size=16, learning_rate=1e-2, deterministic=True)
 STILL = FinetuneRecipe(training=TRAINING, second_epochs=2)
 MEDIUM = dataclasses.replace(

@@ -143,6 +143,7 @@ def test_a_requirement_without_a_number_says_how_to_write_it(text):
         cli.parse_requirements([text])
 
 
+@pytest.mark.long
 def test_tensorflow_is_loaded_without_a_word_and_without_what_no_command_uses():
     code = "import sys; from kerascnn.tensorflow_setup import load_tensorflow as load; load(); "
     code += "print(*(name in sys.modules for name in ('tensorflow', 'sklearn', 'matplotlib'))); "

@@ -90,6 +90,7 @@ def test_the_example_of_the_documentation_runs(folder, monkeypatch):
     assert notebook["data"].train.image_shape == (224, 224, 3)
 
 
+@pytest.mark.long
 def test_batches_equal_those_of_the_same_images_in_a_folder(folder, tmp_path):
     for number in range(60):
         place = tmp_path / "photos" / COLOURS[number % 3] / f"{number:02}.png"

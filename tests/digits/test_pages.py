@@ -13,6 +13,8 @@ from kerascnn.digits.pages import ReadDigit, annotate, read_page, skew, turned, 
 from kerascnn.digits.touching_digits import FoundDigit
 from kerascnn.serving.predictor import load_predictor
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = drawn(60, 3)
 
 

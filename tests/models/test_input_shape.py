@@ -33,11 +33,12 @@ def under(folder, names, **settings):
     ("settings", "names", "error"),
     [
         pytest.param({}, ("mlp", "lenet5", "resnet20"), None, marks=pytest.mark.slow),
-        (
+        pytest.param(
             {"image_data_format": "channels_first"},
             NETWORKS,
             "image_data_format is 'channels_first' in Keras's settings, under which {} would be another network; "
             'call keras.config.set_image_data_format("channels_last") before building it',
+            marks=pytest.mark.long,
         ),
         pytest.param(
             {"floatx": "float16"},

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 
 import keras
 import numpy as np
@@ -26,7 +27,12 @@ GLOBALLY_POOLED = (
     "senet154",
 )
 
-every_row = pytest.mark.parametrize("row", CATALOGUE, ids=lambda row: row.name)
+# of a hundred layers and more: the same skeletons as the others
+DEEP = re.compile(r".*(101|110|152|154)(_.*)?")
+every_row = pytest.mark.parametrize(
+    "row",
+    [pytest.param(row, id=row.name, marks=pytest.mark.long if DEEP.fullmatch(row.name) else ()) for row in CATALOGUE],
+)
 SMALLEST = {
     min((row for row in CATALOGUE if family(row.name) == one), key=lambda row: row.parameters).name
     for one in map(family, MODELS)

@@ -121,6 +121,7 @@ def test_the_unet_of_brain_segmentation_pytorch_fits():
     np.testing.assert_array_equal(model.get_layer("normalize")(x), x)
 
 
+@pytest.mark.long
 def test_statistics_reach_what_was_traced_before(resnet18):
     x = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
     model = builder("resnet18")((32, 32, 3))

@@ -52,6 +52,7 @@ def test_a_program_that_fails_is_quoted(verify):
         verify("raise SystemExit('variable not found')")
 
 
+@pytest.mark.long
 def test_the_consumer_imports_neither_keras_nor_our_model_code():
     code = f"import sys, {CONSUMER}; print(*(name for name, module in sys.modules.items() if module))"
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -31,6 +31,7 @@ def test_probabilities_lie_where_the_slices_do(network):
 
 
 @pytest.mark.parametrize("slices", [1, 13])
+@pytest.mark.long
 def test_every_slice_is_seen_whatever_their_number(network, slices):
     volume = np.concatenate([drawn_patient(0).images, drawn_patient(1).images])[:slices]
     at_once = network_probabilities(network, preprocess_volume(volume, 32), False)

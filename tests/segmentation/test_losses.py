@@ -63,6 +63,7 @@ def test_weights_multiply_each_pixel_and_the_mean_is_over_all_of_them():
 
 
 @pytest.mark.parametrize("channels", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.long
 def test_training_minimizes_what_the_weights_say(channels, tmp_path):
     # all pixels alike: only weights tell the network that the foreground counts three times as much as the background
     masks = np.zeros((64, 4, 4, 1), np.uint8)

@@ -19,6 +19,8 @@ from kerascnn.saved_model.signatures import Tensor
 from kerascnn.tumors.phantoms import drawn_patient
 from tests.http_server import columns, embedded_server, served
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "saved_models"
 DIGITS = drawn(8, 0).images

@@ -19,6 +19,7 @@ def test_the_median_leaves_the_first_call_out_which_compiles():
     assert clock.median() == 100.0
 
 
+@pytest.mark.long
 def test_twice_the_time_has_room_for_about_twice_the_epochs():
     data = load("synthetic")
     epochs = [epochs_within(minutes, mlp(), data, RECIPE, loss=CrossEntropy()) for minutes in (1, 2)]
@@ -30,6 +31,7 @@ def test_a_time_for_not_even_one_epoch_is_an_error():
         epochs_within(1e-6, mlp(), load("synthetic"), RECIPE, loss=CrossEntropy())
 
 
+@pytest.mark.long
 def test_the_network_can_be_compiled_and_trained_afterwards():
     model = mlp()
     epochs_within(1, model, load("synthetic"), RECIPE, loss=CrossEntropy())

@@ -49,6 +49,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(tmp_path):
     assert not (tmp_path / "model.keras").exists()
 
 
+@pytest.mark.long
 def test_memory_that_runs_out_names_the_batch_size_to_try(tmp_path):
     def build():
         image = keras.Input((28, 28, 1), name="image")

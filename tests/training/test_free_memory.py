@@ -58,6 +58,7 @@ def test_a_training_that_fits_goes_on(memory):
     assert free_memory.fitting_recipe(build, RECIPE) == RECIPE
 
 
+@pytest.mark.long
 def test_a_training_that_does_not_fit_says_what_helps_and_how_much(memory):
     large = dataclasses.replace(RECIPE, batch_size=4000)
     memory(int(0.75 * needed(4000)))

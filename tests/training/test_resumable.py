@@ -134,6 +134,7 @@ def test_a_training_that_ended_early_is_not_gone_on_with(tmp_path):
         assert len(resumable.history) == 2
 
 
+@pytest.mark.long
 def test_the_weights_that_early_stopping_restores_are_kept_over_a_stop(tmp_path):
     def run(folder, others=()):
         model, early = network(keras.Model), keras.callbacks.EarlyStopping(patience=9, restore_best_weights=True)

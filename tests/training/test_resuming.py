@@ -183,6 +183,7 @@ def test_a_kill_between_checkpoint_and_history_loses_no_epoch_of_the_history(fol
 
 
 @pytest.mark.parametrize("optimizer", [pytest.param(None, marks=pytest.mark.slow), "adam"])
+@pytest.mark.long
 def test_a_stopped_run_goes_on_in_place_with_a_new_model(optimizer, tmp_path):
     """Compiled by fit, or by its owner; with frozen layers, mixed precision and noise from a Keras layer."""
     recipe = Recipe(epochs=2, batch_size=32, precision="mixed_bfloat16", deterministic=True, balance="weights")

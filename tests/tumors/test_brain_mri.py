@@ -13,6 +13,8 @@ from kerascnn.tumors.data import load
 from kerascnn.tumors.patients import split
 from kerascnn.tumors.recipes import FOLDS
 
+pytestmark = pytest.mark.long
+
 NAMES = ("TCGA_CS_1111_20000101", "TCGA_DU_2222_20000202")
 
 

@@ -47,6 +47,7 @@ def test_a_random_layer_of_keras_moves_masks_with_their_images():
     assert np.abs(moved - masks).sum() > 100
 
 
+@pytest.mark.long
 def test_a_random_layer_that_draws_without_the_seed_is_told(caplog):
     batch_of(keras.layers.RandAugment(value_range=(0, 1)), 3)
     assert caplog.messages == ["RandAugment draws without the recipe's seed: a resumed training sees other images"]
