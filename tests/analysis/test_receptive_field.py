@@ -147,6 +147,7 @@ def test_the_gradient_of_a_unit_reaches_exactly_its_field(name):
 
 
 @pytest.mark.parametrize("name", ["convnetjs", "lenet5", "resnet20", "googlenet", "unet_buda"])
+@pytest.mark.long
 def test_the_gradient_of_a_network_reaches_exactly_the_field_of_its_units(name):
     shape, layer = {
         "convnetjs": ((32, 32, 3), None),

@@ -61,6 +61,7 @@ def test_a_model_of_another_app_reads_no_digits(tmp_path, command):
         assert "saved_models/tumors holds a model of tumors, not of digits; name another folder\n" in words
 
 
+@pytest.mark.long
 def test_predict_prints_file_digit_and_probability(folder, tmp_path):
     files = [drawn(tmp_path / f"{text}.png", text) for text in "47"]
     ran = digits("predict", *files, "--out", folder)

@@ -31,6 +31,7 @@ def test_of_a_class_with_one_photo_nothing_is_told(caplog):
     ]
 
 
+@pytest.mark.long
 def test_doubtful_labels_stand_in_findings_and_report(photos, tmp_path):  # noqa: F811
     keras.utils.set_random_seed(0)
     data = kc.datasets.image_folder(photos, (64, 64))

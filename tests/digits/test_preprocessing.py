@@ -28,6 +28,7 @@ def box(digit):
 
 
 @pytest.mark.data
+@pytest.mark.long
 def test_mnist_stays_as_it_is(mnist):
     images = mnist.test.images
     expected = tf.cast(images, tf.float32) * (1 / 255)

@@ -181,7 +181,11 @@ def test_globally_pooled_networks_take_any_size(name):
         ("googlenet", {"conv1": 112, "pool1": 56, "pool2": 28, "pool3": 14, "pool4": 7, "inception5b_output": 7}),
         ("inception_v4", {"stem_c_output": 35, "reduction_a_output": 17, "reduction_b_output": 8}),
         ("resnet50", {"stem_conv": 112, "pool": 56, "stage2_block1_add": 28, "stage4_block3_add": 7}),
-        ("senet154", {"stem_conv3": 112, "pool": 56, "stage2_block1_add": 28, "stage4_block3_add": 7}),
+        pytest.param(
+            "senet154",
+            {"stem_conv3": 112, "pool": 56, "stage2_block1_add": 28, "stage4_block3_add": 7},
+            marks=pytest.mark.long,
+        ),
         ("vgg16", {"stage1_pool": 112, "stage3_pool": 28, "stage5_pool": 7}),
         ("resnet20", {"stage1_block3_add": 32, "stage2_block1_add": 16, "stage3_block3_add": 8}),
     ],
@@ -191,7 +195,7 @@ def test_feature_maps_are_as_large_as_the_paper_says(name, sizes):
     assert {layer: model.get_layer(layer).output.shape[1] for layer in sizes} == sizes
 
 
-@pytest.mark.parametrize("name", ["alexnet", "zfnet", "vgg_digits", "resnet20"])
+@pytest.mark.parametrize("name", ["alexnet", pytest.param("zfnet", marks=pytest.mark.long), "vgg_digits", "resnet20"])
 def test_a_seed_fixes_the_weights_and_every_layer_draws_its_own(name):
     def kernels():
         keras.utils.set_random_seed(1)
@@ -245,7 +249,8 @@ def test_a_wrong_input_shape_raises_with_the_smallest_size(row):
     [
         *(("simple_cnn", 10), ("lenet5", 12), ("lenet5_1998", 12), ("lenet_homework", 16), ("vgg_digits", 12)),
         *(("convnetjs", 8), ("alexnet", 67), ("alexnet_2014", 63), ("zfnet", 63), ("vgg11", 32), ("inception_v4", 75)),
-        *(("googlenet", 31), ("googlenet_bn", 15), ("se_resnet18", 3), ("senet154", 3)),
+        *(("googlenet", 31), ("googlenet_bn", 15), ("se_resnet18", 3)),
+        pytest.param("senet154", 3, marks=pytest.mark.long),
     ],
 )
 def test_the_smallest_size_that_is_named_is_the_smallest_that_works(name, size):

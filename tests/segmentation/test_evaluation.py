@@ -29,6 +29,7 @@ def finder():
     return keras.Model(image, Bright(name="logits")(image))
 
 
+@pytest.mark.long
 def test_settings_are_chosen_for_what_helps(finder):
     patients = [drawn_patient(number) for number in range(3)]
     segmenter = Segmenter(finder, PREPROCESSING)
@@ -94,6 +95,7 @@ def test_patients_are_scored_as_wholes(finder):
     assert [by_name[name] for name in metrics["worst"]] == sorted(dices)
 
 
+@pytest.mark.long
 def test_post_processing_that_hurts_is_dropped(finder):
     # two tumors of nearly one size: the largest component alone would be little more than half of the truth
     patient = drawn_patient(2)
@@ -110,6 +112,7 @@ def test_post_processing_that_hurts_is_dropped(finder):
     assert max(attempt["dice"] for attempt in tried) > 0.9
 
 
+@pytest.mark.long
 def test_a_patient_without_tumor_or_dice_spoils_nothing(finder):
     empty = Patient("empty", np.zeros((3, 20, 20, 3), np.uint8), np.zeros((3, 20, 20, 1), np.uint8))
     metrics, _ = evaluate_patients(Segmenter(finder, PREPROCESSING), MaskSettings(), [empty, drawn_patient(4)], "skip")

@@ -233,6 +233,7 @@ def test_a_port_in_use_is_one_line(models):
     )
 
 
+@pytest.mark.long
 def test_interrupting_ends_without_a_traceback(models):
     with start("--models", models, "--port", 0) as server:
         server.stderr.readline()

@@ -161,6 +161,7 @@ def with_heads():
     return keras.Model(model.input, outputs)
 
 
+@pytest.mark.long
 def test_auxiliary_heads_weigh_three_tenths_and_are_left_out_of_what_is_loaded(tmp_path):
     recipe = replace(RECIPE, epochs=2)
     trained = train(tmp_path, recipe, with_heads)

@@ -75,6 +75,7 @@ def test_a_head_on_the_way_is_looked_at_too(tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+@pytest.mark.long
 def test_no_variable_is_int32(precision):
     # int32 variables lie on the CPU, and a step that XLA compiles for a GPU cannot read them there
     keras.config.set_dtype_policy(precision)
