@@ -91,6 +91,7 @@ def test_dense_layers_hold_most_of_vgg16_but_hardly_work():
         ("vgg16", "stage1_conv1_relu", ""),
     ],
 )
+@pytest.mark.long
 def test_sizes_are_explained_with_their_numbers(name, layer, arithmetic):
     assert rows_by_name(name)[layer].arithmetic == arithmetic
 

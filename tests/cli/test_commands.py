@@ -30,6 +30,7 @@ def test_a_server_with_another_kind_of_model_is_told_apart():
     assert requests == []
 
 
+@pytest.mark.long
 def test_a_saved_model_of_another_kind_is_told_apart(tmp_path):
     for app, other in (("digits", "tumors"), ("tumors", "digits")):
         (tmp_path / app).mkdir()

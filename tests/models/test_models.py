@@ -253,6 +253,7 @@ def test_a_wrong_input_shape_raises_with_the_smallest_size(row):
         pytest.param("senet154", 3, marks=pytest.mark.long),
     ],
 )
+@pytest.mark.long
 def test_the_smallest_size_that_is_named_is_the_smallest_that_works(name, size):
     channels = blueprint(name).input_shape[-1]
     assert symbolic_model(name, (size, size, channels), 7).output_shape == (None, 7)

@@ -70,6 +70,7 @@ def test_files_of_keras_applications_give_the_same_logits_and_without_their_top_
 
 
 @pytest.mark.parametrize(("name", "theirs"), [("vgg19", "VGG19"), ("resnet101", "ResNet101")])
+@pytest.mark.long
 def test_every_layer_of_keras_applications_has_one_of_ours(name, theirs):
     with keras.StatelessScope(initialize_variables=False):
         models = getattr(keras.applications, theirs)(weights=None), builder(name)()
@@ -79,6 +80,7 @@ def test_every_layer_of_keras_applications_has_one_of_ours(name, theirs):
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz"])
+@pytest.mark.long
 def test_every_kind_of_file_that_needs_no_torch_is_read(resnet18, tmp_path, suffix):
     from safetensors.numpy import save_file
 
@@ -154,6 +156,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("name", "value", "message"), ERRORS, ids=range(len(ERRORS)))
+@pytest.mark.long
 def test_what_does_not_fit_is_named_and_nothing_is_changed(resnet18, name, value, message):
     before = [w.numpy() for w in resnet18.weights]
     with pytest.raises(InputError, match=rf"^{name} {message}"):

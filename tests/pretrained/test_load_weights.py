@@ -164,6 +164,7 @@ GIVEN = [
 
 
 @pytest.mark.parametrize(("statistics", "mean", "std"), GIVEN, ids=str)
+@pytest.mark.long
 def test_normalize_gets_the_statistics_that_are_given(tmp_path, cifar, caplog, statistics, mean, std):
     model = builder("resnet20")()
     kc.load_weights(model, saved(tmp_path / "net.npz", cifar), statistics=statistics)
@@ -190,6 +191,7 @@ WRONG = ["ImageNet", "", 0.5, (0.5,), ((0.5, 0.5), 0.5), (0.5, 0.0), (0.5, float
 
 
 @pytest.mark.parametrize("statistics", WRONG, ids=str)
+@pytest.mark.long
 def test_statistics_that_make_no_sense_raise(tmp_path, cifar, statistics):
     words = "choose one of 'imagenet', 'cifar10', 'mnist', 'half', 'caffe', None, or"
     if not isinstance(statistics, str):

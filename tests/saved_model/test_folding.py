@@ -35,6 +35,7 @@ def test_a_folded_scale_and_offset_are_those_of_hand_arithmetic():
 @pytest.mark.parametrize(
     ("name", "shape"), [("resnet18", (64, 64, 3)), ("unet_buda", (32, 32, 3)), ("vgg_digits", None)]
 )
+@pytest.mark.long
 def test_a_folded_network_gives_the_same_logits_without_batch_normalization(name, shape):
     model = shaken(builder(name)(*([shape] if shape else [])))
     images = np.random.default_rng(1).random((2, *model.input_shape[1:]), dtype=np.float32)

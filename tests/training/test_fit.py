@@ -120,6 +120,7 @@ def test_tensorboard_logs_are_written_where_asked(tmp_path):
     assert any((tmp_path / "logs").rglob("events.out.tfevents*"))
 
 
+@pytest.mark.long
 def test_precision_is_switched_on_for_the_training_alone_and_not_for_outputs(tmp_path):
     seen = []
 

@@ -65,6 +65,7 @@ def test_the_step_is_exact_within_a_call_of_many_and_counts_batches_of_all_epoch
     )
 
 
+@pytest.mark.long
 def test_a_head_on_the_way_is_looked_at_too(tmp_path):
     def build():
         model = network()

@@ -159,6 +159,7 @@ def test_the_weights_that_early_stopping_restores_are_kept_over_a_stop(tmp_path)
         ({"epochs": 1}, "^epochs is 1, and .* holds 5; give the number of all epochs, the finished ones among them$"),
     ],
 )
+@pytest.mark.long
 def test_epochs_that_do_not_go_on_are_an_error(options, words, tmp_path):
     train(tmp_path)
     with pytest.raises(UsageError, match=words) as caught:

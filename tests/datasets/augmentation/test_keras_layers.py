@@ -32,6 +32,7 @@ def batch_of(augmentation, step, labels=None):
 
 
 @pytest.mark.parametrize("layer", RANDOM_LAYERS, ids=lambda layer: type(layer).__name__)
+@pytest.mark.long
 def test_a_random_layer_of_keras_is_a_function_of_the_seed_alone(layer):
     (first, labels), (again, _), (other, _) = (batch_of(layer, step) for step in (5, 5, 6))
     np.testing.assert_array_equal(first, again)

@@ -44,6 +44,7 @@ PILLOW = {
 
 @pytest.mark.parametrize("strength", [-1.0, -0.5, 0.3, 1.0])
 @pytest.mark.parametrize("name", PILLOW)
+@pytest.mark.long
 def test_intensities_are_those_of_pillow(name, strength):
     theirs = [PILLOW[name](Image.fromarray(image), strength) for image in STORED]
     # Pillow rounds what it blends with, and the result
