@@ -36,7 +36,7 @@ app = App(help=__doc__, result_action="return_value")
 
 
 def trained(name, build, data, recipe):
-    """(the keras.Model that `build` builds, trained into runs/lecture/NAME; its history, a list of dicts)."""
+    """The run folder runs/lecture/NAME of what `build` builds, trained."""
     import keras
 
     from kerascnn.cli.progress import Progress
@@ -46,10 +46,13 @@ def trained(name, build, data, recipe):
         note(f"training {name}")
         keras.utils.set_random_seed(recipe.seed)
         kc.fit(build(), data, recipe, folder=folder, callbacks=[Progress()])
+    return folder
+
+
+def history(folder):
+    """What a run says of its epochs, a list of dicts."""
     with open(folder / "history.csv") as rows:
-        return kc.load_model(folder), [
-            {key: float(value) for key, value in row.items()} for row in csv.DictReader(rows)
-        ]
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(rows)]
 
 
 def four_layers(activation, batch_norm=False):
@@ -78,7 +81,7 @@ def depth():
     )  # fmt: skip
     data = kc.datasets.load("cifar10")
     networks = ("plain20", "plain56", "resnet20", "resnet56")
-    return {name: trained(f"depth/{name}", getattr(kc.models, name), data, recipe)[1] for name in networks}
+    return {name: history(trained(f"depth/{name}", getattr(kc.models, name), data, recipe)) for name in networks}
 
 
 def activation():
@@ -99,7 +102,7 @@ def at_rates(experiment, networks, rates):
     for name, build in networks.items():
         for rate in rates:
             recipe = kc.Recipe(epochs=EPOCHS[experiment], optimizer="sgd", learning_rate=rate, schedule="constant")
-            found[f"{name}, rate {rate:g}"] = trained(f"{experiment}/{name}_{rate:g}", build, data, recipe)[1]
+            found[f"{name}, rate {rate:g}"] = history(trained(f"{experiment}/{name}_{rate:g}", build, data, recipe))
     return found
 
 
@@ -112,7 +115,7 @@ def pixel_shift():
     recipe, found = kc.Recipe(epochs=EPOCHS["pixel_shift"]), {}
     for name in ("mlp", "lenet5", "convnetjs"):
         build = functools.partial(getattr(kc.models, name), (28, 28, 1), 10)
-        model, _ = trained(f"pixel_shift/{name}", build, data, recipe)
+        model = kc.load_model(trained(f"pixel_shift/{name}", build, data, recipe))
         found[name] = []
         for pixels in SHIFTS:
             moves = ((0, pixels), (0, -pixels), (pixels, 0), (-pixels, 0))

@@ -1,6 +1,7 @@
 """Files that are either whole or not there: written beside their place, then renamed."""
 
 import contextlib
+import errno
 import glob
 import json
 import os
@@ -39,6 +40,12 @@ def remove_leftovers(folder, pattern):
                 shutil.rmtree(left, ignore_errors=True)
             else:
                 left.unlink(missing_ok=True)
+
+
+def raise_if_disk_full(words):
+    """Raise the OSError of a full disk where the words of a library or a program speak of one."""
+    if os.strerror(errno.ENOSPC) in words:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Pixels in and out: which images are let in, reading image files and writing PNGs."""
 
+import contextlib
 import io
 import struct
 import warnings
@@ -13,19 +14,28 @@ from kerascnn.files import reading_from, write_aside, writing_to
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 MOST_PIXELS = 25_000_000
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises
 # Of a volume to segment: its slices times the square of their longer side, as 256 slices of 512 pixels. A square
 # window is cut out of each slice, so a long and narrow one takes as much memory as a square.
 MOST_VOXELS = 2**26
 
 
+@contextlib.contextmanager
+def let_in(content):
+    """The PIL image in the bytes of a file, of which the header alone is read. Raises one of UNREADABLE."""
+    with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        if image.width * image.height > MOST_PIXELS:
+            raise ValueError("too large")
+        yield image
+
+
 def area(content):
     """How many pixels the image in the bytes of a file has by its header, 0 where it is none that is let in."""
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            pixels = image.width * image.height
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        with let_in(content) as image:
+            return image.width * image.height
+    except UNREADABLE:
         return 0
-    return pixels if pixels <= MOST_PIXELS else 0
 
 
 def load_image(path):
@@ -38,11 +48,9 @@ def load_image(path):
     with reading_from(path):
         content = path.read_bytes()
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise ValueError("too large")
+        with let_in(content) as image:
             return over_background(upright(image))[..., ::-1].copy()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except UNREADABLE:
         raise InputError(
             f"cannot decode {path}; give a PNG, JPEG, WebP or BMP file of at most 25 million pixels"
         ) from None

@@ -3,7 +3,9 @@
 import contextlib
 import io
 import os
+import socket
 import sys
+import urllib.request
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -22,6 +24,20 @@ def mnist():
     if not ((root / "mnist").is_dir() or (root / "downloads" / "manual" / "train-images-idx3-ubyte.gz").is_file()):
         pytest.skip("needs MNIST under TFDS_DATA_DIR")
     return load("mnist")
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Every address through a proxy that does not answer: the port was just released."""
+    with socket.socket() as port:
+        port.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{port.getsockname()[1]}"
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, address)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    # urllib keeps the proxies of its first call
+    monkeypatch.setattr(urllib.request, "_opener", None)
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import keras
+import numpy as np
+import pytest
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,6 +26,18 @@ class Stop(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if self.epoch == self.at and batch >= self.batch:
             raise KeyboardInterrupt
+
+
+def assert_stopped_ends_as_whole(run, folder):
+    """Whether a training that was stopped and goes on ends with the arrays of one that was not, bit for bit.
+
+    run(folder, *callbacks) -> its weights.
+    """
+    whole = run(folder / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(folder / "part", Stop())
+    for array, expected in zip(run(folder / "part"), whole, strict=True):
+        np.testing.assert_array_equal(array, expected)
 
 
 def run_whole_and_killed(code, folder, *arguments):

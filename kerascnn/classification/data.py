@@ -69,13 +69,14 @@ def load_images(data, image_size, *, train_size=0, validation=True, data_dir=Non
     `data` is none of these, and what image_folder, image_records, image_table and load raise.
     """
     check_data(data)
-    if (group_by := options.get("group_by")) and (data in DATASETS or not is_path(data) or is_records(data)):
+    in_files = data not in DATASETS and is_path(data) and not is_records(data)
+    if (group_by := options.get("group_by")) and not in_files:
         words = f"group_by is {group_by!r}, and {data} has no files of its images"
         raise UsageError(f"{words}; leave it out", argument="group_by")
     sides, kept = (image_size, image_size), {} if validation else {"validation": 0}
     if data in DATASETS:
         found = load(data, data_dir) if validation else with_validation_in_train(load(data, data_dir))
-    elif is_path(data) and not is_records(data):
+    elif in_files:
         found = photos(data, sides, **options, **kept)
     else:
         found = streamed_records(data, sides, data_dir, **options, **kept)

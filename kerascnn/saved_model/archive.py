@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import errno
 import inspect
 import logging
 import os
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from kerascnn.files import remove_leftovers, write_json, writing_to
+from kerascnn.files import raise_if_disk_full, remove_leftovers, write_json, writing_to
 from kerascnn.provenance import provenance
 
 
@@ -100,9 +99,8 @@ def full_disk_named():
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
-        if os.strerror(errno.ENOSPC) not in str(error):
-            raise
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+        raise_if_disk_full(str(error))
+        raise
 
 
 def write_warmup(path, model_name, specs, inputs):

@@ -5,14 +5,13 @@ in two ways. It is run in a folder that holds `inputs.npz`, an array by signatur
 each signature that is compared, and leaves its answers there, by signature too: `saved_model.npz` and `session.npz`.
 """
 
-import errno
 import os
 import subprocess
 import sys
 
 import numpy as np
 
-from kerascnn.files import write_json
+from kerascnn.files import raise_if_disk_full, write_json
 
 CONSUMER = "kerascnn.saved_model.consumer"
 WAYS = ("saved_model", "session")
@@ -45,9 +44,8 @@ def verify_answers(version, work, inputs, outputs, expected, tolerance=ON_EXAMPL
         text=True,
         check=False,
     )
-    if ran.returncode and os.strerror(errno.ENOSPC) in ran.stderr:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if ran.returncode:
+        raise_if_disk_full(ran.stderr)
         raise RuntimeError(f"a program without Keras cannot answer the exported model:\n{ran.stderr[-2000:]}")
     differences = {}
     for way in WAYS:

@@ -9,7 +9,7 @@ from kerascnn.training.recipe import Recipe, check_fields
 FOLDS = 5  # of patients, each of which is the test split once
 VALIDATION_PARTS = 7  # of a fold's other patients, each of which validates one network of an ensemble
 DEPTH = 4  # of a U-Net whose recipe does not say
-MOST_CHANNELS = 4096  # feature maps of the lowest level, four times those of the paper: 500 million parameters
+MOST_CHANNELS = 4096  # at the bottleneck, four times those of the paper: 500 million parameters
 VARIED = {"width": ("unet", "unet_buda"), "depth": ("unet",)}  # the networks that take these arguments
 
 # the smallest and the largest value of each number; nan is outside

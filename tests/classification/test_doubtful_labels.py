@@ -9,7 +9,6 @@ from kerascnn.classification.data_check import check_images
 from kerascnn.classification.data_report import write_report
 from kerascnn.classification.doubtful_labels import confident_errors, doubtful_labels
 from kerascnn.errors import UsageError
-from tests.classification.test_data_check import photos  # noqa: F401, a fixture
 
 
 def test_swapped_labels_are_found_with_the_right_ones():
@@ -32,7 +31,7 @@ def test_of_a_class_with_one_photo_nothing_is_told(caplog):
 
 
 @pytest.mark.long
-def test_doubtful_labels_stand_in_findings_and_report(photos, tmp_path):  # noqa: F811
+def test_doubtful_labels_stand_in_findings_and_report(photos, tmp_path):
     keras.utils.set_random_seed(0)
     data = kc.datasets.image_folder(photos, (64, 64))
     image = keras.Input((32, 32, 3), name="image")
@@ -51,7 +50,7 @@ def test_doubtful_labels_stand_in_findings_and_report(photos, tmp_path):  # noqa
     assert f"<br>{each['class']}, or {each['likelier']}?</figcaption>" in page
 
 
-def test_a_network_for_grey_images_is_an_error(photos):  # noqa: F811
+def test_a_network_for_grey_images_is_an_error(photos):
     data = kc.datasets.image_folder(photos, (64, 64))
     with pytest.raises(UsageError, match=r"^backbone lenet5 takes images of 1 channels; name a network for images in"):
         doubtful_labels(kc.models.lenet5(), [data.train])

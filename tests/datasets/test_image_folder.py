@@ -13,7 +13,7 @@ from PIL import Image
 import kerascnn as kc
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.errors import InputError, UsageError
-from tests.interrupting import Stop, run_whole_and_killed
+from tests.interrupting import assert_stopped_ends_as_whole, run_whole_and_killed
 
 ENDINGS = "jpg", "png", "bmp", "JPEG", "webp"
 
@@ -135,11 +135,7 @@ def test_a_run_on_streamed_files_goes_on_to_the_same_weights(photos, tmp_path):
         kc.fit(model, data, recipe, folder=folder, callbacks=callbacks, verbose=0)
         return model.get_weights()
 
-    whole = run(tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "part", Stop())
-    for array, expected in zip(run(tmp_path / "part"), whole, strict=True):
-        np.testing.assert_array_equal(array, expected)
+    assert_stopped_ends_as_whole(run, tmp_path)
 
 
 @pytest.fixture

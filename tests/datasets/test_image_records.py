@@ -4,8 +4,6 @@ import dataclasses
 import logging
 import os
 import shutil
-import socket
-import urllib.request
 
 import cv2
 import keras
@@ -18,7 +16,7 @@ import kerascnn as kc
 from kerascnn.classification.data import as_split, check_photos, load_images, split_names
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.errors import DataAbsent, InputError, UsageError
-from tests.interrupting import Stop
+from tests.interrupting import assert_stopped_ends_as_whole
 from tests.test_public_api import example as example_of
 
 COLOURS = "red", "green", "blue"
@@ -127,11 +125,7 @@ def test_a_stopped_run_on_records_goes_on_to_the_same_weights(folder, tmp_path):
         kc.fit(model, data, recipe, folder=place, callbacks=callbacks, verbose=0)
         return model.get_weights()
 
-    whole = run(tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "part", Stop())
-    for array, expected in zip(run(tmp_path / "part"), whole, strict=True):
-        np.testing.assert_array_equal(array, expected)
+    assert_stopped_ends_as_whole(run, tmp_path)
 
 
 def test_broken_images_keep_their_place_with_weight_0_and_are_named(tmp_path, caplog):
@@ -389,15 +383,8 @@ def test_prepared_data_that_are_no_tfrecords_or_have_fewer_are_an_error(prepared
         kc.datasets.load("tiny_colours", tmp_path, image_size=(8, 8))
 
 
-def test_a_data_set_that_is_neither_there_nor_to_be_had_is_named_with_its_files(tmp_path, monkeypatch):
-    with socket.socket() as port:  # a proxy that does not answer: the port was just released
-        port.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{port.getsockname()[1]}"
-    for name in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, address)
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.delenv("no_proxy", raising=False)
-    monkeypatch.setattr(urllib.request, "_opener", None)  # it keeps the proxies of its first call
+@pytest.mark.usefixtures("no_network")
+def test_a_data_set_that_is_neither_there_nor_to_be_had_is_named_with_its_files(tmp_path):
     words = (
         rf"^no data in {tmp_path} and no network \(.*; place 102flowers.tgz \(sha256 \w+\), .* in {tmp_path}/downloads"
     )

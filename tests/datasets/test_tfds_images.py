@@ -1,7 +1,6 @@
 import gzip
 import os
 import shutil
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -56,22 +55,6 @@ def test_a_damaged_original_is_named_with_its_checksum(tmp_path, monkeypatch):
     published = "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
     with pytest.raises(InputError, match=rf"{damaged} is damaged: .*expected {published}; replace the file"):
         source.load("mnist", tmp_path)
-
-
-@pytest.fixture
-def no_network(monkeypatch):
-    """Every address through a proxy that does not answer: the port was just released."""
-    import socket
-
-    with socket.socket() as port:
-        port.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{port.getsockname()[1]}"
-    for name in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, address)
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.delenv("no_proxy", raising=False)
-    # urllib keeps the proxies of its first call.
-    monkeypatch.setattr(urllib.request, "_opener", None)
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from kerascnn.errors import InputError, UsageError
 from kerascnn.training.checkpoint import read_checkpoint
 from kerascnn.training.fit import fit
 from kerascnn.training.recipe import Recipe, as_json
-from tests.interrupting import Stop
+from tests.interrupting import Stop, assert_stopped_ends_as_whole
 from tests.training.runs import LOSS, RECIPE, TRAIN, VALIDATION, compiled, history, network, train
 
 ROOT = Path(__file__).parents[2]
@@ -199,11 +199,7 @@ def test_a_stopped_run_goes_on_in_place_with_a_new_model(optimizer, tmp_path):
         fit(model, (TRAIN, VALIDATION), recipe, folder=folder, loss=loss, callbacks=callbacks)
         return model.get_weights()
 
-    whole = run(tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "part", Stop())
-    for array, expected in zip(run(tmp_path / "part"), whole, strict=True):
-        np.testing.assert_array_equal(array, expected)
+    assert_stopped_ends_as_whole(run, tmp_path)
 
 
 def test_other_data_are_an_error(tmp_path):
