@@ -107,6 +107,14 @@ def transferred(result):
     return ", ".join(f"{name} {percent(of['accuracy'])} ± {100 * of['accuracy_sd']:.1f}" for name, of in each)
 
 
+def steps(result):
+    def one(name, of):
+        times = f"{of['over_without_onednn']:.2f} without oneDNN, {of['over_eager']:.2f} PyTorch's eager"
+        return f"{name} {of['ours_ms']:,.0f} ms: {times}, {of['over_compiled']:.2f} its compiled step"
+
+    return "; ".join(one(name, of) for name, of in result["networks"].items())
+
+
 # the table's first column, the file with the figures, and what the second column says of them
 ROWS = [
     ("`lenet5`, test error on MNIST, mean ± sd over seeds", "lenet5", seeds),
@@ -122,6 +130,7 @@ ROWS = [
     ("`lenet5`, training rate in images/s, batch 128", "training_rate", training_rate),
     ("`cifar_fast`, test accuracy on CIFAR-10 after 8 epochs, six views", "cifar_fast", fast),
     ("ten classes of 40 photos at 32x32, test accuracy of `airbench` from CIFAR-10", "transfer", transferred),
+    ("training step on CIFAR-10's size, times over others on the same two cores", "training_step", steps),
     ("input pipeline alone in images/s, batch 128", "pipeline_rate", pipeline),
     ("20,000 JPEGs of 300x400 streamed to 64x64, batch 64", "image_folder", streamed),
     ("photos a second to 224x224, over decoding their JPEGs in full alone", "photo_pipeline", photos),
