@@ -8,6 +8,7 @@ that is let go sometimes waits for it to wake: measured with TensorFlow 2.21, 2.
 of 22 s.
 """
 
+import contextlib
 import math
 import os
 
@@ -60,9 +61,23 @@ def batches(
     order = tf.data.Dataset.range(first_epoch, max(epochs, first_epoch + 1)).flat_map(epoch_order)
     fitting = AHEAD // (4 * batch_size * math.prod(examples.image_shape))
     at_once = max(2, min(os.cpu_count(), fitting))
-    return not_autotuned(
-        order.map(batch, num_parallel_calls=at_once, deterministic=True).prefetch(max(2, min(8, fitting)))
-    )  # fmt: skip
+    with errors_as_raised():
+        made = order.map(batch, num_parallel_calls=at_once, deterministic=True)
+    return not_autotuned(made.prefetch(max(2, min(8, fitting))))
+
+
+@contextlib.contextmanager
+def errors_as_raised():
+    """Let a UsageError out as it is; AutoGraph, which traces what maps a data set, puts its own lines around it."""
+    try:
+        yield
+    except Exception as error:
+        cause = error
+        while cause is not None and not isinstance(cause, UsageError):
+            cause = cause.__context__
+        if cause is None:
+            raise
+        raise cause from None
 
 
 def classes_alike(order, labels, seed):
@@ -92,7 +107,11 @@ def augmented(parts, augmentations, seed, step, place):
         own = tf.constant([seed, 0], tf.int64) if by_epoch else seed_of_step
         own = tf.random.experimental.stateless_fold_in(own, number) if number else own
         images, labels, *weights = parts
-        parts = augment(images, labels, own, *weights, **(place if by_epoch else {}))
+        changed = augment(images, labels, own, *weights, **(place if by_epoch else {}))
+        if not isinstance(changed, tuple | list) or len(changed) != len(parts):
+            words = f"augmentations[{number}] returns {type(changed).__name__} of a batch"
+            raise UsageError(f"{words}; let it return (images, labels, *weights)", argument="augmentations")
+        parts = changed
     return parts
 
 

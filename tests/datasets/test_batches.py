@@ -40,6 +40,11 @@ def test_a_later_epoch_starts_where_the_uninterrupted_stream_would_be():
         np.testing.assert_array_equal(labels, labels_again)
 
 
+def test_an_augmentation_that_forgets_the_labels_is_an_error_of_one_line():
+    with pytest.raises(UsageError, match=r"^augmentations\[0\] returns SymbolicTensor of a batch; let it return .*\)$"):
+        batches(EXAMPLES, 5, augmentations=[lambda images, labels, seed: images])
+
+
 def test_another_seed_is_another_order():
     orders = [labels_of(batches(EXAMPLES, 10, seed=seed, epochs=1)) for seed in (0, 1)]
     assert orders[0] != orders[1]

@@ -1,5 +1,6 @@
 """Keras's random layers as functions of a batch and a seed."""
 
+import inspect
 import logging
 
 import keras
@@ -34,9 +35,11 @@ def unfolded(augmentations):
 def as_augmentation(augmentation):
     """The augmentation itself, or the function that a random layer of Keras becomes: masks move with their images.
 
-    Raises UsageError for a layer made for images of another range than [0, 1], and for one that mixes labels, too.
+    Raises UsageError for a layer made for images of another range than [0, 1], for one that mixes labels, too, and for
+    a function of other arguments.
     """
     if not isinstance(augmentation, keras.layers.Layer):
+        check_arguments(augmentation)
         return augmentation
     layer, name = augmentation, type(augmentation).__name__
     if name in ("CutMix", "MixUp"):
@@ -66,3 +69,15 @@ def as_augmentation(augmentation):
         return moved, *(layer.transform_segmentation_masks(each, transformation) for each in (labels, *weights))
 
     return augment
+
+
+def check_arguments(augmentation):
+    """Raise UsageError where a function cannot be called with images, labels and a seed."""
+    if getattr(augmentation, "by_epoch", False):
+        return
+    try:
+        inspect.signature(augmentation).bind("images", "labels", "seed")
+    except TypeError as error:
+        name = getattr(augmentation, "__name__", type(augmentation).__name__)
+        words = f"augmentations has {name}, which does not take (images, labels, seed, *weights): {error}"
+        raise UsageError(f"{words}; give it these arguments", argument="augmentations") from None

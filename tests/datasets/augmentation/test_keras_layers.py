@@ -78,3 +78,11 @@ def test_a_random_layer_that_does_not_move_masks_is_an_error():
     masks = tf.cast(IMAGES > 0.5, tf.float32)
     with pytest.raises(UsageError, match="^augmentations has GaussianNoise, which does not move masks"):
         as_augmentation(keras.layers.GaussianNoise(0.1))(IMAGES, masks, tf.constant([0, 0]))
+
+
+def test_a_function_of_other_arguments_is_an_error():
+    def mine(images, seed):
+        return images
+
+    with pytest.raises(UsageError, match="^augmentations has mine, which does not take .*: too many positional argume"):
+        as_augmentation(mine)
