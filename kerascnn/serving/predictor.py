@@ -143,8 +143,10 @@ class Predictor:
             elif isinstance(item, np.ndarray):
                 tensor = self._signature("serving_default").input
                 if item.dtype.name != tensor.dtype or not tensor.fits((1, *item.shape)):
-                    given, taken = Tensor(item.dtype.name, item.shape), tensor.row()
-                    raise UsageError(f"inputs[{place}] is {given}; give images as {taken}", argument="inputs")
+                    words = f"inputs[{place}] is {Tensor(item.dtype.name, item.shape)}"
+                    remedy = f"give images as {image_words(tensor)}"
+                    remedy += ", those in [0, 1] times 255" if item.dtype.kind == "f" else ""
+                    raise UsageError(f"{words}; {remedy}", argument="inputs")
             elif not isinstance(item, bytes):
                 raise UsageError(f"inputs[{place}] is of type {type(item).__name__}; {IMAGES}", argument="inputs")
         if absent:
@@ -204,6 +206,13 @@ class Predictor:
         """What no images are answered with."""
         _, _, outputs = self.signatures.get("predict_bytes") or self._signature("serving_default")
         return {name: empty(name, *tensor) for name, tensor in outputs.items()} | {"valid": np.empty(0, bool)}
+
+
+def image_words(tensor):
+    """What a signature's input, the Tensor of a batch of images, takes: `uint8 (height, width, channels)`."""
+    names = ("height", "width", "channels")
+    sizes = [str(size or name) for name, size in zip(names, (tensor.shape or [])[1:], strict=False)]
+    return f"{tensor.dtype} ({', '.join(sizes) or ', '.join(names)})"
 
 
 def read(file):

@@ -172,10 +172,16 @@ def test_a_file_that_cannot_be_read_is_named(digits):
 @pytest.mark.parametrize(
     ("inputs", "words"),
     [
-        ([b"", np.zeros((28, 28, 1))], r"inputs\[1\] is float64 \(28, 28, 1\); give images as uint8 \(any, any, any\)"),
+        (
+            [b"", np.zeros((28, 28, 1))],
+            r"inputs\[1\] is float64 \(28, 28, 1\); give images as uint8 \(height, .*channels\), those in \[0, 1\] times 255",
+        ),
         (np.zeros((2, 9, 9, 1), np.float32), r"inputs\[0\] is float32 \(9, 9, 1\); give images as uint8"),
-        (np.zeros((28, 28), np.uint8), r"inputs\[0\] is uint8 \(28, 28\); give images as uint8 \(any, any, any\)"),
-        ([DIGITS], r"inputs\[0\] is uint8 \(8, 28, 28, 1\); give images as uint8 \(any, any, any\)"),
+        (
+            np.zeros((28, 28), np.uint8),
+            r"inputs\[0\] is uint8 \(28, 28\); give images as uint8 \(height, width, channels\)$",
+        ),
+        ([DIGITS], r"inputs\[0\] is uint8 \(8, 28, 28, 1\); give images as uint8 \(height, width, channels\)$"),
         ([[1, 2]], r"inputs\[0\] is of type list; give the path of an image file, its bytes, or an array of pixels"),
         ([bytearray(b"")], r"inputs\[0\] is of type bytearray; give the path"),
         (3, r"inputs is of type int; give the path of an image file, its bytes, or an array of pixels"),
@@ -188,7 +194,9 @@ def test_what_is_no_image_says_what_is_taken(digits, inputs, words):
 
 
 def test_channels_that_the_model_does_not_take_are_told(tumors):
-    with pytest.raises(UsageError, match=r"^inputs\[0\] is uint8 \(64, 64, 1\); give images as uint8 \(any, any, 3\)$"):
+    with pytest.raises(
+        UsageError, match=r"^inputs\[0\] is uint8 \(64, 64, 1\); give images as uint8 \(height, width, 3\)$"
+    ):
         tumors.predict(SLICES[..., :1])
 
 
