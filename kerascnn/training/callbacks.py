@@ -110,6 +110,10 @@ class Resumable(keras.callbacks.CallbackList):
                 raise UsageError(f"{words}; give it again, or choose another folder", argument="callbacks")
             given.remove(callback)
             set_state(callback, state)
+        for callback in given:
+            if forgets(callback):
+                name = type(callback).__name__
+                logger.warning("callback %s begins anew: it has no get_state and set_state, see Resumable", name)
 
     def on_epoch_begin(self, epoch, logs=None):
         if epoch != self.epoch:
@@ -179,6 +183,12 @@ def set_state(callback, state):
         callback.set_state(state)
     else:
         vars(callback).update(state)
+
+
+def forgets(callback):
+    """Whether a callback that is not Keras's has attributes of its own and no get_state."""
+    own = vars(callback).keys() - vars(keras.callbacks.Callback()).keys()
+    return bool(own) and not hasattr(callback, "get_state") and not type(callback).__module__.startswith("keras.")
 
 
 def fingerprint(model):

@@ -29,6 +29,11 @@ def check_call(model, recipe, loss, metrics, callbacks, metadata):
     if not isinstance(recipe, Recipe):
         words = f"recipe is {type(recipe).__name__}; give a kc.Recipe"
         raise UsageError(f"{words}, and images and labels together as kc.datasets.from_arrays(x, y)", argument="recipe")
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            words = f"callbacks has {callback!r}, which is no keras.callbacks.Callback"
+            remedy = f"; give {callback.__name__}()" if isinstance(callback, type) else ""
+            raise UsageError(f"{words}{remedy}", argument="callbacks")
     if any(isinstance(callback, keras.callbacks.SwapEMAWeights) for callback in callbacks):
         words = "callbacks has SwapEMAWeights, and moving averages are validated and kept without it"
         raise UsageError(f"{words}; leave it out", argument="callbacks")

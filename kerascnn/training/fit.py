@@ -21,7 +21,14 @@ from kerascnn.training.checks import check_call, check_fits, check_folder, check
 from kerascnn.training.feed import Feed
 from kerascnn.training.guard import FiniteLoss
 from kerascnn.training.optimizers import create_optimizer
-from kerascnn.training.precision import computing_in, deterministic_operations, has_own_step, on_accelerator, policy_of
+from kerascnn.training.precision import (
+    computing_in,
+    deterministic_operations,
+    has_own_step,
+    on_accelerator,
+    policy_of,
+    warn_without_onednn,
+)
 from kerascnn.training.recipe import Recipe, as_json
 from kerascnn.training.run import Run
 from kerascnn.training.run_folder import plain
@@ -64,6 +71,7 @@ def fit(
     folder, feed = Path(folder), Feed(data, recipe, model.steps_per_execution if model.compiled else None)
     check_fits(model, feed)
     check_folder(folder, (folder / "checkpoint.npz").exists(), resume)
+    warn_without_onednn()
     policy = policy_of(model, recipe)
     compiled = model.compiled
     with one_writer(folder), stopped_by_limits(recipe), vanished_files_named(feed.train, feed.validation):
@@ -83,7 +91,7 @@ def fit(
                     model.compiled, model.optimizer = False, None
             if not compiled and not has_own_step(model):
                 batch_statistics.measure(model, feed.undistorted())
-        run.finish(network, resumable, conclude(network) if conclude else {})
+        run.finish(network, resumable, {"precision": policy, **(conclude(network) if conclude else {})})
     return run
 
 

@@ -4,6 +4,9 @@ A task's recipe holds a Recipe as its field `training`, beside its model and dat
 and is compared when a run is resumed. Nothing heavy is imported here.
 """
 
+import ast
+import inspect
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from types import UnionType
@@ -26,6 +29,19 @@ RANGES = {
 }
 
 
+def explained(kind):
+    """The class, with the texts under its fields in its docstring, too, where help() shows them."""
+    (definition,) = ast.parse(inspect.getsource(kind)).body
+    texts = [
+        f"    {field.target.id}: {ast.literal_eval(text.value)}"
+        for field, text in itertools.pairwise(definition.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
+    ]
+    kind.__doc__ = "\n".join([kind.__doc__.rstrip(), "", *texts, "    "])
+    return kind
+
+
+@explained
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How to train.

@@ -16,7 +16,7 @@ from kerascnn.datasets.examples import Examples
 from kerascnn.errors import InputError, UsageError
 from kerascnn.training.feed import Feed, balanced, epoch_steps
 from kerascnn.training.fit import fit
-from kerascnn.training.precision import computing_in
+from kerascnn.training.precision import computing_in, policy_of
 from kerascnn.training.recipe import Recipe
 from kerascnn.training.run_folder import load_trained, main_head
 from tests.interrupting import Stop
@@ -186,6 +186,8 @@ def test_a_compiled_model_keeps_its_loss_metrics_and_optimizer(tmp_path):
     run = fit(model, (TRAIN, VALIDATION), Recipe(epochs=2, batch_size=32), folder=tmp_path)
     assert model.optimizer is optimizer
     assert int(optimizer.iterations) == 40
+    assert run.record["recipe"]["precision"] == "auto"
+    assert run.record["precision"] == policy_of(model, Recipe())
     assert list(run.history) == ["accuracy", "loss", "val_accuracy", "val_loss", "seconds", "images_per_second"]
     loss, accuracy = model.evaluate(VALIDATION.images / np.float32(255), VALIDATION.labels, verbose=0)
     assert loss == pytest.approx(run.history["val_loss"][run.best_epoch - 1], rel=1e-4)

@@ -194,6 +194,19 @@ def test_half_precision_that_a_train_step_of_ones_own_would_spoil_is_an_error(tm
         fit(own(), (TRAIN, VALIDATION), recipe, folder=tmp_path)
 
 
+def test_a_callback_that_was_not_created_is_an_error(tmp_path):
+    words = r"^callbacks has <class .*TerminateOnNaN'>, which is no keras.callbacks.Callback; give TerminateOnNaN\(\)$"
+    with pytest.raises(UsageError, match=words):
+        fit(
+            network(),
+            (TRAIN, VALIDATION),
+            RECIPE,
+            folder=tmp_path,
+            loss=LOSS,
+            callbacks=[keras.callbacks.TerminateOnNaN],
+        )
+
+
 def test_weights_are_not_swapped_twice(tmp_path):
     with pytest.raises(UsageError, match="^callbacks has SwapEMAWeights, and moving averages are validated and kept"):
         fit(

@@ -1,4 +1,5 @@
 import pytest
+from tensorflow.python.util import _pywrap_util_port
 
 from kerascnn.models import builder
 from kerascnn.training import precision
@@ -24,3 +25,12 @@ def test_bfloat16_pays_for_wide_convolutions_on_a_cpu_with_units_for_it(name, sh
         assert precision.bfloat16_pays(model) == expected
     monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "none")
     assert not precision.bfloat16_pays(model)
+
+
+@pytest.mark.parametrize(("wanted", "enabled", "said"), [("1", False, True), ("1", True, False), ("0", False, False)])
+def test_tensorflow_that_was_loaded_without_onednn_is_said(wanted, enabled, said, monkeypatch, caplog):
+    # which of them this processor is depends on its age
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", wanted)
+    monkeypatch.setattr(_pywrap_util_port, "IsMklEnabled", lambda: enabled)
+    precision.warn_without_onednn()
+    assert ("import kerascnn before keras" in caplog.text) == said

@@ -111,6 +111,27 @@ def test_a_train_step_of_ones_own_goes_on_to_the_same_weights(epoch, tmp_path):
     assert float(whole.optimizer.learning_rate) < 0.05, "the plateau schedule is meant to act"
 
 
+def test_a_callback_that_cannot_keep_what_it_knows_is_named(tmp_path, caplog):
+    class Losses(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.seen = []
+
+    class Stateless(keras.callbacks.Callback):
+        pass
+
+    def once(epochs):
+        resumable = kc.callbacks.Resumable(tmp_path, [Counter(), Losses(), Stateless()])
+        options = {"epochs": epochs, "initial_epoch": resumable.epoch, "steps_per_epoch": 2}
+        network().fit(kc.batches(TRAIN, 32, epochs=2), shuffle=False, verbose=0, callbacks=[resumable], **options)
+
+    once(1)
+    assert not caplog.messages
+    once(2)
+    words = "callback Losses begins anew: it has no get_state and set_state, see Resumable"
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [words]
+
+
 def test_what_is_finished_is_taken_up_and_not_trained_again(tmp_path):
     first, _ = train(tmp_path)
     before = (tmp_path / "history.csv").read_text()
