@@ -38,6 +38,7 @@ LAZY = {
     "load_weights": "kerascnn.pretrained",
     "models": "kerascnn.models",
 }
+__all__ = sorted([*LAZY, "evaluate", "export", "fit"])
 
 
 def __getattr__(name):
@@ -48,7 +49,7 @@ def __getattr__(name):
 
 
 def __dir__():
-    return [*globals(), *LAZY]
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]
 
 
 # The one place that chooses between tasks: labels are classified, masks are segmented.

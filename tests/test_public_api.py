@@ -181,3 +181,12 @@ def test_the_page_about_the_library_runs_from_top_to_bottom(tmp_path, monkeypatc
     exec(code, {})
     assert (tmp_path / "runs" / "mine" / "1" / "saved_model.pb").is_file()
     assert (tmp_path / "runs" / "plain" / "history.csv").is_file()
+
+
+@pytest.mark.long
+def test_the_lines_on_the_first_page_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[1] / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(code.replace("resnet20", "mlp"), {})
+    assert (tmp_path / "runs" / "mine" / "1" / "saved_model.pb").is_file()

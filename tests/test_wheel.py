@@ -51,7 +51,7 @@ def bin_folder(wheel, tmp_path_factory):
     python = folder / "bin" / "python"
     _, packages, _ = ran(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder)
     Path(packages.strip(), "dependencies.pth").write_text(sysconfig.get_path("purelib"))
-    pip("--python", python, "install", "--no-index", "--no-deps", wheel, cwd=folder)
+    pip("--python", python, "install", "--no-index", "--no-deps", "--force-reinstall", wheel, cwd=folder)
     return folder / "bin"
 
 
