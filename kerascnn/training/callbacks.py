@@ -87,6 +87,9 @@ class Resumable(keras.callbacks.CallbackList):
         """Raise UsageError where model.fit was called with what cannot be gone on with."""
         if getattr(self, "_model", None) is None:
             raise UsageError("callbacks is a Resumable; give it in a list: callbacks=[resumable]", argument="callbacks")
+        if not self.model.built:
+            words = f"model {self.model.name} has no weights before it sees images"
+            raise UsageError(f"{words}; call it on a batch once, or model.build(shape), before fit", argument="model")
         steps, at_once = self.params["steps"], self.model.steps_per_execution
         if steps and steps % at_once:
             words = f"steps_per_epoch is {steps}, no multiple of the {at_once} steps_per_execution of the model"

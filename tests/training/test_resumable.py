@@ -290,6 +290,23 @@ def test_steps_that_the_model_does_not_run_are_an_error(tmp_path):
         train(tmp_path, model=model)
 
 
+def test_a_model_without_weights_is_an_error(tmp_path):
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__(name="own")
+            self.dense = keras.layers.Dense(10)
+
+        def call(self, images):
+            return self.dense(keras.ops.reshape(images, (-1, 784)))
+
+    model = Own()
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    with pytest.raises(UsageError, match="^model own has no weights before it sees images; call it on a batch once"):
+        fit(model, kc.callbacks.Resumable(tmp_path))
+    model(np.zeros((1, 28, 28, 1)))
+    fit(model, kc.callbacks.Resumable(tmp_path))
+
+
 def test_it_stands_in_a_list(tmp_path):
     with pytest.raises(UsageError, match=r"^callbacks is a Resumable; give it in a list: callbacks=\[resumable\]$"):
         network().fit(*VALIDATING, verbose=0, callbacks=kc.callbacks.Resumable(tmp_path))
