@@ -32,13 +32,17 @@ from kerascnn.cli.flags import (
     chosen,
     flags_of,
 )
-from kerascnn.cli.folders import run_to_train, trained_run
+from kerascnn.cli.folders import run_to_fill, run_to_train
 from kerascnn.cli.messages import note, row
 from kerascnn.digits.recipes import RECIPES, DigitRecipe
-from kerascnn.files import read_json
+from kerascnn.files import check_writable, read_json
 from kerascnn.saved_model.versions import latest_version
 from kerascnn.tensorflow_setup import load_tensorflow
+from kerascnn.training.record import checked, read_record, record_file
 from kerascnn.training.run_folder import check_unfinished
+
+# of recipe.json, by `demo`
+SHOWN = {"data": {"description": str}, "training_seconds": float, "epochs_run": int, "images_per_second": float}
 
 app = create_app(__doc__)
 
@@ -78,7 +82,7 @@ def train(
 def evaluate(*, data_dir: DataDir = None, out: Out = None, require: Require = ()):
     """Score the trained network on the test split; its folder gets metrics.json and plots."""
     requirements = parse_requirements(require)
-    out = trained_run("digits", out)
+    out = run_to_fill("digits", out)
     load_tensorflow()
     from kerascnn.digits import data
     from kerascnn.digits.preprocessing import preprocess_digits
@@ -92,7 +96,7 @@ def evaluate(*, data_dir: DataDir = None, out: Out = None, require: Require = ()
 @app.command
 def export(*, out: Out = None):
     """Write the trained network as the next version of a SavedModel in its folder."""
-    out = trained_run("digits", out)
+    out = run_to_fill("digits", out)
     load_tensorflow()
     from kerascnn.datasets.synthetic import drawn
     from kerascnn.digits.preprocessing import preprocess_digits
@@ -121,7 +125,8 @@ def read(
 @app.command
 def demo(*, data_dir: DataDir = None, out: Annotated[Path, Parameter(help="The run folder.")] = Path("runs/digits")):
     """The whole way in one command: train LeNet-5, evaluate, export, and read a page through the SavedModel."""
-    if (out / "recipe.json").is_file():
+    check_writable(out)
+    if record_file(out).is_file():
         note(f"{out} holds a trained model; delete the folder to train again")
     else:
         train(recipe="demo", data_dir=data_dir, out=out, resume=(out / "checkpoint.npz").exists())
@@ -129,7 +134,7 @@ def demo(*, data_dir: DataDir = None, out: Annotated[Path, Parameter(help="The r
     export(out=out)
     from kerascnn.digits import data
 
-    record, metrics = read_json(out / "recipe.json"), read_json(out / "metrics.json")
+    record, metrics = checked(read_record(out), SHOWN, record_file(out)), read_json(out / "metrics.json")
     written, page = pages.compose_sample(data.load(record["data"]["name"], data_dir).test, out)
     with contextlib.redirect_stdout(io.StringIO()) as answer:
         read([page], out=out, results=out / "read")

@@ -17,6 +17,7 @@ from cyclopts import Parameter
 from kerascnn.cli import app as cli
 from kerascnn.cli.messages import result
 from kerascnn.errors import UsageError
+from kerascnn.files import check_writable
 from kerascnn.tensorflow_setup import load_tensorflow
 
 LARGEST_STRIDE = 32
@@ -54,6 +55,7 @@ def draw(
     out = out or Path("runs/filters") / f"{photo.stem}{'_kernel' if kernel else ''}.png"
     if os.path.realpath(out) == os.path.realpath(photo):
         raise UsageError(f"{out} is the photo and would be overwritten; choose another --out")
+    check_writable(out.parent)
     from kerascnn.analysis.filter_sheet import check_fits, draw_filter_sheet, load_photo
 
     image = load_photo(photo)

@@ -32,7 +32,8 @@ from kerascnn.cli.flags import (
     chosen,
     flags_of,
 )
-from kerascnn.cli.folders import next_folder, run_to_train, shipped, trained_run
+from kerascnn.cli.folders import next_folder, run_to_fill, run_to_train, shipped
+from kerascnn.files import check_writable
 from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.training.run_folder import check_unfinished
 
@@ -138,17 +139,19 @@ def check(
     from kerascnn.classification.data import check_photos, load_images
 
     check_photos(photos)
+    out = out or next_folder("images", "check")
+    check_writable(out)
     backbone = backbone or shipped("images")
     load_tensorflow()
     data = load_images(str(photos), ImageRecipe.image_size, group_by=group_by)
-    classification.check(data, out or next_folder("images", "check"), requirements, backbone)
+    classification.check(data, out, requirements, backbone)
 
 
 @app.command
 def evaluate(*, data_dir: DataDir = None, out: Out = None, require: Require = ()):
     """Score the trained network on the test split; its folder gets metrics.json and plots."""
     requirements = parse_requirements(require)
-    out = trained_run("images", out)
+    out = run_to_fill("images", out)
     load_tensorflow()
     from kerascnn.classification.data import load_tested
 
@@ -158,7 +161,7 @@ def evaluate(*, data_dir: DataDir = None, out: Out = None, require: Require = ()
 @app.command
 def export(*, out: Out = None):
     """Write the trained network as the next version of a SavedModel in its folder."""
-    out = trained_run("images", out)
+    out = run_to_fill("images", out)
     load_tensorflow()
     classification.export("images", None, out, None)
 
@@ -166,7 +169,7 @@ def export(*, out: Out = None):
 @app.command
 def features(*, layer: Layers = ("embedding",), split: Split = "test", data_dir: DataDir = None, out: Out = None):
     """Write what layers answer to images: an .npz file, and files for TensorBoard's projector."""
-    transfer.features("images", layer, split, data_dir, trained_run("images", out))
+    transfer.features("images", layer, split, data_dir, run_to_fill("images", out))
 
 
 @app.command
@@ -174,7 +177,7 @@ def neighbors(
     *, layer: Layer = "embedding", count: Count = 5, queries: Queries = 8, data_dir: DataDir = None, out: Out = None
 ):
     """Find the training images nearest to each test image, by pixels and by a layer; neighbors.png and .json."""
-    transfer.neighbors("images", layer, count, queries, data_dir, trained_run("images", out))
+    transfer.neighbors("images", layer, count, queries, data_dir, run_to_fill("images", out))
 
 
 @app.command

@@ -15,6 +15,7 @@ from kerascnn.cli import app as cli
 from kerascnn.cli.flags import parse_memory, parse_shape
 from kerascnn.cli.messages import result, row
 from kerascnn.errors import UsageError
+from kerascnn.files import check_writable
 from kerascnn.model_names import NETWORKS, check_name
 from kerascnn.tensorflow_setup import load_tensorflow
 
@@ -70,6 +71,8 @@ def show(
     limit = None if memory is None else parse_memory(memory)
     if diagram and diagram.suffix.lower() not in (".svg", ".png"):
         raise UsageError(f"--diagram {diagram} is neither SVG nor PNG; give it a name that ends in .svg or .png")
+    if diagram:
+        check_writable(diagram.parent)
     model, rows, total = summarised(name, shape, classes, training)
     if limit:
         from kerascnn.analysis.memory import largest_batch

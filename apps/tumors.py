@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from kerascnn.cli import tumors
 from kerascnn.cli.app import create_app, parse_requirements, run
 from kerascnn.cli.flags import Out, Require, Resume, Server, chosen, flags_of
-from kerascnn.cli.folders import run_to_train, trained_run
+from kerascnn.cli.folders import run_to_fill, run_to_train
 from kerascnn.tumors.recipes import RECIPES, TumorRecipe
 
 app = create_app(__doc__)
@@ -65,7 +65,7 @@ def train(
 def evaluate(*, data_dir: DataDir = None, out: Out = None, empty: Empty = "one", require: Require = ()):
     """Score the trained network on the test patients; its folder gets metrics.json and images of them."""
     requirements = parse_requirements(require)
-    tumors.evaluate(data_dir, trained_run("tumors", out), empty, requirements)
+    tumors.evaluate(data_dir, run_to_fill("tumors", out), empty, requirements)
 
 
 @app.command
@@ -84,7 +84,7 @@ def crossvalidate(
 @app.command
 def export(*, out: Out = None):
     """Write the trained network as the next version of a SavedModel in its folder."""
-    tumors.export(trained_run("tumors", out))
+    tumors.export(run_to_fill("tumors", out))
 
 
 @app.command

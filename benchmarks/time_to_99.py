@@ -63,6 +63,7 @@ def one_run(seed):
     from kerascnn.cli import classification
     from kerascnn.digits import data as sources
     from kerascnn.digits.preprocessing import preprocess_digits
+    from kerascnn.training.record import RunSchema
     from kerascnn.training.run_folder import load_trained
 
     data = sources.load(RECIPE.data)
@@ -72,7 +73,7 @@ def one_run(seed):
         start = time.perf_counter()
         classification.train("benchmark", recipe, data, shifted, out, resume=False)
         seconds = time.perf_counter() - start
-        model, _ = load_trained(out, "benchmark")
+        model, _ = load_trained(out, RunSchema("benchmark"))
         metrics = evaluate_classifier(model, preprocess_digits, data.test, data.class_names, out, {})
     return {"seconds": round(seconds, 2), "accuracy": metrics["accuracy"]}
 

@@ -6,9 +6,14 @@ import glob
 import json
 import os
 import shutil
+import tempfile
+import zipfile
 from pathlib import Path
 
 from kerascnn.errors import InputError, UsageError
+
+MOST_COMPRESSION = 20  # of an archive whose writer compresses nothing
+MOST_DEPTH = 100  # of JSON; writing it takes a few calls a level, of which Python allows a thousand
 
 
 def write_aside(path, write):
@@ -71,6 +76,16 @@ def writing_to(place):
         raise InputError(f"cannot write to {place} ({reason}); choose another folder") from None
 
 
+def check_writable(folder):
+    """Raise InputError unless files can be written into `folder`, which may have to be made; leaves nothing there."""
+    try:
+        place = next(place for place in (Path(folder).absolute(), *Path(folder).absolute().parents) if place.exists())
+        with tempfile.TemporaryFile(dir=place, buffering=0) as file:
+            file.write(b"1")  # a full disk may still give names
+    except OSError as error:
+        raise InputError(f"cannot write to {folder} ({error.strerror}); choose another folder") from None
+
+
 @contextlib.contextmanager
 def one_writer(folder):
     """Keep `folder` to this process; the lock ends with the process, however that ends.
@@ -101,15 +116,52 @@ def write_json(path, value):
 
 
 def read_json(path):
-    """The value in a JSON file. Raises InputError when it is not JSON."""
+    """The value in a JSON file. Raises InputError when it is not JSON, or nested more than a hundred levels deep."""
     with reading_from(path):
         text = Path(path).read_bytes()
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        if deeper_than(MOST_DEPTH, value):
+            raise ValueError("nested too deep")
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({error}); restore it or train again") from None
+    return value
+
+
+def deeper_than(levels, value):
+    """Whether lists and dicts lie in more than so many others in a value of JSON types."""
+    layer = [value]
+    for _ in range(levels):
+        layer = [part for each in layer if isinstance(each, dict | list) for part in children(each)]
+    return any(isinstance(each, dict | list) for each in layer)
+
+
+def children(value):
+    return value.values() if isinstance(value, dict) else value
 
 
 def read_json_if_any(path):
     """The value in a JSON file, None where there is no such file. Raises InputError as read_json does."""
     return read_json(path) if Path(path).is_file() else None
+
+
+def check_archive(file, most_compression=MOST_COMPRESSION):
+    """Raise ValueError unless a ZIP archive, a path or an open file, names each entry once and none grows too large.
+
+    Readers differ in which of two entries of one name they take. An entry of zeros alone could fill the memory: one may
+    be so many times as large as it is stored, and a MiB. Raises OSError where it cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+    except (RuntimeError, zipfile.BadZipFile) as error:
+        raise ValueError(error) from None
+    if not entries:  # as where zeros stand in the place of the directory's size
+        raise ValueError("nothing is in it")
+    found = set()
+    for entry in entries:
+        if entry.filename in found:
+            raise ValueError(f"{entry.filename} is in it twice")
+        found.add(entry.filename)
+        if entry.file_size > 2**20 + most_compression * entry.compress_size:
+            raise ValueError(f"{entry.filename} grows from {entry.compress_size:,} to {entry.file_size:,} bytes")

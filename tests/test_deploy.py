@@ -31,6 +31,7 @@ from kerascnn.segmentation.inference import network_probabilities
 from kerascnn.training.run_folder import load_trained
 from kerascnn.tumors.phantoms import drawn_patient
 from kerascnn.tumors.preprocessing import preprocess_volume
+from kerascnn.tumors.recipes import RUNS
 from tests.http_server import embedded_server
 
 pytestmark = pytest.mark.long
@@ -215,7 +216,7 @@ def test_shipped_saved_models_are_those_of_the_shipped_networks():
     images = (np.random.default_rng(0).random((4, 28, 28, 1)) > 0.7).astype(np.float32)
     network = keras.saving.load_model(MODELS / "digits" / "model.keras")
     check_probabilities("digits", images, keras.ops.softmax(network(images)))
-    network, record = load_trained(MODELS / "tumors", "tumors")
+    network, record = load_trained(MODELS / "tumors", RUNS)
     slices = preprocess_volume(drawn_patient(0).images, record["recipe"]["image_size"])
     check_probabilities(
         "tumors", slices, network_probabilities(in_float32(network), slices, record["settings"]["flip_tta"])

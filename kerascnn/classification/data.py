@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from kerascnn.classification.recipes import ImageRecipe
 from kerascnn.datasets import DATASETS, TFDS_NAME, image_folder, image_records, image_table, load
 from kerascnn.datasets.examples import Examples
 from kerascnn.datasets.image_folder import ImageFiles
 from kerascnn.datasets.image_records import record_files
 from kerascnn.datasets.image_table import SPLITS
 from kerascnn.errors import InputError, UsageError
+from kerascnn.training.record import section
 
 logger = logging.getLogger(__name__)
 
@@ -143,12 +145,12 @@ def split_names(data):
 def load_tested(record, data_dir=None):
     """The Dataset that a run was trained on, by its recipe.json; photos are split as they were then.
 
-    Raises InputError where the folder is gone.
+    Raises InputError where the folder is gone, and what load_images raises.
     """
-    recipe = {name: record["recipe"][name] for name in FIELDS if name in record["recipe"]}
+    recipe = {name: record["recipe"].get(name, getattr(ImageRecipe, name)) for name in FIELDS}
     if Path(recipe["data"]).is_absolute() and not Path(recipe["data"]).exists():
         raise InputError(f"no {recipe['data']}, which the model was trained on; put it back")
-    return as_split(load_images(**recipe, data_dir=data_dir), record.get("split", {}))
+    return as_split(load_images(**recipe, data_dir=data_dir), section(record, "split"))
 
 
 def as_split(data, names):

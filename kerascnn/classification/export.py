@@ -7,6 +7,7 @@ process on a tensor of another rank. A version appears under its number only aft
 with it.
 """
 
+import dataclasses
 from pathlib import Path
 
 import keras
@@ -19,10 +20,10 @@ from kerascnn.classification.preprocessing import Preprocessing
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.decoding import preprocess_bytes
 from kerascnn.errors import UsageError
-from kerascnn.files import read_json_if_any
 from kerascnn.saved_model.archive import described, write_version
 from kerascnn.saved_model.folding import folded, in_float32
 from kerascnn.saved_model.verification import ON_EXAMPLES, ON_NOISE, verify_answers
+from kerascnn.training.record import read_record_if_any, rebuilt, recorded_in, section
 from kerascnn.training.run_folder import check_logits, main_head, plain, run_card
 
 
@@ -51,9 +52,10 @@ def export(model, folder, class_names=None, preprocessing=None, examples=None):
     """
     network, folder = in_float32(classifier(model)), Path(folder).resolve()
     names = checked_names(class_names, network.output_shape[-1])
-    record, tolerance = read_json_if_any(folder / "recipe.json") or {}, ON_EXAMPLES
-    inference = Inference.recorded(record)
-    shape, resize = size_of_input(network, record)
+    record, tolerance = read_record_if_any(folder) or {}, ON_EXAMPLES
+    with recorded_in(folder):
+        inference = Inference.recorded(record)
+        shape, resize = size_of_input(network, record)
     check_preprocessing(preprocessing, network, inference)
     single = preprocessing or Preprocessing(resize, shape[2])
     preprocess = preprocessing or Preprocessing(inference.resize(resize), shape[2])
@@ -82,11 +84,10 @@ def export(model, folder, class_names=None, preprocessing=None, examples=None):
 
 def size_of_input(network, record):
     """((h, w, c), the ResizeAndCrop of photos to it) of a network; of any size, that of the run's photos or 224x224."""
-    recorded = dict((record.get("data") or {}).get("resize") or {})
-    usual = recorded.pop("image_size", (224, 224))
+    recorded = rebuilt(ResizeAndCrop, {"image_size": (224, 224), **section(section(record, "data"), "resize")})
     *sides, channels = network.input_shape[1:]
-    size = tuple(side or own for side, own in zip(sides, usual, strict=True))
-    return (*size, channels), ResizeAndCrop(size, **recorded)
+    size = tuple(side or own for side, own in zip(sides, recorded.image_size, strict=True))
+    return (*size, channels), dataclasses.replace(recorded, image_size=size)
 
 
 def check_preprocessing(preprocessing, network, inference):

@@ -20,10 +20,10 @@ from kerascnn.classification.training import loss_and_metrics
 from kerascnn.datasets.batches import scaled
 from kerascnn.datasets.examples import Examples
 from kerascnn.errors import UsageError
-from kerascnn.files import read_json
 from kerascnn.model_names import NETWORKS
 from kerascnn.training.fit import fit
 from kerascnn.training.recipe import as_json
+from kerascnn.training.record import read_record, section
 from kerascnn.training.run_folder import check_same_run, check_unfinished, load_model, main_head
 
 logger = logging.getLogger(__name__)
@@ -57,8 +57,8 @@ def finetune(backbone, data, recipe, folder, *, resume=True, metadata=None, **op
         train_head(network, data, recipe, first, {**options, "conclude": None})
     elif not resume:
         raise UsageError(f"folder {folder} holds an unfinished run; resume it, or choose another folder")
-    recorded, compared = read_json(first / "recipe.json"), ("recipe", "data")
-    check_same_run(folder, *({name: record[name] for name in compared} for record in (recorded, metadata)))
+    recorded, compared = read_record(first), ("recipe", "data")
+    check_same_run(folder, *({name: section(record, name) for name in compared} for record in (recorded, metadata)))
     # where nothing was interrupted, too, so that what follows is the same; seeds of dropout are not in the file
     keras.utils.set_random_seed(recipe.training.seed)
     network = load_model(first)

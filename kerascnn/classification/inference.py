@@ -4,25 +4,31 @@ import dataclasses
 
 from kerascnn.classification.crops import CROPS, resize_for_crops
 from kerascnn.classification.preprocessing import Preprocessing
+from kerascnn.classification.recipes import Views
 from kerascnn.classification.views import averaged_over_views
 from kerascnn.datasets.image_folder import ImageFiles
 from kerascnn.datasets.resizing import ResizeAndCrop
+from kerascnn.training.recipe import check_fields
+from kerascnn.training.record import section
 
 
 @dataclasses.dataclass(frozen=True)
 class Inference:
     """tta: the views of an image over which logits are averaged, as averaged_over_views names them.
 
-    temperature: what logits are divided by, see calibration.fitted_temperature.
+    temperature: what logits are divided by, see calibration.fitted_temperature. Raises UsageError for other values.
     """
 
-    tta: str = "none"
+    tta: Views = "none"
     temperature: float = 1.0
+
+    def __post_init__(self):
+        check_fields(self, {"temperature": (0.001, 1000)})
 
     @classmethod
     def recorded(cls, record):
         """That of a run, by what its recipe.json says; the usual one of {}."""
-        return cls((record.get("recipe") or {}).get("tta", "none"), record.get("temperature", 1.0))
+        return cls(section(record, "recipe").get("tta", "none"), record.get("temperature", 1.0))
 
     @property
     def crops(self):

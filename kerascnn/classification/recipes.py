@@ -6,7 +6,9 @@ from typing import Literal
 from kerascnn.errors import UsageError
 from kerascnn.model_names import check_name
 from kerascnn.training.recipe import Recipe, check_fields
+from kerascnn.training.record import RunSchema
 
+Views = Literal["none", "flip", "flip_shift", "ten_crop", "144_crop"]
 RANGES = {
     "image_size": (1, 4096),
     "crop_ratio": (0.01, 1),
@@ -83,7 +85,7 @@ class ImageRecipe:
     "Regular expression: photos in whose paths it finds the same, as one object's, stay in one split."
     validation: bool = True
     "Cut images for validation off those for training; without them the last epoch is kept."
-    tta: Literal["none", "flip", "flip_shift", "ten_crop", "144_crop"] = "none"
+    tta: Views = "none"
     "Test-time augmentation: the views of an image over which evaluation and export average."
     training: Recipe = Recipe(
         epochs=30, optimizer="sgd", learning_rate=0.1, weight_decay=5e-4, warmup_epochs=2.0, label_smoothing=0.1
@@ -91,7 +93,8 @@ class ImageRecipe:
 
     def __post_init__(self):
         """Raise UsageError for an unknown network and for a value that no augmentation can use."""
-        object.__setattr__(self, "size_schedule", tuple(self.size_schedule))
+        if isinstance(self.size_schedule, list):
+            object.__setattr__(self, "size_schedule", tuple(self.size_schedule))
         check_fields(self, RANGES)
         sizes = list(self.size_schedule)
         low, high = RANGES["image_size"]
@@ -206,3 +209,9 @@ SMALL = FinetuneRecipe()
 MEDIUM = FinetuneRecipe(blocks=2)
 LARGE = FinetuneRecipe(blocks=1000)
 REGIMES = {"small": SMALL, "medium": MEDIUM, "large": LARGE}
+# What recipe.json of a classifier's run says, whatever the app.
+CLASSIFIER = {"data": {"name": str, "sha256": str}, "class_names": [str]}
+RUNS = RunSchema(
+    "images",
+    {**CLASSIFIER, "recipe": (ImageRecipe, FinetuneRecipe), "split?": {"validation?": [str], "test?": [str]}},
+)

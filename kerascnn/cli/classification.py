@@ -10,12 +10,14 @@ import itertools
 import kerascnn as kc
 from kerascnn.cli.answers import check_reject, print_answers
 from kerascnn.cli.app import require
+from kerascnn.cli.folders import RUNS
 from kerascnn.cli.messages import note, result
 from kerascnn.cli.prediction import loaded, predictor_of
 from kerascnn.errors import InputError
 from kerascnn.files import writing_to
 from kerascnn.saved_model.signatures import Tensor
 from kerascnn.training.recipe import as_json
+from kerascnn.training.record import record_file, recorded_in
 
 CLASSES = {
     "class_name": Tensor("string", (None,)),
@@ -141,11 +143,12 @@ def evaluate(app, load_data, preprocess, out, requirements):
     from kerascnn.classification.inference import Inference
     from kerascnn.training.run_folder import load_trained, warn_of_other_data
 
-    model, record = load_trained(out, app)
-    data = load_data(record)
+    model, record = load_trained(out, RUNS[app])
+    with recorded_in(out):
+        data, inference = load_data(record), Inference.recorded(record)
+    check_classes(model, data.class_names, out)
     warn_of_other_data(record, data)
     metadata = {"data": data.name, "split": "test", "model": model.name}
-    inference = Inference.recorded(record)
     with writing_to(out):
         metrics = evaluate_classifier(model, preprocess, data.test, data.class_names, out, metadata, inference)
     result({name: value for name, value in metrics.items() if name != "per_class"})
@@ -159,9 +162,17 @@ def export(app, preprocess, out, examples):
     """
     from kerascnn.training.run_folder import load_trained
 
-    model, record = load_trained(out, app)
+    model, record = load_trained(out, RUNS[app])
+    check_classes(model, record["class_names"], out)
     version = kc.export(model, out, class_names=record["class_names"], preprocessing=preprocess, examples=examples)
     result({"saved_model": str(version)})
+
+
+def check_classes(model, class_names, out):
+    """Raise InputError unless the model in `out` has as many logits as there are classes."""
+    if (count := model.output_shape[-1]) != len(class_names):
+        words = f"{out / 'model.keras'} has {count} logits, and {record_file(out)} is of {len(class_names)} classes"
+        raise InputError(f"{words}; restore the two of one run, or train again")
 
 
 def predict(files, app, out, server, form="lines", reject=0.0):

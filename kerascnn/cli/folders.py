@@ -3,10 +3,15 @@
 import re
 from pathlib import Path
 
+from kerascnn.classification import recipes as images
 from kerascnn.cli.messages import note
+from kerascnn.digits import recipes as digits
 from kerascnn.errors import InputError
+from kerascnn.files import check_writable
+from kerascnn.tumors import recipes as tumors
 
 SHIPPED = Path(__file__).resolve().parents[2] / "saved_models"  # of a checkout; the wheel has none
+RUNS = {runs.app: runs for runs in (digits.RUNS, images.RUNS, tumors.RUNS)}  # what their recipe.json say
 MODELS = {"digits": "digits", "tumors": "tumors", "images": "cifar10_fast"}  # of the apps, there
 
 
@@ -25,7 +30,8 @@ def next_folder(app, kind):
 def run_to_train(app, out, resume, smoke):
     """The folder to train into: `out`, or the next of the app's runs, or, to resume, the newest of them.
 
-    smoke: its runs are called smoke1, smoke2, …, so that no other command takes one for the newest model.
+    smoke: its runs are called smoke1, smoke2, …, so that no other command takes one for the newest model. Raises
+    InputError where files cannot be written into the folder.
     """
     folder = out
     if not out:
@@ -33,8 +39,16 @@ def run_to_train(app, out, resume, smoke):
         runs = numbered_runs(app, kind)
         folder = runs[max(runs)] if runs and resume else next_folder(app, kind)
         note(f"run folder: {folder}")
+    check_writable(folder)
     if resume and not folder.is_dir():
         note(f"note: {folder} holds no unfinished run to resume; starting one")
+    return folder
+
+
+def run_to_fill(app, out):
+    """What trained_run says, a folder that files can be written into. Raises InputError where they cannot."""
+    folder = trained_run(app, out)
+    check_writable(folder)
     return folder
 
 

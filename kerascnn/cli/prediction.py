@@ -6,9 +6,9 @@ from pathlib import Path
 
 from kerascnn.cli.folders import trained_run
 from kerascnn.errors import InputError, UsageError
-from kerascnn.files import read_json_if_any
+from kerascnn.files import check_writable
 from kerascnn.tensorflow_setup import load_tensorflow
-from kerascnn.training.run_folder import check_app
+from kerascnn.training.record import RunSchema, read_record_if_any
 
 
 def loaded(items, load, errors):
@@ -25,7 +25,8 @@ def loaded(items, load, errors):
 def places_of(named, folder, suffix=""):
     """Where in `folder` to write what is made of each (path, name): its name, numbered where two are alike, and suffix.
 
-    Raises UsageError when a place is, or is a folder above, a path that is read.
+    Raises UsageError when a place is, or is a folder above, a path that is read, and InputError where files cannot be
+    written into `folder`.
     """
     places = []
     read = [(path, Path(os.path.realpath(path))) for path, _ in named]  # resolve() fails where links lead in circles
@@ -38,6 +39,7 @@ def places_of(named, folder, suffix=""):
                 raise UsageError(
                     f"{path} is read and would be written over, at {places[-1]}; choose another folder with --results"
                 )
+    check_writable(folder)
     return places
 
 
@@ -54,19 +56,8 @@ def predictor_of(app, out, server, signature, outputs):
         predictor = Predictor(ServedModel(f"{server.rstrip('/')}/v1/models/{app}"))
     else:
         out = trained_run(app, out)
-        recorded(out, app)
+        read_record_if_any(out, RunSchema(app))
         load_tensorflow()
         predictor = load_predictor(out)
     predictor.require(signature, outputs)
     return predictor
-
-
-def recorded(out, app):
-    """recipe.json of the model in `out`, None where a SavedModel lies there alone.
-
-    Raises InputError where it is one of another app.
-    """
-    record = read_json_if_any(out / "recipe.json")
-    if record is not None:
-        check_app(record, out, app)
-    return record

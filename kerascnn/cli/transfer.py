@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 from pathlib import Path
 
-from kerascnn.cli.folders import trained_run
+from kerascnn.cli.folders import RUNS, trained_run
 from kerascnn.cli.messages import note, result
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import write_aside, write_json, writing_to
@@ -125,10 +125,12 @@ def trained_on(app, data_dir, out):
     """(the trained model in `out`, the Dataset that it was trained on)."""
     load_tensorflow()
     from kerascnn.classification.data import load_tested
+    from kerascnn.training.record import recorded_in
     from kerascnn.training.run_folder import load_trained, warn_of_other_data
 
-    model, record = load_trained(out, app)
-    data = load_tested(record, data_dir)
+    model, record = load_trained(out, RUNS[app])
+    with recorded_in(out):
+        data = load_tested(record, data_dir)
     warn_of_other_data(record, data)
     return model, data
 

@@ -12,13 +12,15 @@ import numpy as np
 from kerascnn.cli.app import require
 from kerascnn.cli.folders import trained_run
 from kerascnn.cli.messages import note, result
-from kerascnn.cli.prediction import loaded, places_of, predictor_of, recorded
+from kerascnn.cli.prediction import loaded, places_of, predictor_of
 from kerascnn.errors import InputError, InputRejected
+from kerascnn.files import check_writable
 from kerascnn.saved_model.signatures import Tensor
 from kerascnn.tensorflow_setup import load_tensorflow
+from kerascnn.training.record import read_record_if_any
 from kerascnn.tumors import data as sources
-from kerascnn.tumors.recipes import TumorRecipe
-from kerascnn.tumors.training import APP, check_new_run, folds_of
+from kerascnn.tumors.recipes import ANSWERING, APP, RUNS, TumorRecipe
+from kerascnn.tumors.training import check_new_run, folds_of
 
 MASKS = {name: Tensor(dtype, (None,) * 4 + (1,)) for name, dtype in (("probability", "float32"), ("mask", "uint8"))}
 
@@ -51,8 +53,9 @@ def evaluate(data_dir, out, empty, requirements):
     from kerascnn.training.run_folder import load_trained
     from kerascnn.tumors import evaluation
 
-    model, record = load_trained(out, APP)
-    data = sources.load(record["data"]["name"], data_dir, record["recipe"]["modalities"])
+    model, record = load_trained(out, RUNS)
+    modalities = record["recipe"].get("modalities", TumorRecipe.modalities)
+    data = sources.load(record["data"]["name"], data_dir, modalities)
     metrics = evaluation.evaluate(model, record, data, out, empty)
     result({name: value for name, value in metrics.items() if name not in ("table", "by_patient", "by_slice")})
     require(metrics, requirements)
@@ -62,6 +65,7 @@ def crossvalidate(recipe, data_dir, out, empty):
     """Train and score all five folds in `out`, each from where it stands; print what they say together."""
     sources.check_source(recipe.data, data_dir)
     folds_of(recipe, out)
+    check_writable(out)
     load_tensorflow()
     from kerascnn.cli.progress import Progress
     from kerascnn.tumors import cross_validation
@@ -78,7 +82,7 @@ def export(out):
     from kerascnn.training.run_folder import load_trained
     from kerascnn.tumors.export import export
 
-    result({"saved_model": str(export(*load_trained(out, APP), out))})
+    result({"saved_model": str(export(*load_trained(out, RUNS), out))})
 
 
 def predict(paths, out, server, results):
@@ -92,10 +96,10 @@ def predict(paths, out, server, results):
     from kerascnn.tumors.scans import read_scan, scan_name
 
     out = out if server else trained_run(APP, out)
-    record = out and recorded(out, APP)
+    record = out and read_record_if_any(out, ANSWERING)
     channels, modalities = 3, TumorRecipe.modalities
     if record:
-        channels, modalities = len(record["data"]["channels"]), record["recipe"]["modalities"]
+        channels, modalities = len(record["data"]["channels"]), record["recipe"].get("modalities", modalities)
     places = places_of([(path, scan_name(path)) for path in paths], results)
     errors = []
     predictor = functools.cache(lambda: predictor_of(APP, out, server, "predict_volume", MASKS))  # for the first scan

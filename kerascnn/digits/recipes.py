@@ -3,8 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from kerascnn.classification.recipes import CLASSIFIER
 from kerascnn.model_names import check_name
 from kerascnn.training.recipe import Recipe, check_fields
+from kerascnn.training.record import RunSchema
 
 RANGES = {"shift": (0, 28), "rotation": (0, 180), "zoom": (0, 0.99), "shear": (0, 1), "elastic": (0, 1000)}
 
@@ -51,3 +53,4 @@ DEMO = replace(  # `make run`: 48 seconds; 0.87 % with seed 0, the table in READ
     LENET5, shift=1.0, rotation=5.0, elastic=0.0, training=replace(LENET5.training, epochs=12, ema=0.98)
 )
 RECIPES = {"lenet5": LENET5, "vgg_digits": VGG_DIGITS, "vgg_digits_weaker": VGG_DIGITS_WEAKER, "demo": DEMO}
+RUNS = RunSchema("digits", {**CLASSIFIER, "recipe": DigitRecipe})

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kerascnn.errors import InputError, UsageError
+from kerascnn.files import check_archive
 
 STORAGES = {
     **{"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "BFloat16Storage": "bfloat16"},
@@ -65,6 +66,7 @@ def read_pytorch(path, key=None):
 
 def zip_parts(file, path):
     """(what the zip archive's pickle holds, a function from a Storage to its array)."""
+    check_archive(file)
     archive = zipfile.ZipFile(file)
     entries = {entry.filename.partition("/")[2]: entry for entry in archive.infolist()}
     # PyTorch compresses nothing; a compressed entry could be of any size

@@ -4,15 +4,18 @@
 """
 
 import hashlib
+import io
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from kerascnn.errors import InputError, UsageError
-from kerascnn.files import reading_from
+from kerascnn.files import check_archive, reading_from
 from kerascnn.pretrained.pytorch import read_pytorch
 
+MOST_COMPRESSION = 100  # of an .npz file
 OLD_NAMES = {"W": "kernel", "b": "bias"}  # of keras.applications files from before Keras 2
 
 
@@ -67,8 +70,20 @@ def read_safetensors(path):
 
 
 def read_npz(path):
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-        return dict(stored)
+    check_archive(path, MOST_COMPRESSION)
+    with zipfile.ZipFile(path) as archive:
+        return {name.removesuffix(".npy"): read_npy(archive.read(name)) for name in archive.namelist()}
+
+
+def read_npy(content):
+    """The array in the bytes of an .npy file. Raises ValueError where they are not all of it.
+
+    np.load stops where the array ends that the header claims, and then an archive's checksum is not looked at.
+    """
+    array = np.lib.format.read_array(file := io.BytesIO(content), allow_pickle=False)
+    if file.read(1):
+        raise ValueError("an array is followed by more than itself")
+    return array
 
 
 def read_h5(path):

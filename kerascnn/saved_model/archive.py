@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from kerascnn.files import raise_if_disk_full, remove_leftovers, write_json, writing_to
 from kerascnn.provenance import provenance
+from kerascnn.saved_model.versions import CARD, digests
 
 
 def write_version(endpoints, inputs, verify, folder, card):
@@ -39,7 +40,7 @@ def write_version(endpoints, inputs, verify, folder, card):
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "versions": provenance()["versions"],
         }
-        write_json(extra / "card.json", card | own)
+        write_json(version / CARD, card | own | {"sha256": digests(version)})
         return published(version, folder)
 
 

@@ -1,9 +1,14 @@
 """Finding and calling an exported SavedModel with TensorFlow alone: no Keras call, none of our model code."""
 
+import hashlib
 import re
+from pathlib import Path
 
 from kerascnn.errors import InputError, InputRejected
+from kerascnn.files import read_json_if_any, reading_from
 from kerascnn.saved_model.signatures import signatures_of
+
+CARD = Path("assets.extra", "card.json")  # in a version folder
 
 
 def versions(folder):
@@ -21,14 +26,37 @@ def latest_version(folder):
     return found[-1]
 
 
+def digests(version):
+    """{path: SHA-256 as hex digits} of all files in a version folder but its card, which says them."""
+    found = {}
+    for path in sorted(version.rglob("*")):
+        if path.is_file() and path != version / CARD:
+            with open(path, "rb") as file:
+                found[path.relative_to(version).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def check_digests(version):
+    """Raise InputError where files of a version are others than its card says; some cards do not say it."""
+    card = read_json_if_any(version / CARD)
+    said = card.get("sha256") if isinstance(card, dict) else None
+    if isinstance(said, dict):
+        with reading_from(version):
+            there = digests(version)
+        if others := [path for path, digest in said.items() if there.get(path) != digest]:
+            words = f"{version / others[0]} is damaged (its checksum is not the one in {CARD.name})"
+            raise InputError(f"{words}; restore it or export again")
+
+
 def load_signatures(version):
     """The signatures of the SavedModel in a version folder, by name. Raises InputError when it is damaged."""
     import tensorflow as tf
 
+    check_digests(Path(version))
     try:
         return tf.saved_model.load(str(version)).signatures
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        words = str(error).splitlines()[0]
+    except Exception as error:  # whatever a damaged file makes TensorFlow raise
+        words = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"the SavedModel {version} is damaged ({words}); restore it or export again") from None
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from kerascnn.images import MOST_VOXELS
 from kerascnn.segmentation.losses import foreground_logit
 from kerascnn.segmentation.postprocessing import (
     largest_component,
@@ -17,6 +18,7 @@ from kerascnn.segmentation.postprocessing import (
     without_holes,
     without_small_components,
 )
+from kerascnn.training.recipe import check_fields
 
 SLICES_AT_ONCE = 8
 CONFIDENT = 0.9  # probability from which a voxel counts for `most_confident_component`
@@ -47,6 +49,10 @@ class MaskSettings:
     "Whether holes inside a slice are filled."
     minimum_component_size: int = 0
     "Voxels that a component has at least; smaller ones are removed."
+
+    def __post_init__(self):
+        """Raise UsageError for a value of another type or range."""
+        check_fields(self, {"threshold": (0, 1), "minimum_component_size": (0, MOST_VOXELS)})
 
 
 def segment(network, preprocessing, volume, settings):

@@ -161,10 +161,12 @@ def check_fields(recipe, ranges):
         if get_origin(kind) is Literal:
             fits, remedy = value in get_args(kind), f"choose one of {', '.join(get_args(kind))}"
         else:
-            kind = get_origin(kind) or kind  # tuple of tuple[str, ...]
+            items, kind = get_args(kind)[:1], get_origin(kind) or kind  # str, tuple of tuple[str, ...]
             fits = isinstance(value, int | float if kind is float else kind) and (kind is bool) == isinstance(
                 value, bool
             )
+            if fits and items and items[0] in WORDS:
+                fits = all(isinstance(part, items[0]) for part in value)
             remedy = f"give {WORDS.get(kind, f'a {kind.__name__}')}"
             if field.name in ranges:
                 low, high = ranges[field.name]

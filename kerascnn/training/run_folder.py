@@ -2,26 +2,22 @@
 
 import json
 import logging
-import zipfile
 from pathlib import Path
 
 from kerascnn.errors import InputError, UsageError
-from kerascnn.files import read_json, read_json_if_any, reading_from
-
-MOST_COMPRESSION = 20
+from kerascnn.files import check_archive, read_json_if_any, reading_from
+from kerascnn.training.record import read_record, read_record_if_any, record_file
 
 logger = logging.getLogger(__name__)
 
 
-def load_trained(folder, app):
+def load_trained(folder, schema):
     """(model, recipe record) of a finished run in `folder`; the model is not compiled and ends in `logits` alone.
 
-    Raises InputError when there is no finished run, or one of another app, or its files are damaged.
+    schema: the RunSchema of the app. Raises InputError when there is no finished run, or one of another app, or its
+    files are damaged.
     """
-    if not (folder / "recipe.json").is_file():
-        raise InputError(f"no trained model at {folder / 'model.keras'}; train one first, or name another folder")
-    record = read_json(folder / "recipe.json")
-    check_app(record, folder, app)
+    record = read_record(folder, schema)
     return main_head(load_model(folder)), record
 
 
@@ -41,7 +37,11 @@ def load_model(place):
 
     import kerascnn.models  # noqa: F401, Keras has to know our layers
 
-    check_archive(path)
+    with reading_from(path):
+        try:
+            check_archive(path)
+        except ValueError as error:
+            raise InputError(f"{path} is damaged ({error}); restore it or train again") from None
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever a damaged file makes Keras, h5py and zipfile raise
@@ -52,21 +52,6 @@ def load_model(place):
                 "keras.saving.register_keras_serializable first"
             ) from None
         raise InputError(f"{path} is damaged ({reason}); restore it or train again") from None
-
-
-def check_archive(path):
-    """Raise InputError unless a .keras file is a ZIP archive whose entries are not far larger than the file says."""
-    with reading_from(path):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                entries = archive.infolist()
-        except (ValueError, RuntimeError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path} is damaged ({error}); restore it or train again") from None
-    # Keras stores weights as they are; an entry of zeros alone could fill the memory
-    for entry in entries:
-        if entry.file_size > 2**20 + MOST_COMPRESSION * entry.compress_size:
-            words = f"{entry.filename} grows from {entry.compress_size:,} to {entry.file_size:,} bytes"
-            raise InputError(f"{path} is damaged ({words}); restore it or train again")
 
 
 def check_logits(model):
@@ -86,7 +71,7 @@ def check_logits(model):
 
 def run_card(model, folder):
     """What a SavedModel's card says of its run, JSON types: recipe and data, and metrics, None where they are not."""
-    record = read_json_if_any(Path(folder) / "recipe.json") or {}
+    record = read_record_if_any(folder) or {}
     about = {name: record.get(name) for name in ("recipe", "data")}
     return {"model": model.name, **about, "metrics": read_json_if_any(Path(folder) / "metrics.json")}
 
@@ -119,16 +104,9 @@ def main_head(model):
     return keras.Model(model.input, model.output["logits"], name=model.name)
 
 
-def check_app(record, folder, app):
-    """Raise InputError unless the run recorded in `folder` is one of the app `app`."""
-    found = record.get("app") if isinstance(record, dict) else None
-    if found != app:
-        raise InputError(f"{folder} holds a model of {found or 'no app'}, not of {app}; name another folder")
-
-
 def check_unfinished(folder):
     """Raise UsageError where `folder` holds a finished run."""
-    if (folder / "recipe.json").exists():
+    if record_file(folder).exists():
         raise UsageError(f"folder {folder} holds a finished run; choose another folder")
 
 

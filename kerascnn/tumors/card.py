@@ -25,7 +25,7 @@ def segmenter_card(model, record, metrics):
     return {
         "model": model.name,
         "parameters": model.count_params(),
-        **{name: record[name] for name in run},
+        **{name: record.get(name) for name in run},
         **({"networks": record["networks"]} if "networks" in record else {}),
         "sources": sources(record["data"]["name"]),
         "metrics": metrics,

@@ -4,6 +4,7 @@ from kerascnn.errors import InputError
 from kerascnn.files import write_json, writing_to
 from kerascnn.segmentation.evaluation import Segmenter, draw_patients, evaluate_patients
 from kerascnn.segmentation.inference import MaskSettings
+from kerascnn.training.record import rebuilt, recorded_in
 from kerascnn.training.run_folder import warn_of_other_data
 from kerascnn.tumors.preprocessing import PREPROCESSING
 
@@ -14,13 +15,19 @@ def evaluate(model, record, data, folder, empty="one"):
     model, record: what load_trained says of a run. data: the PatientDataset that holds its test patients.
     """
     patients = tested_patients(record, data)
-    settings = MaskSettings(**record["settings"])
+    settings = recorded_settings(record, folder)
     metrics, masks = evaluate_patients(Segmenter(model, PREPROCESSING), settings, patients, empty)
-    metrics |= {"data": data.name, "split": "test", "fold": record["recipe"]["fold"], "model": model.name}
+    metrics |= {"data": data.name, "split": "test", "fold": record["recipe"].get("fold", 0), "model": model.name}
     with writing_to(folder):
         write_json(folder / "metrics.json", metrics)
         draw_patients(metrics["table"], patients, masks, folder)
     return metrics
+
+
+def recorded_settings(record, folder):
+    """The MaskSettings of the run in `folder`, by its recipe.json. Raises InputError where it says none."""
+    with recorded_in(folder):
+        return rebuilt(MaskSettings, record["settings"])
 
 
 def tested_patients(record, data):

@@ -4,8 +4,8 @@ import numpy as np
 
 from kerascnn.files import read_json_if_any
 from kerascnn.segmentation.export import export_segmenter
-from kerascnn.segmentation.inference import MaskSettings
 from kerascnn.tumors.card import segmenter_card
+from kerascnn.tumors.evaluation import recorded_settings
 from kerascnn.tumors.phantoms import drawn_patient
 from kerascnn.tumors.preprocessing import PREPROCESSING
 
@@ -18,4 +18,4 @@ def export(model, record, folder):
     card = segmenter_card(model, record, read_json_if_any(folder / "metrics.json"))
     channels = model.input_shape[-1]
     volume = np.concatenate([drawn_patient(0).images] * -(-channels // 3), -1)[..., :channels]
-    return export_segmenter(model, PREPROCESSING, MaskSettings(**record["settings"]), folder, card, volume)
+    return export_segmenter(model, PREPROCESSING, recorded_settings(record, folder), folder, card, volume)

@@ -6,6 +6,7 @@
 Volumes are read through nibabel, turned to its closest canonical axes, and cut into axial slices.
 """
 
+import gzip
 import logging
 import math
 import zlib
@@ -44,6 +45,7 @@ def read_volume(path):
         if image.ndim > 3:
             image = nibabel.funcs.squeeze_image(image)
         data = np.asarray(nibabel.as_closest_canonical(image).dataobj, np.float32)
+        check_rest(path, data.size * 16)
     except FileNotFoundError:
         raise InputError(f"{path} is missing; add it or name another folder") from None
     except (OSError, ValueError, TypeError, EOFError, OverflowError, zlib.error, *NIBABEL_ERRORS) as error:
@@ -51,6 +53,19 @@ def read_volume(path):
     if data.ndim != 3 or not data.size:
         raise InputError(f"{path} has the shape {data.shape}; give a volume of three axes")
     return image, np.nan_to_num(data, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def check_rest(path, most):
+    """Read a compressed file to its end, where its checksum stands; nibabel stops behind the last voxel.
+
+    most: bytes of its content, beyond a MiB for the header. Raises ValueError for more, EOFError, OSError or zlib.error
+    where it is damaged.
+    """
+    if Path(path).suffix.lower() == ".gz":
+        with gzip.open(path) as file:
+            while file.read(2**20):
+                if file.tell() > most + 2**20:
+                    raise ValueError("it goes on behind its voxels")
 
 
 def write_mask(path, mask, image):

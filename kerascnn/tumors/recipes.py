@@ -5,7 +5,10 @@ from typing import Literal
 
 from kerascnn.errors import UsageError
 from kerascnn.training.recipe import Recipe, check_fields
+from kerascnn.training.record import RunSchema
 
+APP = "tumors"  # what recipe.json says of the runs
+Source = Literal["brain_mri", "nifti", "phantoms"]
 FOLDS = 5  # of patients, each of which is the test split once
 VALIDATION_PARTS = 7  # of a fold's other patients, each of which validates one network of an ensemble
 DEPTH = 4  # of a U-Net whose recipe does not say
@@ -38,7 +41,7 @@ class TumorRecipe:
     "Feature maps of the first level (unet, unet_buda; default: 16)."
     depth: int | None = None
     "How often the network halves the slice (unet; default: 4)."
-    data: Literal["brain_mri", "nifti", "phantoms"] = "brain_mri"
+    data: Source = "brain_mri"
     "Where the patients come from; nifti is a folder of volumes."
     modalities: tuple[str, ...] = ("t1", "flair", "t1ce")
     "The volumes of a NIfTI patient that become channels."
@@ -123,3 +126,16 @@ RECIPES = {
         ensemble=2, width=12, flair_only=0.1, training=replace(TumorRecipe.training, epochs=24)
     ),
 }
+RUNS = RunSchema(
+    APP,
+    {
+        "recipe": TumorRecipe,
+        "data": {"name": Source, "sha256": str, "licence": str, "channels": [str]},
+        "split": {"train": [str], "validation": [str], "test": [str]},
+        "settings": dict,
+        "training_seconds": float,
+        "networks?": [dict],
+    },
+)
+# for an answer alone, which a SavedModel gives
+ANSWERING = RunSchema(APP, {"recipe": {"modalities?": [str]}, "data": {"channels": [str]}})

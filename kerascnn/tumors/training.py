@@ -9,13 +9,13 @@ import dataclasses
 import logging
 
 from kerascnn.errors import UsageError
-from kerascnn.files import one_writer, read_json_if_any, write_aside, write_json
+from kerascnn.files import one_writer, write_aside, write_json
 from kerascnn.training.recipe import as_json
+from kerascnn.training.record import checked, read_record_if_any, record_file
 from kerascnn.training.run_folder import check_same_run, check_unfinished
 from kerascnn.tumors.patients import split
-from kerascnn.tumors.recipes import FOLDS, VARIED
+from kerascnn.tumors.recipes import APP, FOLDS, RUNS, VARIED
 
-APP = "tumors"  # what recipe.json says of the runs
 WIDTH = 16  # of a network whose recipe names none
 
 logger = logging.getLogger(__name__)
@@ -47,11 +47,12 @@ def check_new_run(folder, ensemble):
 
 def finished_run(folder, recipe, data=None, parts=None):
     """Whether `folder` holds a finished run. Raises UsageError where it is of another recipe, other data or Split."""
-    record = read_json_if_any(folder / "recipe.json")
+    record = read_record_if_any(folder)
     if record is None:
         return False
+    checked(record, {"recipe": dict, "data": dict}, record_file(folder))
     check_same_run(folder, record["recipe"], as_json(recipe))
-    if (data and record["data"] != data.metadata()) or (parts and record["split"] != parts.metadata()):
+    if (data and record["data"] != data.metadata()) or (parts and record.get("split") != parts.metadata()):
         raise UsageError(f"folder {folder} was trained on other data; give the same or choose another folder")
     return True
 
@@ -138,7 +139,7 @@ def train_ensemble(recipe, data, folder, callbacks, resume):
             own = dataclasses.replace(recipe, ensemble=1, training=training)
             if not finished_run(place, own, data, parts):
                 train_network(own, data, parts, place, callbacks, (place / "checkpoint.npz").exists())
-        models, records = zip(*(load_trained(place, APP) for place in folders), strict=True)
+        models, records = zip(*(load_trained(place, RUNS) for place in folders), strict=True)
         record = ensemble_record(recipe, models, records, splits)
         write_aside(folder / "model.keras", averaged(models).save)
         write_json(folder / "recipe.json", record)
@@ -168,9 +169,9 @@ def ensemble_record(recipe, models, records, splits):
         "recipe": as_json(recipe),
         "split": {"train": train, "validation": validation, "test": [patient.name for patient in splits[0].test]},
         "complete": True,
-        "networks": [{name: each[name] for name in kept} for each in records],
+        "networks": [{name: each.get(name) for name in kept} for each in records],
         "training_seconds": round(sum(each["training_seconds"] for each in records), 1),
-        **{name: max(each[name] or 0 for each in records) or None for name in peaks},
+        **{name: max(each.get(name) or 0 for each in records) or None for name in peaks},
         "settings": dataclasses.asdict(settings),
         "settings_tried": tried,
         **origin(),

@@ -20,6 +20,7 @@ from apps.tumors import app  # noqa: F401, run by the fixtures `printed` and `co
 from kerascnn.training.run_folder import load_trained
 from kerascnn.tumors.card import segmenter_card
 from kerascnn.tumors.phantoms import drawn_patient
+from kerascnn.tumors.recipes import RUNS
 from kerascnn.tumors.scans import read_image
 from tests.tumors.test_nifti import place
 
@@ -105,7 +106,7 @@ def test_an_ensemble_killed_within_a_network_resumes_to_the_same_weights(tmp_pat
         ran = tumors("train", *flags, "--ensemble", 2, "--out", folder, *resume)
         assert ran.returncode == 0, ran.stderr
     images = np.random.default_rng(0).random((2, 32, 32, 3), dtype=np.float32)
-    models, records = zip(*(load_trained(folder, "tumors") for folder in (whole, killed)), strict=True)
+    models, records = zip(*(load_trained(folder, RUNS) for folder in (whole, killed)), strict=True)
     one, other = (model(images, training=False) for model in models)
     np.testing.assert_array_equal(one, other)
     assert records[0]["settings_tried"] == records[1]["settings_tried"]

@@ -18,6 +18,7 @@ from kerascnn.training.feed import Feed, balanced, epoch_steps
 from kerascnn.training.fit import fit
 from kerascnn.training.precision import computing_in, policy_of
 from kerascnn.training.recipe import Recipe
+from kerascnn.training.record import RunSchema
 from kerascnn.training.run_folder import load_trained, main_head
 from tests.interrupting import Stop
 from tests.training.runs import LOSS, RECIPE, TRAIN, VALIDATION, compiled, history, network, own, train
@@ -77,7 +78,7 @@ def test_a_damaged_model_is_named(content, reason, finished, tmp_path):
     folder = shutil.copytree(finished[0], tmp_path / "run")
     (folder / "model.keras").write_bytes(content)
     with pytest.raises(InputError, match=rf"model.keras is damaged \({reason}\); restore it or train again$"):
-        load_trained(folder, "test")
+        load_trained(folder, RunSchema("test"))
 
 
 def test_the_kept_weights_are_those_of_the_epoch_with_the_lowest_validation_loss(tmp_path):

@@ -14,6 +14,7 @@ from kerascnn.models import builder
 from kerascnn.training.feed import epoch_steps
 from kerascnn.training.fit import fit, stopped_by_limits
 from kerascnn.training.recipe import Recipe
+from kerascnn.training.record import RunSchema
 from kerascnn.training.run_folder import load_trained
 from tests.training.runs import LOSS, RECIPE, TRAIN, VALIDATION, compiled, network, own, train
 
@@ -80,7 +81,7 @@ def test_more_than_all_examples_in_a_batch_is_an_error():
 
 def test_no_trained_model_says_what_to_do(tmp_path):
     with pytest.raises(InputError, match=r"no trained model at .*model.keras; train one first, or name another folder"):
-        load_trained(tmp_path, "test")
+        load_trained(tmp_path, RunSchema("test"))
 
 
 def test_a_validation_loss_that_is_not_finite_stops_with_its_epoch(tmp_path):
