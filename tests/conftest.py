@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import socket
+import subprocess
 import sys
 import urllib.request
 
@@ -38,6 +39,23 @@ def no_network(monkeypatch):
     monkeypatch.delenv("no_proxy", raising=False)
     # urllib keeps the proxies of its first call
     monkeypatch.setattr(urllib.request, "_opener", None)
+
+
+@pytest.fixture
+def disk_of(tmp_path):
+    """disk_of(size) -> a folder on a disk of its own, which is so large; a skip where none can be made."""
+    place = tmp_path / "disk"
+
+    def mounted(size):
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+        if not sys.platform.startswith("linux") or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("needs the right to mount a disk")
+        return place
+
+    yield mounted
+    if place.is_mount():
+        subprocess.run(["umount", str(place)], check=True)
 
 
 @pytest.fixture(autouse=True)

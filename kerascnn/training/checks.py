@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+import time
 
 import keras
 
@@ -73,6 +74,12 @@ def check_fits(model, feed):
         if getattr(feed.recipe, name) not in (0, "constant", "linear", "cosine", "step") and feed.validation is None:
             words = f"{name} is {getattr(feed.recipe, name)}, which looks at the validation loss"
             raise UsageError(f"{words}; give validation data, or leave it out", argument=name)
+
+
+def check_clock():
+    """Raise InputError for a date that a .keras file, which is a ZIP archive, cannot say: before 1980, after 2107."""
+    if not 1980 <= (year := time.localtime(time.time()).tm_year) <= 2107:
+        raise InputError(f"the clock of this machine says {year}, which no .keras file can; set it and run again")
 
 
 def check_folder(folder, unfinished, resume):

@@ -12,12 +12,12 @@ import keras
 import tensorflow as tf
 
 from kerascnn.datasets.image_folder import vanished_files_named
-from kerascnn.errors import TrainingStopped
+from kerascnn.errors import InputError, TrainingStopped
 from kerascnn.files import one_writer
 from kerascnn.training import batch_statistics
 from kerascnn.training.callbacks import Resumable
 from kerascnn.training.checkpoint import assign
-from kerascnn.training.checks import check_call, check_fits, check_folder, check_space
+from kerascnn.training.checks import check_call, check_clock, check_fits, check_folder, check_space
 from kerascnn.training.feed import Feed
 from kerascnn.training.guard import FiniteLoss
 from kerascnn.training.optimizers import create_optimizer
@@ -61,8 +61,9 @@ def fit(
 
     Raises UsageError when `folder` holds a finished run, or an unfinished one and resume is False, or one of another
     recipe, model or data, or another process trains into it, or where model, data and recipe do not fit; InputError
-    when it cannot be written or is too full, or an image file cannot be read; TrainingStopped when the loss or weights
-    are not finite or memory or disk run out. All of these leave the last checkpoint as it was.
+    when it cannot be written, is too full or gone, an image file cannot be read, or the clock is wrong by decades;
+    TrainingStopped when the loss or weights are not finite or memory or disk run out. All of these leave the last
+    checkpoint as it was.
     """
     network = plain(model if network is None else network)
     recipe = Recipe() if recipe is None else recipe
@@ -70,11 +71,12 @@ def fit(
     check_call(model, recipe, loss, metrics, callbacks, metadata)
     folder, feed = Path(folder), Feed(data, recipe, model.steps_per_execution if model.compiled else None)
     check_fits(model, feed)
+    check_clock()
     check_folder(folder, (folder / "checkpoint.npz").exists(), resume)
     warn_without_onednn()
     policy = policy_of(model, recipe)
     compiled = model.compiled
-    with one_writer(folder), stopped_by_limits(recipe), vanished_files_named(feed.train, feed.validation):
+    with one_writer(folder), stopped_by_limits(recipe, folder), vanished_files_named(feed.train, feed.validation):
         with deterministic_operations(model, recipe.deterministic):
             try:
                 with computing_in(model, policy):
@@ -141,14 +143,20 @@ def build_metrics(model, batches):
 
 
 @contextlib.contextmanager
-def stopped_by_limits(recipe):
-    """Turn memory and disk running out into TrainingStopped with the way on."""
+def stopped_by_limits(recipe, folder):
+    """Turn memory and disk running out into TrainingStopped with the way on, a `folder` that is gone into InputError.
+
+    Whoever has moved the folder finds the last checkpoint in it.
+    """
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        raise TrainingStopped(f"disk full ({error.filename}); {FREE_SPACE}") from None
+    except (OSError, tf.errors.NotFoundError, tf.errors.FailedPreconditionError) as error:
+        number = getattr(error, "errno", None)
+        if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise TrainingStopped(f"disk full ({error.filename or folder}); {FREE_SPACE}") from None
+        if not folder.is_dir():
+            raise InputError(f"cannot write to {folder}, which is gone; put it back and resume the run") from None
+        raise
     except tf.errors.ResourceExhaustedError as error:
         if "No space left" in str(error):
             raise TrainingStopped(f"disk full; {FREE_SPACE}") from None

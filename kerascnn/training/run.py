@@ -17,6 +17,7 @@ from kerascnn.files import write_aside, write_json
 from kerascnn.plotting import plot_learning_curve
 from kerascnn.provenance import origin, peak_memory
 from kerascnn.training.checkpoint import assign
+from kerascnn.training.checks import check_clock
 
 logger = logging.getLogger(__name__)
 
@@ -135,6 +136,7 @@ class Run(keras.callbacks.Callback):
         """Write `network`, one that knows no optimizer, and, last, recipe.json with `conclusions` in it."""
         rows = resumable.history
         resumable.write_history()
+        check_clock()
         write_aside(self.folder / "model.keras", network.save)
         plot_learning_curve(rows, self.folder / "learning_curve.png")
         best = rows[self.best_epoch - 1]

@@ -132,7 +132,7 @@ def train_ensemble(recipe, data, folder, callbacks, resume):
     folders = [folder / f"network{number}" for number in numbers]
     splits = [split(data.patients, recipe.fold, number) for number in numbers]
     check_folder(folder, any(place.is_dir() for place in folders), resume)
-    with one_writer(folder), stopped_by_limits(recipe.training):
+    with one_writer(folder), stopped_by_limits(recipe.training, folder):
         for number, place, parts in zip(numbers, folders, splits, strict=True):
             logger.info("network %d of %d", number + 1, recipe.ensemble)
             training = dataclasses.replace(recipe.training, seed=recipe.training.seed + number)

@@ -86,13 +86,8 @@ def test_what_a_killed_export_left_is_taken_away_and_what_another_writes_is_not(
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A folder on a disk of 64 KiB of its own."""
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
-    if not sys.platform.startswith("linux") or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("needs the right to mount a disk")
-    yield tmp_path
-    subprocess.run(["umount", str(tmp_path)], check=True)
+def small_disk(disk_of):
+    return disk_of("64k")
 
 
 @pytest.mark.parametrize("room", [0, 30_000])

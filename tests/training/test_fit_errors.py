@@ -69,8 +69,11 @@ def test_memory_that_runs_out_names_the_batch_size_to_try(tmp_path):
         "Failed to allocate request for 8.00GiB (8589934592B) on device ordinal 0",
     ],
 )
-def test_every_wording_of_memory_that_runs_out_is_known(words):
-    with pytest.raises(TrainingStopped, match="batch_size of 32; try batch_size 16"), stopped_by_limits(RECIPE):
+def test_every_wording_of_memory_that_runs_out_is_known(words, tmp_path):
+    with (
+        pytest.raises(TrainingStopped, match="batch_size of 32; try batch_size 16"),
+        stopped_by_limits(RECIPE, tmp_path),
+    ):
         raise tf.errors.ResourceExhaustedError(None, None, words)
 
 
