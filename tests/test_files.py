@@ -1,13 +1,16 @@
 import errno
+import io
 import os
 import subprocess
 import sys
+import warnings
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from kerascnn.errors import InputError, UsageError
-from kerascnn.files import one_writer, read_json, write_aside, write_json, writing_to
+from kerascnn.files import check_archive, check_writable, one_writer, read_json, write_aside, write_json, writing_to
 
 ROOT = Path(__file__).parents[1]
 
@@ -51,7 +54,7 @@ def test_json_that_says_the_same_is_not_written_again(tmp_path):
     assert read_json(path) == {"accuracy": 0.6}
 
 
-@pytest.mark.parametrize("text", [b'{"seed": ', b"[" * 100_000, b"\xff{}", b""])
+@pytest.mark.parametrize("text", [b'{"seed": ', b"[" * 100_000, b"[" * 200 + b"]" * 200, b"\xff{}", b""])
 def test_damaged_json_is_named(text, tmp_path):
     (tmp_path / "recipe.json").write_bytes(text)
     with pytest.raises(InputError, match=r"recipe.json is damaged .*; restore it or train again"):
@@ -71,6 +74,46 @@ def test_a_place_that_cannot_be_written_to_is_named_with_the_reason(error, reaso
     with pytest.raises(InputError) as caught, writing_to("/place"):
         raise error
     assert str(caught.value) == f"cannot write to /place ({reason}); choose another folder"
+
+
+def test_a_place_is_tried_without_a_trace(tmp_path):
+    check_writable(tmp_path)
+    check_writable(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    for place, reason in ((tmp_path / "file", "Not a directory"), (tmp_path / ("a" * 300) / "b", "File name too long")):
+        with pytest.raises(InputError) as caught:
+            check_writable(place)
+        assert str(caught.value) == f"cannot write to {place} ({reason}); choose another folder"
+    with pytest.raises(InputError, match=r"^cannot write to /proc/kerascnn \(.*\); choose another folder$"):
+        check_writable("/proc/kerascnn")
+
+
+def test_a_full_disk_is_found_before_the_work(disk_of):
+    folder = disk_of("64k")
+    (folder / "other").write_bytes(bytes(2**16))
+    with pytest.raises(InputError, match=rf"^cannot write to {folder}/run \(No space left on device\); choose another"):
+        check_writable(folder / "run")
+
+
+def archive(*entries):
+    with zipfile.ZipFile(file := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, data in entries:
+            opened.writestr(name, data)
+    return file
+
+
+def test_an_archive_names_each_entry_once_and_none_grows_too_large():
+    check_archive(archive(("a", b"1"), ("b", b"2")))
+    with warnings.catch_warnings(action="ignore"):
+        twice = archive(("a", b"1"), ("a", b"2"))
+    with pytest.raises(ValueError, match="^a is in it twice$"):
+        check_archive(twice)
+    with pytest.raises(ValueError, match="^nothing is in it$"):
+        check_archive(archive())
+    with pytest.raises(ValueError, match="^zeros grows from [0-9,]* to 4,194,304 bytes$"):
+        check_archive(archive(("zeros", bytes(2**22))))
+    check_archive(archive(("zeros", bytes(2**22))), most_compression=1100)
 
 
 def test_what_a_killed_process_left_is_taken_away_and_what_another_writes_is_not(tmp_path):

@@ -1,6 +1,6 @@
 """Every file that is read, damaged at random: it reads right, or is refused with its name, soon and in little memory.
 
-`python -m tests.test_mutations [COUNT] [NAME…]` prints the table of docs/reliability.md.
+`python -m tests.test_mutations [COUNT] [NAME…]` prints a table of it.
 """
 
 import functools
