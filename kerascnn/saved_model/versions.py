@@ -27,10 +27,10 @@ def latest_version(folder):
 
 
 def digests(version):
-    """{path: SHA-256 as hex digits} of all files in a version folder but its card, which says them."""
+    """{path: SHA-256 as hex digits} of what TensorFlow reads of a version folder; assets.extra is its owner's."""
     found = {}
     for path in sorted(version.rglob("*")):
-        if path.is_file() and path != version / CARD:
+        if path.is_file() and CARD.parent not in path.relative_to(version).parents:
             with open(path, "rb") as file:
                 found[path.relative_to(version).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
     return found

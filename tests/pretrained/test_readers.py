@@ -1,4 +1,6 @@
+import io
 import subprocess
+import zipfile
 from pathlib import Path
 
 import ml_dtypes
@@ -79,3 +81,16 @@ def test_bfloat16_in_safetensors_is_read(tmp_path):
     read = read_weights(tmp_path / "net.safetensors")["a"]
     assert read.dtype == ml_dtypes.bfloat16
     np.testing.assert_array_equal(read, values)
+
+
+def test_an_array_that_is_shorter_than_its_entry_is_no_array(tmp_path):
+    def stored(header):
+        np.lib.format.write_array(content := io.BytesIO(), np.arange(6, dtype=np.float32).reshape(2, 3))
+        with zipfile.ZipFile(tmp_path / "weights.npz", "w") as archive:
+            archive.writestr("a.npy", content.getvalue().replace(b"(2, 3)", header))
+
+    stored(b"(2, 3)")
+    np.testing.assert_array_equal(read_weights(tmp_path / "weights.npz")["a"], [[0, 1, 2], [3, 4, 5]])
+    stored(b"(2, 2)")
+    with pytest.raises(InputError, match=r"weights.npz is damaged .*\(an array is followed by more than itself\)"):
+        read_weights(tmp_path / "weights.npz")

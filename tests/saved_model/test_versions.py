@@ -1,9 +1,23 @@
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from kerascnn.errors import InputError
-from kerascnn.saved_model.versions import SavedModel, latest_version, versions
+from kerascnn.files import write_json
+from kerascnn.saved_model.versions import (
+    CARD,
+    SavedModel,
+    check_digests,
+    digests,
+    latest_version,
+    load_signatures,
+    versions,
+)
+
+SHIPPED = Path(__file__).parents[2] / "saved_models"
 
 
 class Brightness(tf.Module):
@@ -53,3 +67,27 @@ def test_a_damaged_version_is_named(tmp_path):
     (tmp_path / "1" / "saved_model.pb").write_bytes(b"not a model")
     with pytest.raises(InputError, match=r"the SavedModel .*1 is damaged .*; restore it or export again"):
         SavedModel(latest_version(tmp_path))
+
+
+def test_a_version_whose_files_are_others_than_its_card_says_is_damaged(tmp_path):
+    version = shutil.copytree(SHIPPED / "digits" / "1", tmp_path / "1")
+    write_json(version / CARD, {"sha256": digests(version)})
+    (version / "assets.extra" / "tf_serving_warmup_requests").write_bytes(b"of one's own")
+    check_digests(version)
+    for file in ("saved_model.pb", "variables/variables.index"):
+        content = (version / file).read_bytes()
+        (version / file).write_bytes(content[:-1] + b"?")
+        words = r"is damaged \(its checksum is not the one in card.json\); restore it or export again$"
+        with pytest.raises(InputError, match=f"^{version / file} {words}"):
+            load_signatures(version)
+        (version / file).write_bytes(content)
+    (version / "fingerprint.pb").unlink()
+    with pytest.raises(InputError, match="^.*fingerprint.pb is damaged"):
+        load_signatures(version)
+
+
+@pytest.mark.parametrize("card", ["5", "{}", '{"sha256": 5}'])
+def test_a_card_that_says_no_checksums_leaves_a_version_as_it_is(card, tmp_path):
+    (tmp_path / "assets.extra").mkdir()
+    (tmp_path / CARD).write_text(card)
+    check_digests(tmp_path)

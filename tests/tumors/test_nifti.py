@@ -133,3 +133,17 @@ def test_a_folder_that_is_not_there_or_empty_is_named(tmp_path):
         nifti.load(tmp_path / "absent", MODALITIES)
     with pytest.raises(InputError, match="holds no patient's folder"):
         nifti.load(tmp_path, MODALITIES)
+
+
+def test_a_compressed_volume_is_held_to_its_checksum(tmp_path):
+    # more than what is read at once to tell what kind of file it is
+    write(path := tmp_path / "scan.nii.gz", np.random.default_rng(0).integers(0, 3000, (64, 64, 20)))
+    whole = path.read_bytes()
+    content = bytearray(gzip.decompress(whole))
+    content[400] ^= 1  # a voxel
+    path.write_bytes(gzip.compress(bytes(content))[:-8] + whole[-8:])
+    with pytest.raises(InputError, match=rf"^{path} is no NIfTI volume \(CRC check failed.*\); restore the original$"):
+        nifti.read_volume(path)
+    path.write_bytes(gzip.compress(gzip.decompress(whole) + bytes(2**22)))
+    with pytest.raises(InputError, match=r"is no NIfTI volume \(it goes on behind its voxels\)"):
+        nifti.read_volume(path)
