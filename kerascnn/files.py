@@ -162,6 +162,8 @@ def check_archive(file, most_compression=MOST_COMPRESSION):
     for entry in entries:
         if entry.filename in found:
             raise ValueError(f"{entry.filename} is in it twice")
+        if entry.comment:  # as where its length is damaged, and it is the entries behind
+            raise ValueError(f"{entry.filename} has a comment")
         found.add(entry.filename)
         if entry.file_size > 2**20 + most_compression * entry.compress_size:
             raise ValueError(f"{entry.filename} grows from {entry.compress_size:,} to {entry.file_size:,} bytes")
