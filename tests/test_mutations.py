@@ -19,7 +19,6 @@ from tests.mutations import survey
 DRAW = np.random.default_rng(0)
 IMAGE = np.kron(DRAW.integers(0, 256, (6, 5, 3), np.uint8), np.ones((4, 4, 1), np.uint8))
 ARRAYS = {name: DRAW.random(shape, np.float32) for name, shape in {"a/kernel": (3, 8), "b/kernel": (8, 2)}.items()}
-CHECKED, VALID = "right", "right, or another valid one"  # whether its kind of file has a checksum
 
 
 def same(found, expected):
@@ -233,7 +232,11 @@ def tfrecords(folder):
             features = tf.train.Features(feature={"image": png, "label": label})
             writer.write(tf.train.Example(features=features).SerializeToString())
 
-    return path, lambda: image_records(folder, (8, 8)), lambda found: sum(found.counts().values()) == 20
+    def read():
+        return image_records(folder, (8, 8), validation=0, test=0)
+
+    # nothing says how many records there are: cut off between two of them it is a file of fewer
+    return path, read, lambda found: 0 < len(found.train) <= 20
 
 
 def table(folder):
@@ -243,39 +246,39 @@ def table(folder):
         cv2.imwrite(str(folder / f"{number}.png"), IMAGE)
     path = folder / "labels.csv"
     path.write_text("file,label,split\n" + "".join(f"{number}.png,{'ab'[number % 2]},\n" for number in range(40)))
-    return path, lambda: image_table(path, (8, 8)), lambda found: len(found.train) > 0
+    return path, lambda: image_table(path, (8, 8), validation=0, test=0), lambda found: len(found.train) > 0
 
 
 FILES = {
-    "checkpoint.npz": (CHECKED, checkpoint),
-    "model.keras": (CHECKED, model),
-    **{f"recipe.json, {app}": (VALID, record(app)) for app in RUNS},
-    "saved_model.pb": (CHECKED, saved_model("saved_model.pb")),
-    "variables": (CHECKED, saved_model("variables/variables.data-00000-of-00001")),
-    "card.json": (VALID, saved_model("assets.extra/card.json")),
-    "weights .npz": (CHECKED, weights(".npz", True, lambda path: np.savez(path, **ARRAYS))),
-    "weights .npz, compressed": (CHECKED, weights(".npz", True, lambda path: np.savez_compressed(path, **ARRAYS))),
-    "weights .safetensors": (VALID, weights(".safetensors", False, write_safetensors)),
-    "weights .h5": (VALID, weights(".h5", False, write_h5)),
-    "weights .pth": (CHECKED, weights(".pth", True, write_pytorch)),
-    "weights .pth, older": (VALID, weights(".pth", False, write_older_pytorch)),
-    **{f"image {suffix}": (VALID, image(suffix)) for suffix in (".png", ".jpg", ".webp", ".bmp")},
-    **{f"served image {suffix}": (VALID, served_image(suffix)) for suffix in (".png", ".jpg", ".webp", ".bmp")},
-    "scan .tif": (VALID, scan(".tif", False)),
-    "scan .nii": (VALID, scan(".nii", False)),
-    "scan .nii.gz": (CHECKED, scan(".nii.gz", True)),
-    "images.tfrecord": (CHECKED, tfrecords),
-    "labels.csv": (VALID, table),
+    "checkpoint.npz": checkpoint,
+    "model.keras": model,
+    **{f"recipe.json, {app}": record(app) for app in RUNS},
+    "saved_model.pb": saved_model("saved_model.pb"),
+    "variables": saved_model("variables/variables.data-00000-of-00001"),
+    "card.json": saved_model("assets.extra/card.json"),
+    "weights .npz": weights(".npz", True, lambda path: np.savez(path, **ARRAYS)),
+    "weights .npz, compressed": weights(".npz", True, lambda path: np.savez_compressed(path, **ARRAYS)),
+    "weights .safetensors": weights(".safetensors", False, write_safetensors),
+    "weights .h5": weights(".h5", False, write_h5),
+    "weights .pth": weights(".pth", True, write_pytorch),
+    "weights .pth, older": weights(".pth", False, write_older_pytorch),
+    **{f"image {suffix}": image(suffix) for suffix in (".png", ".jpg", ".webp", ".bmp")},
+    **{f"served image {suffix}": served_image(suffix) for suffix in (".png", ".jpg", ".webp", ".bmp")},
+    "scan .tif": scan(".tif", False),
+    "scan .nii": scan(".nii", False),
+    "scan .nii.gz": scan(".nii.gz", True),
+    "images.tfrecord": tfrecords,
+    "labels.csv": table,
 }
-
 
 LONG = {"images.tfrecord": pytest.mark.long}  # TensorFlow makes a pipeline for each
 
 
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's peak of memory")
 @pytest.mark.parametrize("count", [50, pytest.param(2000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", [pytest.param(name, marks=LONG.get(name, ())) for name in FILES])
 def test_a_damaged_file_is_read_right_or_refused_by_name_soon_and_in_little_memory(name, count, tmp_path):
-    found = survey(*FILES[name][1](tmp_path), count)
+    found = survey(*FILES[name](tmp_path), count)
     assert found.escapes == {}
     assert found.right + found.refused == count
     assert found.seconds < 10
@@ -284,7 +287,7 @@ def test_a_damaged_file_is_read_right_or_refused_by_name_soon_and_in_little_memo
 
 def main(count=2000, *names):
     print("| file | mutations | read | refused | escaped | longest, s | memory, MiB |\n|---|---|---|---|---|---|---|")
-    for name, (_, make) in FILES.items():
+    for name, make in FILES.items():
         if not names or name in names:
             with tempfile.TemporaryDirectory() as folder:
                 found = survey(*make(Path(folder)), int(count))

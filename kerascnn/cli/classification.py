@@ -160,11 +160,13 @@ def export(app, preprocess, out, examples):
 
     preprocess, examples: as kerascnn.export takes them.
     """
+    from kerascnn.classification.class_names import checked_names
     from kerascnn.training.run_folder import load_trained
 
     model, record = load_trained(out, RUNS[app])
-    check_classes(model, record["class_names"], out)
-    version = kc.export(model, out, class_names=record["class_names"], preprocessing=preprocess, examples=examples)
+    with recorded_in(out):
+        names = checked_names(record["class_names"], model.output_shape[-1])
+    version = kc.export(model, out, class_names=names, preprocessing=preprocess, examples=examples)
     result({"saved_model": str(version)})
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from kerascnn.classification.export import classification, export
 from kerascnn.digits.preprocessing import preprocess_digits
-from kerascnn.errors import UsageError
+from kerascnn.errors import InputError, UsageError
 from kerascnn.models import builder
 from kerascnn.saved_model.folding import in_float32
 
@@ -278,6 +278,26 @@ def test_a_network_of_any_size_is_served_at_that_of_its_photos(tmp_path):
         "Preprocessing(resize=ResizeAndCrop(image_size=(24, 32), crop_ratio=0.9, interpolation='bicubic'), channels=3)"
     )
     assert card["preprocessing"].startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"temperature": 0}, "temperature is 0"),
+        ({"temperature": "hot"}, "temperature is hot"),
+        ({"recipe": {"tta": 5}}, "tta is 5"),
+        ({"data": {"resize": {"image_size": [24]}}}, r"image_size is \(24,\)"),
+        ({"data": {"resize": {"image_size": ["a", "b"]}}}, "ResizeAndCrop does not take it: .*"),
+        ({"data": {"resize": {"crop": 1}}}, "'crop' is no field of ResizeAndCrop"),
+    ],
+)
+def test_what_a_run_says_of_its_answers_and_no_network_can_give_is_named(said, words, model, tmp_path):
+    # what is no part of that may be anything
+    (tmp_path / "recipe.json").write_text(json.dumps({"recipe": "my own", "data": None} | said))
+    with pytest.raises(
+        InputError, match=rf"^{tmp_path}/recipe.json is damaged \({words}\); restore it or train again$"
+    ):
+        export(model, tmp_path)
 
 
 def test_a_class_has_one_name(model, tmp_path):
