@@ -23,6 +23,10 @@ class Tensor(NamedTuple):
         """The Tensor of one of its rows."""
         return self._replace(shape=self.shape and self.shape[1:])
 
+    def is_of_pixels(self):
+        """Whether an output of this Tensor may have a value for each pixel of an image."""
+        return self.shape is None or len(self.shape) > 2 and None in self.shape[1:]
+
     def fits(self, shape):
         """Whether an array, or a Tensor, of the sizes `shape` can be one of these."""
         if self.shape is None or shape is None:
@@ -41,6 +45,11 @@ class Signature(NamedTuple):
 
 def signatures_of(functions):
     """{name: Signature} of the signatures with one input among those that tf.saved_model.load gives."""
+    return with_one_input({name: tensors_of(function) for name, function in functions.items()})
+
+
+def tensors_of(function):
+    """({input name: Tensor}, {output name: Tensor}) of a signature that tf.saved_model.load gives."""
 
     def tensors(specs):
         return {
@@ -48,11 +57,7 @@ def signatures_of(functions):
             for name, spec in sorted(specs.items())
         }
 
-    pairs = {
-        name: (tensors(function.structured_input_signature[1]), tensors(function.structured_outputs))
-        for name, function in functions.items()
-    }
-    return with_one_input(pairs)
+    return tensors(function.structured_input_signature[1]), tensors(function.structured_outputs)
 
 
 def signatures_in(metadata):

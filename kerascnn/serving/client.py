@@ -52,7 +52,7 @@ class ServedModel:
         items = [{"b64": base64.b64encode(item).decode()} for item in values] if encoded else values.tolist()
         body = json.dumps({"signature_name": signature, "inputs": items}, separators=(",", ":")).encode()
         expected = self.signatures[signature].outputs
-        pixels = pixels_of(values) if encoded and any(of_pixels(tensor) for tensor in expected.values()) else 0
+        pixels = pixels_of(values) if encoded and any(tensor.is_of_pixels() for tensor in expected.values()) else 0
         longest = MOST_BYTES + MOST_TIMES * len(body) + MOST_BYTES_OF_PIXEL * pixels
         answer = self._asked(":predict", body, self._timeout + len(body) // 2**20, longest)
         if not isinstance(answer, dict) or "outputs" not in answer:
@@ -102,11 +102,6 @@ def checked(address):
             f"{address!r} is no address of a served model; write it as http://127.0.0.1:8501/v1/models/digits"
         )
     return parts._replace(path=urllib.parse.quote(path, safe="/%:@")).geturl()
-
-
-def of_pixels(tensor):
-    """Whether an output of this Tensor may have a value for each pixel of an image."""
-    return tensor.shape is None or len(tensor.shape) > 2 and None in tensor.shape[1:]
 
 
 def pixels_of(contents):

@@ -1,8 +1,9 @@
 """TensorFlow Serving's JSON: a request's rows or columns into arrays, a signature's answer into text.
 
 Rules and wording follow TensorFlow Serving's own documentation of its REST API (`api_rest.md`) and its source
-(`json_tensor.cc`). Stricter than there: an integer that the input's type cannot hold is an error, and so are a rank or
-a size that the signature does not take, which TensorFlow Serving leaves to the model.
+(`json_tensor.cc`): NaN and Infinity are numbers, a number like 1e999 is an error, white space in base64 is passed over.
+Stricter than there: an integer that the input's type cannot hold is an error, and so are a rank or a size that the
+signature does not take, which TensorFlow Serving leaves to the model. TensorFlow is not needed.
 """
 
 import base64
@@ -10,25 +11,36 @@ import json
 
 import numpy as np
 
+from kerascnn.saved_model.signatures import DTYPES
+
+
+class NotFinite(float):
+    """One of the tokens NaN, Infinity and -Infinity; what JSON's grammar knows as a number is a plain float."""
+
+
 # By the kind of NumPy type: what JSON values an input takes. `object` holds TensorFlow's strings.
-JSON_TYPES = {"f": {int, float}, "i": {int}, "u": {int}, "b": {bool}, "O": {str, dict}}
+JSON_TYPES = {"f": {int, float, NotFinite}, "i": {int}, "u": {int}, "b": {bool}, "O": {str, dict}}
 JSON_NAMES = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+JSON_NAMES[NotFinite] = "NaN or Infinity"
+WHITE_SPACE = b" \t\n\v\f\r"
 
 
 class RequestError(Exception):
-    """What a client asked for cannot be answered: one line for it, and the HTTP status."""
+    """What a client asked for cannot be answered: one line for it, the HTTP status, and what headers go with it."""
 
-    def __init__(self, message, status=400):
+    def __init__(self, message, status=400, headers=None):
         super().__init__(message)
-        self.status = status
+        self.status, self.headers = status, headers
 
 
 def parse_request(body):
     """The JSON object in the bytes of a request; NaN, Infinity and -Infinity are numbers. Raises RequestError."""
     try:
-        request = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        request = json.loads(body, parse_constant=NotFinite)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"JSON Parse error: {error}") from None
+    except ValueError:  # Python reads no longer ones, in a time that goes with the square of their length
+        raise RequestError("JSON Parse error: an integer has more than 4,300 digits") from None
     if not isinstance(request, dict):
         raise RequestError("JSON Value: the request is not an object")
     return request
@@ -46,7 +58,7 @@ def input_arrays(request, specs):
     """({input name: array}, whether the request is in row form).
 
     request: what parse_request gives, with `instances` (rows) or `inputs` (columns).
-    specs: {input name: tf.TensorSpec}. Strings become arrays of bytes objects.
+    specs: {input name: Tensor}. Strings become arrays of bytes objects.
     Raises RequestError for missing and unknown names, ragged lists, wrong types, ranks and sizes.
     """
     if not specs:
@@ -98,22 +110,23 @@ def is_named(value):
 
 
 def input_array(name, value, spec):
-    """The JSON value of one input as an array of spec.dtype. Raises RequestError."""
+    """The JSON value of one input as an array of its Tensor's dtype. Raises RequestError."""
+    if spec.dtype not in DTYPES.values():
+        raise RequestError(f"input {name!r} is {spec.dtype}, which JSON values are not converted to", 501)
+    dtype = np.dtype(object if spec.dtype == "string" else spec.dtype)
     cells = np.array(value, dtype=object)
     flat = cells.reshape(-1).tolist()
-    kind, found = np.dtype(spec.dtype.as_numpy_dtype).kind, set(map(type, flat))
-    if kind not in JSON_TYPES:
-        raise RequestError(f"input {name!r} is {spec.dtype.name}, which JSON values are not converted to", 501)
+    found = set(map(type, flat))
     if list in found:
         raise RequestError(f"input {name!r} has lists of unequal length or depth")
-    if stray := found - JSON_TYPES[kind]:
+    if stray := found - JSON_TYPES[dtype.kind]:
         given = ", ".join(sorted(JSON_NAMES.get(each, "a number") for each in stray))
-        raise RequestError(f"input {name!r} takes values of type {spec.dtype.name}, not {given}")
-    if not spec.shape.is_compatible_with(cells.shape):
+        raise RequestError(f"input {name!r} takes values of type {spec.dtype}, not {given}")
+    if not spec.fits(cells.shape):
         raise RequestError(f"input {name!r} takes shape {spec.shape}, not {cells.shape}; None is any size")
-    if kind == "O":
+    if dtype.kind == "O":
         return np.array([string(name, cell) for cell in flat], dtype=object).reshape(cells.shape)
-    return numbers(name, cells, spec.dtype.as_numpy_dtype)
+    return numbers(name, cells, dtype)
 
 
 def string(name, cell):
@@ -122,7 +135,8 @@ def string(name, cell):
         if isinstance(cell, str):
             return cell.encode()
         if not is_named(cell):
-            return base64.b64decode(cell["b64"] + "=" * (-len(cell["b64"]) % 4), validate=True)
+            encoded = cell["b64"].encode("ascii").translate(None, WHITE_SPACE)
+            return base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True)
     except ValueError:
         pass
     raise RequestError(f"input {name!r} has a value that is neither text nor correct {{'b64': base64}}")
@@ -130,19 +144,17 @@ def string(name, cell):
 
 def numbers(name, cells, dtype):
     """An array of Python numbers as `dtype`. Raises RequestError for a number that it cannot hold."""
-    if np.issubdtype(dtype, np.integer):
+    if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         fits = not cells.size or (limits.min <= cells.min() and cells.max() <= limits.max)
     else:
         with np.errstate(over="ignore"):
             try:
-                array = cells.astype(dtype)
-                # A finite number that became infinite differs from itself; NaN is passed on.
-                fits = not np.any(np.isinf(array) & (np.abs(cells.astype(np.float64)) != np.inf))
+                fits = all(type(cell) is NotFinite for cell in cells[~np.isfinite(cells.astype(dtype))])
             except OverflowError:
                 fits = False
     if not fits:
-        raise RequestError(f"input {name!r} has a number beyond the range of {np.dtype(dtype).name}")
+        raise RequestError(f"input {name!r} has a number beyond the range of {dtype.name}")
     return cells.astype(dtype)
 
 

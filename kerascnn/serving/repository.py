@@ -9,6 +9,7 @@ import threading
 
 from kerascnn.errors import InputError
 from kerascnn.saved_model import versions as saved_model
+from kerascnn.saved_model.signatures import tensors_of
 from kerascnn.serving.json_tensors import RequestError
 
 logger = logging.getLogger(__name__)
@@ -18,26 +19,32 @@ STATUSES = {1: 499, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 
 
 
 class Version:
-    """One version folder. `signatures` is None until it is loaded, `error` says why it cannot be."""
+    """One version folder. `functions` is None until it is loaded, `error` says why it cannot be.
+
+    functions: {signature name: what tf.saved_model.load gives for it}. tensors: {signature name: ({input name: Tensor},
+    {output name: Tensor})}.
+    """
 
     def __init__(self, path):
         self.path, self.stamp, self.number = path, last_change(path), int(path.name)
-        self.signatures = self.error = None
+        self.functions = self.tensors = self.error = None
         self._lock = threading.Lock()
 
     def load(self):
         """Load the signatures unless that was tried before; whether they are there."""
         with self._lock:
-            if self.signatures is None and self.error is None:
+            if self.functions is None and self.error is None:
                 try:
-                    self.signatures = saved_model.load_signatures(self.path)
+                    functions = saved_model.load_signatures(self.path)
+                    self.tensors = {name: tensors_of(function) for name, function in functions.items()}
+                    self.functions = functions
                 except InputError as error:
                     self.error = str(error)
                 except Exception:
                     # Whatever is wrong with one folder must not end the service of the others.
                     self.error = f"{self.path} cannot be loaded"
                     logger.exception(self.error)
-        return self.signatures is not None
+        return self.functions is not None
 
 
 class Repository:
@@ -68,7 +75,7 @@ class Repository:
 
     def default(self, name):
         """The highest version of a model that could be loaded, or None."""
-        return next((version for version in self.models.get(name, ()) if version.signatures is not None), None)
+        return next((version for version in self.models.get(name, ()) if version.functions is not None), None)
 
     def version(self, name, number=None):
         """The loaded version that a request means: the default, or the one with a number. Raises RequestError."""
@@ -98,13 +105,16 @@ def last_change(folder):
         return 0
 
 
-def call(signature, arrays):
-    """{output name: array} of a loaded signature on {input name: array}. Raises RequestError where it rejects them."""
+def call(function, arrays, names):
+    """{output name: array}, those in `names`, of a loaded signature on {input name: array}.
+
+    Raises RequestError where it rejects them.
+    """
     import tensorflow as tf
 
     try:
-        specs = signature.structured_input_signature[1]
-        answer = signature(**{name: tf.constant(array, specs[name].dtype) for name, array in arrays.items()})
-        return {name: value.numpy() for name, value in answer.items()}
+        specs = function.structured_input_signature[1]
+        answer = function(**{name: tf.constant(array, specs[name].dtype) for name, array in arrays.items()})
+        return {name: answer[name].numpy() for name in names}
     except tf.errors.OpError as error:
         raise RequestError(saved_model.reason(error), STATUSES.get(error.error_code, 500)) from None

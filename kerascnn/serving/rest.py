@@ -1,4 +1,8 @@
-"""TensorFlow Serving's REST API over a Repository, as an ASGI application: status, metadata and predict."""
+"""TensorFlow Serving's REST API over a Repository, as an ASGI application: status, metadata and predict.
+
+OPTIONS is answered with the methods that are allowed and, as TensorFlow Serving does unless a flag of it says so,
+without the headers that let pages of other hosts in a browser call.
+"""
 
 import asyncio
 import contextlib
@@ -13,9 +17,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
-from kerascnn.serving import json_tensors
 from kerascnn.serving.json_tensors import RequestError
-from kerascnn.serving.repository import call
+from kerascnn.serving.predictions import Predictions
 
 logger = logging.getLogger(__name__)
 
@@ -36,27 +39,30 @@ register_url_convertor("model", ModelName())
 register_url_convertor("number", VersionNumber())
 
 
-def application(repository, max_bytes):
-    """The ASGI application over a Repository; larger bodies than max_bytes are answered 413.
+def application(repository, limits):
+    """The ASGI application over a Repository, within Limits.
 
     Every second the repository looks for new versions on disk.
     """
+    predictions = Predictions(repository, limits)
 
     async def status(request):
-        return await answered(status_json, repository, **request.path_params)
+        return await answered(request, "GET", status_json, repository)
 
     async def metadata(request):
-        return await answered(metadata_json, repository, **request.path_params)
+        return await answered(request, "GET", metadata_json, repository)
 
     async def predict(request):
-        return await answered(predict_json, repository, await body(request, max_bytes), **request.path_params)
+        if request.method == "OPTIONS":
+            return allowed("POST")
+        return Response(await predictions.answer(request), media_type="application/json")
 
     routes = []
     for path in ("/v1/models/{name:model}", "/v1/models/{name:model}/versions/{number:number}"):
         routes += [
-            Route(path, status),
-            Route(f"{path}/metadata", metadata),
-            Route(f"{path}:predict", predict, methods=["POST"]),
+            Route(path, status, methods=["GET", "OPTIONS"]),
+            Route(f"{path}/metadata", metadata, methods=["GET", "OPTIONS"]),
+            Route(f"{path}:predict", predict, methods=["POST", "OPTIONS"]),
         ]
     handlers = dict.fromkeys((HTTPException, RequestError, ClientDisconnect, Exception), rejected)
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=polled(repository))
@@ -86,19 +92,16 @@ def polled(repository):
     return lifespan
 
 
-async def answered(answer, *arguments, **parameters):
-    """The JSON that `answer` gives, in a thread of its own: models and large texts would hold up other requests."""
-    return Response(await run_in_threadpool(answer, *arguments, **parameters), media_type="application/json")
+async def answered(request, method, answer, repository):
+    """The JSON that `answer` gives, in a thread of its own, because it may have to load a model; or what is allowed."""
+    if request.method == "OPTIONS":
+        return allowed(method)
+    return Response(await run_in_threadpool(answer, repository, **request.path_params), media_type="application/json")
 
 
-async def body(request, max_bytes):
-    """The bytes of a request. Raises RequestError once they are too many, whatever length the client announced."""
-    received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > max_bytes:
-            raise RequestError(f"request is larger than {max_bytes} bytes", 413)
-    return bytes(received)
+def allowed(method):
+    """The answer to OPTIONS where this method is taken."""
+    return Response(headers={"Allow": f"{method}, OPTIONS"})
 
 
 def status_json(repository, name, number=None):
@@ -139,32 +142,21 @@ def metadata_json(repository, name, number=None):
     return json.dumps(answer, indent=1)
 
 
-def predict_json(repository, content, name, number=None):
-    """The answer to a predict request with the bytes `content`. Raises RequestError."""
-    version = repository.version(name, number)
-    request = json_tensors.parse_request(content)
-    asked = json_tensors.signature_name(request)
-    if asked not in version.signatures:
-        raise RequestError(f'Serving signature name: "{asked[:100]}" not found in signature def')
-    signature = version.signatures[asked]
-    arrays, row = json_tensors.input_arrays(request, signature.structured_input_signature[1])
-    return json_tensors.answer_json(call(signature, arrays), row)
-
-
 async def rejected(request, error):
     """The answer to a request that raised `error`.
 
     What no route takes TensorFlow Serving calls malformed below /v1/, and knows nothing of elsewhere. Of a bug the
     client learns only that; uvicorn writes the traceback to stderr.
     """
+    headers = None
     match error:
         case HTTPException():
             message = f"Malformed request: {request.method} {request.url.path[:200]}"
             status = 400 if request.url.path.startswith("/v1/") else 404
         case RequestError():
-            message, status = str(error), error.status
+            message, status, headers = str(error), error.status, error.headers
         case ClientDisconnect():
             message, status = "the client closed the connection", 499
         case _:
             message, status = "internal error; see the server's stderr", 500
-    return Response(json.dumps({"error": message}), status, media_type="application/json")
+    return Response(json.dumps({"error": message}), status, headers, media_type="application/json")

@@ -24,12 +24,16 @@ from cyclopts.validators import Number
 from kerascnn import __version__
 from kerascnn.errors import InputError, printable
 from kerascnn.files import reading_from
+from kerascnn.serving.bodies import timed
+from kerascnn.serving.limits import Limits
+from kerascnn.serving.memory import keep_little
 from kerascnn.serving.repository import Repository
 from kerascnn.serving.rest import application
 from kerascnn.tensorflow_setup import load_tensorflow
 
 command = App(name="python -m kerascnn.serving.server", help=__doc__, version=__version__, result_action="return_value")
 logger = logging.getLogger("kerascnn.serving")
+DEFAULTS = Limits()
 
 
 @command.default
@@ -42,10 +46,7 @@ def serve(
     port: Annotated[
         int, Parameter(help="Port to listen on; 0 takes a free one.", validator=Number(gte=0, lte=65_535))
     ] = 8501,
-    max_request_mib: Annotated[
-        int,
-        Parameter(help="Largest request in MiB; a larger one is answered 413.", validator=Number(gte=1, lte=4096)),
-    ] = 64,
+    limits: Annotated[Limits, Parameter(name="*")] = DEFAULTS,
 ):
     """Serve exported models over TensorFlow Serving's REST API until interrupted."""
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -57,20 +58,32 @@ def serve(
     with reading_from(models):
         repository = Repository(models)
     listener = listening(host, port)
+    keep_little()
     load_tensorflow()
+    share_threads()
     repository.refresh()
     served = [f"{name}/{repository.default(name).number}" for name in repository.models if repository.default(name)]
     if not served:
         raise InputError(next(version.error for versions in repository.models.values() for version in versions))
     logger.info("serving %s at http://%s:%s", ", ".join(served), host, listener.getsockname()[1])
     config = uvicorn.Config(
-        application(repository, max_request_mib * 2**20),
+        application(repository, limits),
+        http=timed(limits.send_timeout + 1),  # after what is answered when the body alone takes so long
+        timeout_keep_alive=limits.send_timeout,
         log_level="warning",
         access_log=False,
         ws="none",
         timeout_graceful_shutdown=30,
     )
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def share_threads():
+    """Let TensorFlow compute each operation in one thread, so that a large one leaves threads to other requests."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(max(8, os.cpu_count() or 1))
 
 
 def listening(host, port):

@@ -184,7 +184,7 @@ def test_a_version_can_be_asked_for_by_number(address):
         (PREDICT, {"signature_name": "ratio", "instances": [{"a": 1}]}, 400, "Failed to process element: 0"),
         (PREDICT, {"signature_name": "ratio", "inputs": {"a": [1]}}, 400, "Missing named input: b"),
         (PREDICT, {"signature_name": "negative", "inputs": [1.0]}, 400, "x is not negative"),
-        (PREDICT, b" " * (2**20 + 1), 413, "larger than 1048576 bytes"),
+        (PREDICT, b" " * (2**20 + 1), 413, "the request is larger than 1 MiB (--max-request-mib); send less at a time"),
     ],
 )
 def test_bad_requests_are_answered_in_one_line(address, path, request_, status, words):

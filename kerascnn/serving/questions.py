@@ -1,0 +1,112 @@
+"""What a predict request asks a model for, read and measured before anything is decoded or computed.
+
+All of it is done without TensorFlow, so that another process can do it; see json_process.py.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from kerascnn.images import claimed_sides
+from kerascnn.serving import json_tensors
+from kerascnn.serving.json_tensors import RequestError
+from kerascnn.serving.limits import flag
+
+# A request of more than this is answered in the line of the heavy ones. Small ones take a tenth of a second or so.
+SMALL_ROWS = 16
+SMALL_PIXELS = 2**20
+SMALL_ANSWER = 2**17  # pixels
+
+
+class Question(NamedTuple):
+    """signature: its name. arrays: {input name: array}. row: is it in row form? outputs: the names to answer."""
+
+    signature: str
+    arrays: dict[str, np.ndarray]
+    row: bool
+    outputs: tuple[str, ...]
+    heavy: bool
+
+
+class Size(NamedTuple):
+    """rows; pixels of all images and of the largest one; pixels of an output that has a value for each pixel."""
+
+    rows: int
+    pixels: int
+    largest: int
+    answer: int
+
+
+def question(content, signatures, limits):
+    """The Question in the bytes of a request to a model.
+
+    signatures: {name: ({input name: Tensor}, {output name: Tensor})}. Raises RequestError, with status 413 where a
+    limit is passed.
+    """
+    request = json_tensors.parse_request(content)
+    name = json_tensors.signature_name(request)
+    if name not in signatures:
+        raise RequestError(f'Serving signature name: "{name[:100]}" not found in signature def')
+    inputs, outputs = signatures[name]
+    arrays, row = json_tensors.input_arrays(request, inputs)
+    wanted = output_names(request, outputs)
+    size = size_of(arrays, any(outputs[each].is_of_pixels() for each in wanted))
+    check(size, limits)
+    heavy = size.rows > SMALL_ROWS or size.pixels > SMALL_PIXELS or size.answer > SMALL_ANSWER
+    return Question(name, arrays, row, wanted, heavy)
+
+
+def output_names(request, outputs):
+    """The outputs that a request asks for: all, or those in `output_filter`, as gRPC's PredictRequest calls it."""
+    wanted = request.get("output_filter", []) or list(outputs)
+    if not isinstance(wanted, list) or not set(map(type, wanted)) <= {str}:
+        raise RequestError("'output_filter' key must be a list of strings")
+    if unknown := [name for name in wanted if name not in outputs]:
+        raise RequestError(f"output tensor alias not found in signature: {unknown[0][:100]}")
+    return tuple(dict.fromkeys(wanted))
+
+
+def size_of(arrays, of_pixels):
+    """The Size of a request for arrays; of_pixels: whether an output may have a value for each pixel."""
+    rows = pixels = largest = answer = 0
+    for array in arrays.values():
+        count = len(array) if array.ndim else 1
+        if array.dtype == object:
+            sides = [claimed_sides(content) for content in array.flat]
+            areas = [height * width for height, width in sides]
+            whole, most = sum(areas), max(areas, default=0)
+            # each is filled up to the largest one's height and width
+            filled = (
+                count * max((height for height, _ in sides), default=0) * max((width for _, width in sides), default=0)
+            )
+        else:
+            whole = filled = int(np.prod(array.shape[:-1])) if array.ndim > 3 else array.size
+            most = whole // max(count, 1)
+        rows, pixels, largest = max(rows, count), pixels + whole, max(largest, most)
+        answer = max(answer, filled)
+    return Size(rows, pixels, largest, answer if of_pixels else 0)
+
+
+def check(size, limits):
+    """Raise RequestError for the first limit that a Size passes."""
+    if size.rows > limits.max_images:
+        raise too_much(f"the request has {size.rows:,} images", f"{limits.max_images:,}", "max_images")
+    million, one, whole = 10**6, limits.max_image_megapixels, limits.max_megapixels
+    if size.largest > one * million:
+        raise too_much(f"an image has {size.largest:,} pixels", f"{one} million", "max_image_megapixels")
+    if size.pixels > whole * million:
+        raise too_much(f"the images have {size.pixels:,} pixels", f"{whole} million", "max_megapixels")
+    check_answer(size.answer, limits)
+
+
+def check_answer(pixels, limits):
+    """Raise RequestError for more pixels of an output than are written as JSON."""
+    if pixels > limits.max_answer_megapixels * 10**6:
+        most = f"{limits.max_answer_megapixels} million"
+        remedy = ', or for PNG masks alone, as "output_filter": ["mask_png_bytes"]'
+        raise too_much(f"the answer would have {pixels:,} pixels", most, "max_answer_megapixels", remedy)
+
+
+def too_much(what, most, name, remedy=""):
+    """The RequestError for a request that passes the limit of this name."""
+    return RequestError(f"{what}, more than {most} ({flag(name)}); ask for less at a time{remedy}", 413)
