@@ -27,9 +27,9 @@ CLASSIFIER = {
 
 
 @contextlib.contextmanager
-def embedded_server(models):
+def embedded_server(models, *flags):
     """http://host:port of the embedded server, in a process of its own, over a folder of models."""
-    command = [sys.executable, "-m", "kerascnn.serving.server", "--models", str(models), "--port", "0"]
+    command = [sys.executable, "-m", "kerascnn.serving.server", "--models", str(models), "--port", "0", *flags]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as server:
         try:
             yield re.search(r"at (http://\S+)", server.stderr.readline()).group(1)

@@ -10,7 +10,7 @@ import urllib.parse
 
 import numpy as np
 
-from kerascnn.errors import InputError, printable
+from kerascnn.errors import InputError, InputRejected, printable
 from kerascnn.saved_model.signatures import signatures_in
 from kerascnn.serving.http_request import fetch, route_to
 from kerascnn.serving.json_tensors import JSON_NAMES, JSON_TYPES
@@ -22,6 +22,7 @@ METADATA_TIMEOUT = 15  # that a model says of itself at once
 MOST_BYTES = 3 * 2**20
 MOST_TIMES = 8  # the bytes of the request
 MOST_BYTES_OF_PIXEL = 64
+MOST_REQUEST = 2**23  # bytes of one for more than one image
 MOST_CHARACTERS = 10_000  # of a text
 MOST_TEXT = 2**24  # characters of an array, in which each text takes as much memory as the longest
 
@@ -46,11 +47,13 @@ class ServedModel:
         """{output name: array} of a signature on an array, or on a list of bytes.
 
         Numbers have the dtypes of the signature, text is a str array, and what is called *_bytes an array of bytes
-        objects. Raises InputRejected or InputError.
+        objects. Raises InputRejected, also where several values take more than 8 MiB as JSON, or InputError.
         """
         encoded = isinstance(values, list)
         items = [{"b64": base64.b64encode(item).decode()} for item in values] if encoded else values.tolist()
         body = json.dumps({"signature_name": signature, "inputs": items}, separators=(",", ":")).encode()
+        if len(values) > 1 and len(body) > MOST_REQUEST:
+            raise InputRejected(f"{len(values)} images take {len(body) / 2**20:.1f} MiB as JSON; send fewer at a time")
         expected = self.signatures[signature].outputs
         pixels = pixels_of(values) if encoded and any(tensor.is_of_pixels() for tensor in expected.values()) else 0
         longest = MOST_BYTES + MOST_TIMES * len(body) + MOST_BYTES_OF_PIXEL * pixels

@@ -1,23 +1,27 @@
-"""Freed memory, given back to the system instead of kept for later.
+"""Memory that would be kept for later: not kept, or given back.
 
-What keeps it: TensorFlow's own pool, which its build with oneDNN has on CPUs and which never shrinks, and the C
-library's arenas, one for each thread that asked for memory, each of which keeps the most that its thread ever had.
+oneDNN keeps a routine for each size of image that came, in each thread, and TensorFlow's build with it a pool of memory
+that never shrinks. The C library keeps what was freed in arenas, one for each thread that asked for memory.
 """
 
 import ctypes
 import os
 
-M_ARENA_MAX = -8  # of mallopt, in glibc's malloc.h
+# of mallopt, in glibc's malloc.h
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
+LARGE = 2**20  # bytes
 
 
 def keep_little():
-    """Let this process keep little freed memory from now on. TensorFlow must not be loaded yet.
+    """Let this process keep little memory from now on. TensorFlow must not be loaded yet.
 
-    TensorFlow takes memory from the C library, which shares two arenas among all threads where it is glibc.
+    TensorFlow computes without oneDNN, unless TF_ENABLE_ONEDNN_OPTS is set. Where the C library is glibc, all threads
+    share two arenas, and what is large comes from the system and goes back to it at once, without leaving holes.
     """
-    os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     if mallopt := c_function("mallopt"):
         mallopt(M_ARENA_MAX, 2)
+        mallopt(M_MMAP_THRESHOLD, LARGE)
 
 
 def give_back():

@@ -13,7 +13,6 @@ from starlette.concurrency import run_in_threadpool
 from kerascnn.serving.bodies import LARGE, received
 from kerascnn.serving.json_process import JsonProcess
 from kerascnn.serving.json_tensors import answer_json
-from kerascnn.serving.memory import give_back
 from kerascnn.serving.questions import SMALL_ANSWER, check_answer, question
 from kerascnn.serving.repository import call
 from kerascnn.serving.turns import Places, Turns
@@ -64,12 +63,9 @@ class Predictions:
 
     def _answered_there(self, process, version, content, asked, outputs):
         """The JSON that answers a heavy request, with what is known of it, else None: its Question, its outputs."""
-        try:
-            asked = asked or process.run(question, content, version.tensors, self._limits)
-            outputs = outputs or self._outputs(version, asked)
-            return process.run(answer_json, outputs, asked.row)
-        finally:
-            give_back()
+        asked = asked or process.run(question, content, version.tensors, self._limits)
+        outputs = outputs or self._outputs(version, asked)
+        return process.run(answer_json, outputs, asked.row)
 
     def _outputs(self, version, asked):
         outputs = call(version.functions[asked.signature], asked.arrays, asked.outputs)

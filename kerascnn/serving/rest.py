@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from kerascnn.serving.json_tensors import RequestError
+from kerascnn.serving.memory import give_back
 from kerascnn.serving.predictions import Predictions
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ register_url_convertor("number", VersionNumber())
 def application(repository, limits):
     """The ASGI application over a Repository, within Limits.
 
-    Every second the repository looks for new versions on disk.
+    Every second the repository looks for new versions on disk, and memory that was freed is given back.
     """
     predictions = Predictions(repository, limits)
 
@@ -72,7 +73,7 @@ def application(repository, limits):
 
 
 def polled(repository):
-    """The lifespan of an application in which a Repository looks for new versions on disk every second."""
+    """The lifespan of an application in which these two are done every second."""
 
     async def poll():
         while True:
@@ -82,6 +83,7 @@ def polled(repository):
                     logger.info("serving %s/%s", name, version.number)
             except Exception:
                 logger.exception("cannot look for new versions")
+            await run_in_threadpool(give_back)
 
     @contextlib.asynccontextmanager
     async def lifespan(_):

@@ -55,6 +55,9 @@ def check_equal(answer, expected):
     for name, array in expected.items():
         assert answer[name].dtype.kind == array.dtype.kind
         assert array.dtype.kind == "U" or answer[name].dtype == array.dtype
+        if array.dtype.kind == "f":  # the server computes without oneDNN
+            np.testing.assert_allclose(answer[name], array, atol=1e-5)
+            continue
         if array.dtype == object:
             assert [np.shape(item) for item in answer[name]] == [np.shape(item) for item in array]
         for one, other in zip(answer[name], array, strict=True):
