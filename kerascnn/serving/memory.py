@@ -15,10 +15,10 @@ LARGE = 2**20  # bytes
 def keep_little():
     """Let this process keep little memory from now on. TensorFlow must not be loaded yet.
 
-    TensorFlow computes without oneDNN, unless TF_ENABLE_ONEDNN_OPTS is set. Where the C library is glibc, all threads
-    share two arenas, and what is large comes from the system and goes back to it at once, without leaving holes.
+    TensorFlow computes without oneDNN. Where the C library is glibc, all threads share two arenas, and what is large
+    comes from the system and goes back to it at once, without leaving holes.
     """
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # which `import kerascnn` has set to 1
     if mallopt := c_function("mallopt"):
         mallopt(M_ARENA_MAX, 2)
         mallopt(M_MMAP_THRESHOLD, LARGE)
