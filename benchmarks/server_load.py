@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from kerascnn.cli.app import run
-from kerascnn.cli.messages import result
+from kerascnn.cli.messages import note, result
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.saved_model.versions import latest_version
 from kerascnn.tensorflow_setup import load_tensorflow
@@ -93,9 +93,11 @@ def measured(address, name, clients, batch, seconds):
         thread.start()
     for thread in threads:
         thread.join()
+    for error in errors[:5]:
+        note(f"error: {error}")
     median, late = np.percentile(times, [50, 99]).round(1).tolist()
     rate = round(len(times) * batch / (time.monotonic() - start))
-    return {"requests": len(times), "images_per_second": rate, "p50_ms": median, "p99_ms": late, "errors": errors[:5]}
+    return {"requests": len(times), "images_per_second": rate, "p50_ms": median, "p99_ms": late, "errors": len(errors)}
 
 
 @app.default

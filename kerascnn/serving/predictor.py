@@ -18,7 +18,8 @@ from kerascnn.serving.rows import cropped, empty, together
 
 IMAGES = "give the path of an image file, its bytes, or an array of pixels"
 BATCH_SIZE = 64
-BATCH_BYTES = 2**23  # of the files or pixels of a batch, if it is more than one
+# Of the files or pixels of a batch, if it is more than one. Files as base64 then keep within the client's 8 MiB.
+BATCH_BYTES = 5 * 2**20
 MOST_FILE_BYTES = 2**28  # read of a file: an image of 25 million pixels has fewer
 
 
@@ -64,7 +65,7 @@ class Predictor:
             array (H, W, C)   pixels of the type that the model takes, uint8 for our exports; sizes may differ
 
         A single image is answered as a list of one. Files are read, and the model is asked, for at most batch_size
-        images or 8 MiB at a time. A batch that the model does not take is halved until it does.
+        images or 5 MiB at a time. A batch that the model does not take is halved until it does.
 
         Arrays are asked of the signature `serving_default`, files and bytes of `predict_bytes`; where both occur, the
         outputs are those of both. `valid` bool (N,) is False where bytes are no image. Text is an array of str, and

@@ -59,6 +59,8 @@ class Repository:
     def refresh(self):
         """Take up versions that are new or changed on disk and drop those that are gone.
 
+        The default one stays, even where it is gone, as long as versions are there of which none can be loaded.
+
         Returns [(name, version)] of the versions that are new as default.
         """
         before, models = self.models, {}
@@ -67,7 +69,8 @@ class Repository:
             models[name] = [
                 known[new.path] if new.path in known and known[new.path].stamp == new.stamp else new for new in versions
             ]
-            next((version for version in models[name] if version.load()), None)
+            if not any(version.load() for version in models[name]) and (served := self.default(name)):
+                models[name].append(served)
         # One assignment, so that a request meanwhile sees either the old state or the new.
         self.models = models
         defaults = [(name, self.default(name)) for name in models]

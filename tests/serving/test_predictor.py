@@ -55,13 +55,13 @@ def check_equal(answer, expected):
     for name, array in expected.items():
         assert answer[name].dtype.kind == array.dtype.kind
         assert array.dtype.kind == "U" or answer[name].dtype == array.dtype
-        if array.dtype.kind == "f":  # the server computes without oneDNN
-            np.testing.assert_allclose(answer[name], array, atol=1e-5)
-            continue
         if array.dtype == object:
             assert [np.shape(item) for item in answer[name]] == [np.shape(item) for item in array]
         for one, other in zip(answer[name], array, strict=True):
-            np.testing.assert_array_equal(one, other)
+            if array.dtype.kind == "U" or other.dtype.kind in "iub":
+                np.testing.assert_array_equal(one, other)
+            else:  # the server computes without oneDNN
+                np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_files_bytes_and_arrays_of_any_size_are_answered_in_their_order(digits, tmp_path):
@@ -230,7 +230,7 @@ def numbered(request, _):
 
 def test_images_are_sent_in_batches_of_a_number_and_of_bytes():
     small = [number.to_bytes(2) for number in range(5)]
-    large = [number.to_bytes(2) + bytes(3 * 2**20) for number in range(5)]
+    large = [number.to_bytes(2) + bytes(2 * 2**20) for number in range(5)]
     for images, size, sizes in ((small, 2, [2, 2, 1]), (large, 64, [2, 2, 1]), (small, 64, [5])):
         with served(numbered) as (address, requests):
             answer = kc.load_predictor(address).predict(images, batch_size=size)

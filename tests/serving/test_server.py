@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerascnn.serving.repository import Repository
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -211,6 +213,22 @@ def test_a_version_that_appears_on_disk_is_served_within_seconds(address, models
             break
         time.sleep(0.1)
     assert newest == "12"
+
+
+def test_a_version_that_is_gone_is_served_until_another_one_loads(tmp_path):
+    save(tmp_path / "sizes" / "1")
+    repository = Repository(tmp_path)
+    repository.refresh()
+    shutil.copytree(tmp_path / "sizes" / "1", tmp_path / "sizes" / "3")
+    (tmp_path / "sizes" / "1").rename(tmp_path / "sizes" / "2")
+    (tmp_path / "sizes" / "2" / "saved_model.pb").write_bytes(b"damaged")
+    (tmp_path / "sizes" / "3").rename(tmp_path / "good")
+    for _ in range(2):
+        repository.refresh()
+        assert repository.version("sizes").number == 1
+    (tmp_path / "good").rename(tmp_path / "sizes" / "3")
+    repository.refresh()
+    assert [version.number for version in repository.models["sizes"]] == [3, 2]
 
 
 def test_no_model_at_all_is_one_line(tmp_path):
