@@ -146,7 +146,7 @@ def read_json_if_any(path):
 
 
 def check_archive(file, most_compression=MOST_COMPRESSION):
-    """Raise ValueError unless a ZIP archive, a path or an open file, names each entry once and none grows too large.
+    """Raise ValueError unless a ZIP archive, a path or an open file, has entries of single names and honest sizes.
 
     Readers differ in which of two entries of one name they take. An entry of zeros alone could fill the memory: one may
     be so many times as large as it is stored, and a MiB. Raises OSError where it cannot be read.

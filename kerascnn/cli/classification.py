@@ -139,12 +139,13 @@ def evaluate(app, load_data, preprocess, out, requirements):
     load_data(record) -> the Dataset of a run, by what its recipe.json says. preprocess: the app's function that turns
     raw images into what its networks see; None where the Dataset's images are that.
     """
+    from kerascnn.classification.data import FIELDS
     from kerascnn.classification.evaluation import evaluate_classifier
     from kerascnn.classification.inference import Inference
     from kerascnn.training.run_folder import load_trained, warn_of_other_data
 
     model, record = load_trained(out, RUNS[app])
-    with recorded_in(out):
+    with recorded_in(out, (*FIELDS, "name", "tta", "temperature")):
         data, inference = load_data(record), Inference.recorded(record)
     check_classes(model, data.class_names, out)
     warn_of_other_data(record, data)

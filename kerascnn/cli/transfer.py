@@ -124,12 +124,12 @@ def neighbors(app, layer, count, queries, data_dir, out):
 def trained_on(app, data_dir, out):
     """(the trained model in `out`, the Dataset that it was trained on)."""
     load_tensorflow()
-    from kerascnn.classification.data import load_tested
+    from kerascnn.classification.data import FIELDS, load_tested
     from kerascnn.training.record import recorded_in
     from kerascnn.training.run_folder import load_trained, warn_of_other_data
 
     model, record = load_trained(out, RUNS[app])
-    with recorded_in(out):
+    with recorded_in(out, (*FIELDS, "name")):
         data = load_tested(record, data_dir)
     warn_of_other_data(record, data)
     return model, data

@@ -21,6 +21,7 @@ class RunSchema(NamedTuple):
 
 
 def record_file(folder):
+    """Where a run says what it is."""
     return Path(folder) / "recipe.json"
 
 
@@ -59,11 +60,16 @@ def checked(value, pattern, path):
 
 
 @contextlib.contextmanager
-def recorded_in(folder):
-    """Turn UsageError about a value that comes from recipe.json of a run into InputError that names the file."""
+def recorded_in(folder, arguments=None):
+    """Turn UsageError about a value that comes from recipe.json of a run into InputError that names the file.
+
+    arguments: the names of those that come from it, where others may be wrong, too.
+    """
     try:
         yield
     except UsageError as error:
+        if arguments and error.argument not in arguments:
+            raise
         what, _, _ = str(error).partition("; ")
         raise InputError(f"{record_file(folder)} is damaged ({what}); restore it or train again") from None
 
@@ -93,6 +99,7 @@ def mismatch(value, pattern, name=""):
 
 
 def dict_parts(value, pattern, name):
+    """What is wrong with each of the names that a pattern has of a dict."""
     for key, part in pattern.items():
         optional, key = key.endswith("?"), key.removesuffix("?")
         if value.get(key) is None and optional:
@@ -102,6 +109,7 @@ def dict_parts(value, pattern, name):
 
 
 def list_parts(value, pattern, name):
+    """What is wrong with each item of a list."""
     return (mismatch(item, pattern[0], f"{name}[{number}]") for number, item in enumerate(value))
 
 
@@ -117,6 +125,7 @@ def is_one(value, kind):
 
 
 def said(value, name):
+    """What a value is, in few words."""
     shown = repr(value)
     return f"{name or 'it'} is {shown if len(shown) < 60 else shown[:60] + '…'}"
 

@@ -40,7 +40,7 @@ def train_streamed(folder):
     from kerascnn.training.fit import fit
     from kerascnn.training.recipe import Recipe
 
-    recipe = Recipe(epochs=12, batch_size=4, deterministic=True, augmentations=(Distortion(shift=2),), ema=0.9)
+    recipe = Recipe(epochs=6, batch_size=4, deterministic=True, augmentations=(Distortion(shift=2),), ema=0.9)
     data = image_folder(photos(folder), (16, 16))
     keras.utils.set_random_seed(0)
     image = keras.Input((16, 16, 3), name="image")
@@ -70,7 +70,7 @@ def train_digits(folder):
     from kerascnn.training.fit import fit
 
     training = replace(LENET5.training, epochs=6, deterministic=True, precision="float32")
-    recipe, data = replace(LENET5, model="mlp", training=training), load()
+    recipe, data = replace(LENET5, model="mlp", training=training), load("synthetic", None)
     keras.utils.set_random_seed(training.seed)
     given = replace(training, augmentations=augmentations(recipe))
     fit(untrained("mlp", data), data, given, folder=folder, **loss_and_metrics(training))

@@ -138,5 +138,10 @@ def test_a_value_of_the_record_that_a_call_does_not_take_is_an_error_of_the_file
     assert str(caught.value) == f"{tmp_path}/recipe.json {expected}"
 
 
+def test_an_error_of_what_no_record_says_stays_what_it_is(tmp_path):
+    with pytest.raises(UsageError, match="^file labels.csv has no column file"), recorded_in(tmp_path, ("data",)):
+        raise UsageError("file labels.csv has no column file; head its columns file,label")
+
+
 def test_an_app_that_needs_nothing_reads_any_dict(tmp_path):
     assert read_record(write(tmp_path, {"app": "test"}), RunSchema("test")) == {"app": "test"}
