@@ -115,6 +115,21 @@ def steps(result):
     return "; ".join(one(name, of) for name, of in result["networks"].items())
 
 
+def load(result):
+    figures = result["clients_x_batch"]
+    errors = sum(of["errors"] for of in figures.values())
+    each = (f"{of['images_per_second']} ({of['p50_ms']:,.0f}, {of['p99_ms']:,.0f} ms)" for of in figures.values())
+    names = (name.replace("x", " x ") for name in figures)
+    return (
+        f"{', '.join(map(' '.join, zip(names, each, strict=True)))}; {errors} errors, {result['new_versions']} versions"
+    )
+
+
+def kept(result):
+    wrong = sum(result["wrong_answers"].values())
+    return f"{result['warm_mib']} MiB, then {result['last_mib']}, at most {result['most_mib']}; {wrong} wrong answers"
+
+
 # the table's first column, the file with the figures, and what the second column says of them
 ROWS = [
     ("`lenet5`, test error on MNIST, mean ± sd over seeds", "lenet5", seeds),
@@ -137,6 +152,8 @@ ROWS = [
     ("`kc.fit` over plain `model.fit` on the same data, time", "fit_overhead", lambda r: f"{r['ratio']:.2f}"),
     ("one PNG through `predict_bytes` in Python, median", "predict_latency", lambda r: f"{r['median']:.1f} ms"),
     ("one PNG through the REST server on loopback, median", "serving_latency", lambda r: f"{r['median']:.1f} ms"),
+    ("REST server under load, clients x images of a request: images/s (p50, p99)", "server_load", load),
+    ("memory of the REST server after 1,000 to 2,000 and after 10,000 mixed requests", "server_memory", kept),
     ("`python -m apps.digits --help`, median", "help_latency", lambda r: f"{r['median']:.2f} s"),
     ("memory of training, measured over estimate, adam in float32", "memory_estimate", memory),
     ("time over PyTorch's on the same two cores, medians, float32", "network_speed", speed),

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from kerascnn.serving.bodies import LARGE, received
 from kerascnn.serving.json_process import JsonProcess
 from kerascnn.serving.json_tensors import answer_json
-from kerascnn.serving.questions import SMALL_ANSWER, check_answer, question
+from kerascnn.serving.questions import SMALL_ANSWER, SMALL_VALUES, check_answer, question
 from kerascnn.serving.repository import call
 from kerascnn.serving.turns import Places, Turns
 
@@ -41,7 +41,7 @@ class Predictions:
             content = await received(request, self._limits, found_large)
             version = await run_in_threadpool(self._repository.version, **request.path_params)
             asked = outputs = None
-            if len(content) <= LARGE:
+            if len(content) <= LARGE and content.count(b",") <= SMALL_VALUES:
                 async with self._small.one(request):
                     asked, outputs, text = await run_in_threadpool(self._answered_here, version, content)
                 if text is not None:

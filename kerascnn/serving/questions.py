@@ -13,9 +13,10 @@ from kerascnn.serving.json_tensors import RequestError
 from kerascnn.serving.limits import flag
 
 # A request of more than this is answered in the line of the heavy ones. Small ones take a tenth of a second or so.
+SMALL_VALUES = 2**16  # of its JSON, by its commas
 SMALL_ROWS = 16
 SMALL_PIXELS = 2**20
-SMALL_ANSWER = 2**17  # pixels
+SMALL_ANSWER = 2**16  # pixels
 
 
 class Question(NamedTuple):
