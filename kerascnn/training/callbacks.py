@@ -78,6 +78,7 @@ class Resumable(keras.callbacks.CallbackList):
         self.history = self.state["history"]
         assign(kept, arrays)
         self.restore_callbacks(self.state["callbacks"])
+        self.write_history()  # a kill between the checkpoint and the history leaves that a row short
         if self.epoch == self.params["epochs"]:
             logger.warning("%s holds all %d epochs: nothing is left to train", self.folder, self.epoch)
         else:

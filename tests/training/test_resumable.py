@@ -135,6 +135,8 @@ def test_a_callback_that_cannot_keep_what_it_knows_is_named(tmp_path, caplog):
 def test_what_is_finished_is_taken_up_and_not_trained_again(tmp_path):
     first, _ = train(tmp_path)
     before = (tmp_path / "history.csv").read_text()
+    # as after a kill between the last checkpoint and its row
+    (tmp_path / "history.csv").write_text("".join(before.splitlines(keepends=True)[:-1]))
     again, (_, counter) = train(tmp_path)
     assert_same(again, first)
     assert counter.seen == EPOCHS
