@@ -27,12 +27,7 @@ def evaluate(model, examples, class_names=None):
     class_names: default: 0, 1, 2 ….
     """
     check_logits(model)
-
-    def logits(images):
-        answer = model.predict_on_batch(images)
-        return answer["logits"] if isinstance(answer, dict) else answer
-
-    found, labels, counted = answered(logits, examples)
+    found, labels, counted = answered(main_head(model).predict_on_batch, examples)
     names = checked_names(class_names, found.shape[-1])
     return classification_metrics(softmax(found[counted], axis=-1), labels[counted], names)
 
@@ -97,10 +92,13 @@ def answered(logits, examples, preprocess=None):
             answers.append(np.asarray(logits(images)))
             labels.append(classes_of(np.asarray(truth), answers[-1]))
             counted.append(np.asarray(weights[0]) > 0 if weights else np.ones(len(truth), bool))
-    counted = np.concatenate(counted)
+    answers, labels, counted = (np.concatenate(parts) for parts in (answers, labels, counted))
     if not counted.any():
         raise UsageError("data has no example that counts; give some of a weight above 0", argument="data")
-    return np.concatenate(answers).astype(np.float64), np.concatenate(labels), counted
+    if labels.max() >= answers.shape[-1]:
+        words = f"data has labels up to {labels.max()}, and the model has {answers.shape[-1]} logits"
+        raise UsageError(f"{words}; give a model for all classes, and count labels from 0", argument="data")
+    return answers.astype(np.float64), labels, counted
 
 
 def classes_of(labels, logits):

@@ -21,9 +21,12 @@ def from_arrays(x, y, *, class_names=None, validation=0.1, test=0.1, seed=0):
     rest = in_memory(x, y, "x", "y")
     splits = {}
     for name, share in (("test", test), ("validation", validation)):
-        if isinstance(share, tuple):
+        if isinstance(share, tuple) and len(share) == 2:
             splits[name] = in_memory(*share, f"{name}[0]", f"{name}[1]")
         else:
+            if not isinstance(share, int | float):
+                words = f"{name} is {type(share).__name__}; give a share from 0 to 1, or a pair of arrays (x, y)"
+                raise UsageError(words, argument=name)
             rest, splits[name] = cut_share(rest, share, len(y), seed, name)
     labels = rest.labels if rest.labels.ndim == 1 else (0, 1)
     names = tuple(map(str, range(int(np.max(labels)) + 1)) if class_names is None else class_names)
@@ -39,7 +42,11 @@ def from_arrays(x, y, *, class_names=None, validation=0.1, test=0.1, seed=0):
 
 def in_memory(x, y, x_name, y_name):
     """Examples of the arrays that from_arrays takes, whose arguments are called so."""
-    x, y = np.asarray(x), np.asarray(y)
+    try:
+        x, y = np.asarray(x), np.asarray(y)
+    except ValueError as error:  # NumPy's of rows that differ in length
+        words = f"{x_name} or {y_name} is no array ({error})"
+        raise UsageError(f"{words}; give images of one shape, and a label for each", argument=x_name) from None
     images = x[..., np.newaxis] if x.ndim == 3 else x
     if images.ndim != 4 or not images.size:
         raise UsageError(f"{x_name} has the shape {x.shape}; give images (N, H, W, C) or (N, H, W)", argument=x_name)

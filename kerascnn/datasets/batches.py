@@ -33,17 +33,23 @@ def batches(
         model.fit(batches, epochs=5, steps_per_epoch=len(data.train) // 128, shuffle=False)
 
     Every epoch is a new order of all examples, of which the first `steps` batches are taken, by default as many as are
-    full. alike: all classes are shown equally often, those of few examples more than once an epoch. A batch is (images
-    float32 (B, H, W, C) in [0, 1], labels int32 (B,) or masks float32 (B, H, W, 1)), with float32 weights (B,) or
-    (B, H, W, 1) as a third element where the examples have them. augmentations: what Recipe.augmentations holds; each
-    is called with a seed of shape (2,) that is different at every step.
-    Raises UsageError where batch_size is not one of 1 to all examples, or examples are none.
+    full; model.fit's steps_per_epoch is the same number. alike: all classes are shown equally often, those of few
+    examples more than once an epoch. A batch is (images float32 (B, H, W, C) in [0, 1], labels int32 (B,) or masks
+    float32 (B, H, W, 1)), with float32 weights (B,) or (B, H, W, 1) as a third element where the examples have them.
+    augmentations: what Recipe.augmentations holds; each is called with a seed of shape (2,) that is different at every
+    step.
+    Raises UsageError where batch_size is not one of 1 to all examples, steps not one of 1 to all full batches, or
+    examples are none.
     """
     if not hasattr(examples, "loader"):
         words = f"examples is {type(examples).__name__}"
         raise UsageError(f"{words}; give a split of a Dataset, as data.train", argument="examples")
     examples = examples.in_training() if isinstance(examples, ImageFiles) else examples
-    steps, load = steps or full_batches(len(examples), batch_size), examples.loader()
+    full, load = full_batches(len(examples), batch_size), examples.loader()
+    if steps is not None and not 1 <= steps <= full:
+        words = f"steps is {steps}, and {len(examples)} examples fill {full} batches of {batch_size}"
+        raise UsageError(f"{words}; give 1 to {full}", argument="steps")
+    steps = steps or full
     augment = [as_augmentation(augmentation) for augmentation in unfolded(augmentations)]
 
     def epoch_order(epoch):
@@ -117,7 +123,7 @@ def augmented(parts, augmentations, seed, step, place):
 
 def full_batches(examples, batch_size):
     """How many batches so many examples fill. Raises UsageError where it is none."""
-    if batch_size < 1:
+    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
         raise UsageError(f"batch_size is {batch_size}; give a whole number of at least 1", argument="batch_size")
     if batch_size > examples:
         raise UsageError(

@@ -78,6 +78,12 @@ def test_what_training_takes_is_scored():
         assert metrics["cross_entropy"] == pytest.approx(expected["cross_entropy"])
 
 
+def test_labels_that_the_model_does_not_know_are_an_error():
+    data = dataclasses.replace(EXAMPLES, labels=EXAMPLES.labels + 1)
+    with pytest.raises(UsageError, match="^data has labels up to 2, and the model has 2 logits; give a model for all"):
+        evaluate(brightness_model(), data)
+
+
 def test_examples_that_count_nothing_are_no_examples():
     data = dataclasses.replace(EXAMPLES, weights=np.zeros(5, np.float32))
     with pytest.raises(UsageError, match="^data has no example that counts; give some of a weight above 0$"):

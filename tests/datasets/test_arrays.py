@@ -60,6 +60,8 @@ def test_grey_images_without_channels_floats_and_masks_are_taken():
             "^test is 0.1, and no class has two of the 2 examples; give more",
         ),
         (X, Y.astype(str), {}, "^y holds <U21; give whole numbers from 0, one a class$"),
+        ([X[0], X[0, :2]], Y[:2], {}, r"^x or y is no array \(.*\); give images of one shape, and a label for each$"),
+        (X, Y, {"validation": X}, r"^validation is ndarray; give a share from 0 to 1, or a pair of arrays \(x, y\)$"),
         (X, Y, {"test": (X[:2], Y)}, r"^test\[1\] has 200 entries for 2 images; give one for each$"),
     ],
 )

@@ -79,13 +79,15 @@ def test_weights_of_pixels_are_distorted_with_their_masks():
 
 
 @pytest.mark.parametrize(
-    ("examples", "batch_size", "words"),
+    ("examples", "batch_size", "steps", "words"),
     [
-        (EXAMPLES, 0, "^batch_size is 0; give a whole number of at least 1$"),
-        (EXAMPLES, 11, "^batch_size is 11, more than the 10 training examples; choose a smaller one$"),
-        (EXAMPLES.images, 2, "^examples is ndarray; give a split of a Dataset, as data.train$"),
+        (EXAMPLES, 0, None, "^batch_size is 0; give a whole number of at least 1$"),
+        (EXAMPLES, 2.0, None, "^batch_size is 2.0; give a whole number of at least 1$"),
+        (EXAMPLES, 11, None, "^batch_size is 11, more than the 10 training examples; choose a smaller one$"),
+        (EXAMPLES, 2, 6, "^steps is 6, and 10 examples fill 5 batches of 2; give 1 to 5$"),
+        (EXAMPLES.images, 2, None, "^examples is ndarray; give a split of a Dataset, as data.train$"),
     ],
 )
-def test_batches_that_cannot_be_made_are_an_error(examples, batch_size, words):
+def test_batches_that_cannot_be_made_are_an_error(examples, batch_size, steps, words):
     with pytest.raises(UsageError, match=words):
-        batches(examples, batch_size)
+        batches(examples, batch_size, steps=steps)
