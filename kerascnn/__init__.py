@@ -84,7 +84,7 @@ def fit(
     """
     recipe = __getattr__("Recipe")() if recipe is None else recipe
     options = {"loss": loss, "metrics": metrics}
-    if not model.compiled:
+    if not getattr(model, "compiled", True):
         usual = _module(f"{_task(data)}.training").loss_and_metrics(recipe)
         options = {name: usual[name] if value is None else value for name, value in options.items()}
     return _module("training.fit").fit(

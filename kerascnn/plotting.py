@@ -21,13 +21,15 @@ def save_figure(plot, path):
 def plot_learning_curve(history, path):
     """Draw losses and metrics over the epochs of `history`, a list of dicts, to a PNG file."""
     epochs = np.arange(1, len(history) + 1)
-    drawn = (name for name in history[0] if name not in ("learning_rate", "seconds", "images_per_second"))
+    columns = dict.fromkeys(name for row in history for name in row)
+    drawn = (name for name in columns if name not in ("learning_rate", "seconds", "images_per_second"))
     names = list(dict.fromkeys(name.removeprefix("val_") for name in drawn))
     plot = figure(4.5 * len(names), 3.6)
     for axes, name in zip(plot.subplots(1, len(names), squeeze=False).flat, names, strict=True):
         for key, text in ((name, "training"), (f"val_{name}", "validation")):
-            if key in history[0]:
-                axes.plot(epochs, [row[key] for row in history], marker="." if len(history) < 30 else None, label=text)
+            if key in columns:
+                values = [row.get(key, np.nan) for row in history]
+                axes.plot(epochs, values, marker="." if len(history) < 30 else None, label=text)
         axes.set(xlabel="epoch", ylabel=name)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)

@@ -40,7 +40,8 @@ class Resumable(keras.callbacks.CallbackList):
     The same lines, run again after a kill, go on after the last finished epoch. The result is that of the uninterrupted
     training, bit for bit where the operations are deterministic, for all state in Keras variables: weights, seeds of
     dropout and of the model's own SeedGenerator, and every optimizer that is the model's attribute. Unseeded
-    `keras.random` is not; a tf.data.Dataset is only if it repeats its batches.
+    `keras.random` is not, nor a metric that is not reset between epochs; a tf.data.Dataset is only if it repeats its
+    batches.
 
     folder: gets `checkpoint.npz` and `history.csv`. callbacks: those whose state is kept too; they are called by this
     one, so they do not stand in model.fit's list again. A callback of one's own offers get_state() -> dicts and lists
@@ -51,7 +52,8 @@ class Resumable(keras.callbacks.CallbackList):
         super().__init__(list(callbacks))
         # Keras waits for the figures of every step where a callback has a hook of batches that may not run beside it
         self.async_safe = self._async_train
-        self.folder, self.metadata, self.history = Path(folder), {}, []
+        self.folder, self.history = Path(folder), []
+        self.shared = {}  # what a resumed training must share besides the model and how it is compiled, JSON types
         self.checkpoint = self.folder / "checkpoint.npz"
         self.state = read_checkpoint(self.checkpoint)[1] if self.checkpoint.is_file() else None
         if self.state:
@@ -66,23 +68,32 @@ class Resumable(keras.callbacks.CallbackList):
         self.check_call()
         check_unfinished(self.folder)
         super().on_train_begin(logs)
-        self.metadata = {**self.metadata, "model": fingerprint(self.model), "compiled": compiled_with(self.model)}
+        compiled = compiled_with(self.model)
+        self.metadata = {"model": fingerprint(self.model), "compiled": compiled, **self.shared}
         with writing_to(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         kept = variables(self.model)
         if self.state is None:
             return
-        check_same_run(self.folder, self.state["metadata"], self.metadata)
+        recorded = self.state["metadata"]
+        if recorded["compiled"] and isinstance(compiled["learning_rate"], float):
+            # that of the first start: a callback may have changed it since, and the one of the checkpoint is restored
+            compiled["learning_rate"] = recorded["compiled"]["learning_rate"]
+        check_same_run(self.folder, recorded, self.metadata)
         # read once more: it is another one than at first where a training was interrupted and is gone on with
         arrays, self.state = read_checkpoint(self.checkpoint)
         self.history = self.state["history"]
+        if [variable.shape for variable in kept] != [array.shape for array in arrays]:
+            words = f"model is compiled with an optimizer of other variables than the one in {self.folder}"
+            raise UsageError(f"{words}; compile it as before, or choose another folder", argument="model")
         assign(kept, arrays)
         self.restore_callbacks(self.state["callbacks"])
         self.write_history()  # a kill between the checkpoint and the history leaves that a row short
         if self.epoch == self.params["epochs"]:
             logger.warning("%s holds all %d epochs: nothing is left to train", self.folder, self.epoch)
         else:
-            logger.info("resuming after epoch %d", len(self.history))
+            rate = float(self.model.optimizer.learning_rate)
+            logger.info("resuming after epoch %d, at a learning rate of %g", len(self.history), rate)
 
     def check_call(self):
         """Raise UsageError where model.fit was called with what cannot be gone on with."""
@@ -134,7 +145,7 @@ class Resumable(keras.callbacks.CallbackList):
         logs["seconds"] = round(time.perf_counter() - self.started, 2)
         for callback in self.callbacks:
             callback.on_epoch_end(epoch, logs)
-        self.history = [*self.history, logs]
+        self.history = [*self.history, scalars(logs)]
         self.state = {
             "metadata": self.metadata,
             "history": self.history,
@@ -166,10 +177,9 @@ def scalars(logs):
     """The figures of an epoch as plain numbers; one that is a vector becomes name_0, name_1 …"""
     found = {}
     for name, value in logs.items():
-        values = np.ravel(value)
-        found |= (
-            {name: float(value)} if np.ndim(value) == 0 else {f"{name}_{i}": float(v) for i, v in enumerate(values)}
-        )
+        value = value.numpy() if hasattr(value, "numpy") else value  # NumPy does not convert a bfloat16 tensor
+        values = np.ravel(value).tolist()
+        found |= {name: values[0]} if np.ndim(value) == 0 else {f"{name}_{i}": v for i, v in enumerate(values)}
     return found
 
 
@@ -226,11 +236,14 @@ def config_of(part):
 def compiled_with(model):
     """What a resumed training must share of how its model is compiled, JSON types.
 
-    The learning rate is not among it: a callback may have changed it, and it is restored.
+    learning_rate is a number, or what the optimizer's schedule says of itself.
     """
     config = config_of(model.optimizer)
     options = {name: value for name, value in config.items() if isinstance(value, bool | int | float | None)}
-    name = getattr(model.loss, "name", None) or getattr(model.loss, "__name__", None)
-    optimizer = {"optimizer": type(model.optimizer).__name__, **options}
-    optimizer.pop("learning_rate", None)
-    return {**optimizer, "loss": name or (model.loss if isinstance(model.loss, str) else None)}
+    rate = config.get("learning_rate")
+    rate = rate if isinstance(rate, dict) else float(f"{float(model.optimizer.learning_rate):.7g}")  # it is float32
+    loss = model.loss if isinstance(model.loss, str) else getattr(model.loss, "__name__", None)
+    if isinstance(model.loss, keras.losses.Loss):
+        loss = {"name": model.loss.name, **config_of(model.loss)}
+    compiled = {"optimizer": type(model.optimizer).__name__, **options, "learning_rate": rate, "loss": loss}
+    return json.loads(json.dumps(compiled, default=lambda part: type(part).__name__))

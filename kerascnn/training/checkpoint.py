@@ -9,6 +9,7 @@ import numpy as np
 
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import reading_from, write_aside
+from kerascnn.training.precision import has_own_step
 
 COMMENT_LENGTH = 2  # bytes of its field in a ZIP archive, the last one of an archive without a comment
 HEX_DIGITS = 64  # of a SHA-256
@@ -18,20 +19,22 @@ ARRAY = "__array__"  # in a state, before the name of what stands beside it
 def variables(model):
     """Every variable that a training step may change: the model's own, then those of each optimizer that it holds.
 
-    A model with its own train_step may hold more optimizers than the compiled one, as attributes. Raises UsageError for
-    one of these that is not built, whose variables are not there yet; the compiled one is built here.
+    A model with its own train_step may hold more optimizers than the compiled one, as attributes of its own or of a
+    model inside it. Raises UsageError for one of these that is not built, whose variables are not there yet; the
+    compiled one is built here.
     """
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     optimizers = {}
-    # attributes that begin with a line are Keras's own books of the same
-    for name, value in {name: value for name, value in vars(model).items() if not name.startswith("_")}.items():
-        parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
-        found = [part for part in parts if isinstance(part, keras.optimizers.Optimizer)]
-        optimizers |= {id(optimizer): optimizer for optimizer in found}
-        if not all(optimizer.built for optimizer in found):
-            words = f"model.{name} is not built, so its state cannot be kept"
-            raise UsageError(f"{words}; call its build(variables) before training", argument="model")
+    for owner in model._flatten_layers() if has_own_step(model) else [model]:
+        # attributes that begin with a line are Keras's own books of the same
+        for name, value in {name: value for name, value in vars(owner).items() if not name.startswith("_")}.items():
+            parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+            found = [part for part in parts if isinstance(part, keras.optimizers.Optimizer)]
+            optimizers |= {id(optimizer): optimizer for optimizer in found}
+            if not all(optimizer.built for optimizer in found):
+                words = f"{name} of model {owner.name} is not built, so its state cannot be kept"
+                raise UsageError(f"{words}; call its build(variables) before training", argument="model")
     return [*model.variables, *(variable for optimizer in optimizers.values() for variable in optimizer.variables)]
 
 

@@ -1,6 +1,7 @@
 """What fit() looks at before it trains: the call, the model beside the data, and the folder."""
 
 import json
+import logging
 import math
 import shutil
 import time
@@ -12,6 +13,8 @@ from kerascnn.files import write_aside, writing_to
 from kerascnn.training.checkpoint import variables
 from kerascnn.training.recipe import Recipe
 from kerascnn.training.run_folder import check_logits, check_unfinished
+
+logger = logging.getLogger(__name__)
 
 # what a compiled model has decided already
 OF_OPTIMIZER = (
@@ -35,11 +38,14 @@ def check_call(model, recipe, loss, metrics, callbacks, metadata):
             words = f"callbacks has {callback!r}, which is no keras.callbacks.Callback"
             remedy = f"; give {callback.__name__}()" if isinstance(callback, type) else ""
             raise UsageError(f"{words}{remedy}", argument="callbacks")
+    if not model.trainable_variables:
+        words = f"model {model.name} has no layer that is trained"
+        raise UsageError(f"{words}; set trainable = True of those that shall be", argument="model")
     if any(isinstance(callback, keras.callbacks.SwapEMAWeights) for callback in callbacks):
         words = "callbacks has SwapEMAWeights, and moving averages are validated and kept without it"
         raise UsageError(f"{words}; leave it out", argument="callbacks")
     if model.compiled:
-        check_compiled(recipe, loss, metrics)
+        check_compiled(model, recipe, loss, metrics)
         return
     check_logits(model)
     if not isinstance(loss, keras.losses.Loss):
@@ -50,22 +56,26 @@ def check_call(model, recipe, loss, metrics, callbacks, metadata):
         raise UsageError(f"{words}; name them in a dict, logits first, or compile the model", argument="model")
 
 
-def check_compiled(recipe, loss, metrics):
-    """Raise UsageError for what a compiled model has decided already."""
+def check_compiled(model, recipe, loss, metrics):
+    """Raise UsageError for what a compiled model has decided already, warn of one that kc.export does not take."""
     given = {name: value for name, value in (("loss", loss), ("metrics", metrics)) if value}
     given |= {name: getattr(recipe, name) for name in OF_OPTIMIZER if getattr(recipe, name) != getattr(Recipe, name)}
     for name, value in given.items():
         words = f"{name} is {value}, and the model is compiled with an optimizer and a loss of its own"
         raise UsageError(f"{words}; leave it out, or give a model that is not compiled", argument=name)
+    try:
+        check_logits(model)
+    except UsageError as error:
+        logger.warning("kc.evaluate and kc.export will not take it: %s", error)
 
 
 def check_fits(model, feed):
     """Raise UsageError where the model does not take the images or labels, or the recipe looks at what is not there."""
-    shape = feed.image_shape
     wanted = tuple(model.inputs[0].shape[1:])
-    if len(model.inputs) == 1 and shape and any(a and b and a != b for a, b in zip(wanted, shape, strict=False)):
-        words = f"data has images of {'x'.join(map(str, shape))}, and the model takes {'x'.join(map(str, wanted))}"
-        raise UsageError(f"{words}; build it for these, or resize them", argument="data")
+    for shape in (feed.image_shape, getattr(feed.validation, "image_shape", None)):
+        if len(model.inputs) == 1 and shape and any(a and b and a != b for a, b in zip(wanted, shape, strict=False)):
+            words = f"data has images of {'x'.join(map(str, shape))}, and the model takes {'x'.join(map(str, wanted))}"
+            raise UsageError(f"{words}; build it for these, or resize them", argument="data")
     classes = model.outputs[0].shape[-1]
     if not model.compiled and feed.largest_label is not None and feed.largest_label >= classes:
         words = f"data has labels up to {feed.largest_label}, and the model has {classes} logits"

@@ -1,6 +1,7 @@
 """What a training is fed with: Examples in memory, image files, or somebody's own tf.data.Dataset of batches."""
 
 import dataclasses
+import logging
 import math
 
 import keras
@@ -10,6 +11,8 @@ import tensorflow as tf
 from kerascnn.datasets.batches import batches, evaluation_batches, full_batches
 from kerascnn.datasets.examples import Dataset
 from kerascnn.errors import UsageError
+
+logger = logging.getLogger(__name__)
 
 STATISTICS_IMAGES, STATISTICS_BATCH = 5000, 250
 
@@ -29,14 +32,23 @@ class Feed:
         if isinstance(data, Dataset):
             self.metadata = {"data": data.metadata()}
             data = data.train, data.validation
+        if isinstance(data, tuple) and len(data) != 2:
+            raise UsageError(f"data has {len(data)} parts; give two, training and validation", argument="data")
         self.train, self.validation = data if isinstance(data, tuple) else (data, None)
         self.streamed = isinstance(self.train, tf.data.Dataset)
-        if not self.streamed and not hasattr(self.train, "loader"):
-            words = f"data is {type(self.train).__name__}; give what kc.datasets.from_arrays(x, y) returns"
-            raise UsageError(f"{words}, or a tf.data.Dataset of batches (images, labels)", argument="data")
+        for part in (self.train,) if self.validation is None else (self.train, self.validation):
+            if isinstance(part, tf.data.Dataset):
+                check_streamed(part)
+            elif not hasattr(part, "loader"):
+                words = f"data is {type(part).__name__}; give what kc.datasets.from_arrays(x, y) returns"
+                raise UsageError(f"{words}, or a tf.data.Dataset of batches (images, labels)", argument="data")
         if self.streamed:
-            self.check_streamed()
-            self.steps, self.at_once = int(self.train.cardinality()), 1
+            self.check_epochs()
+            self.steps, self.at_once = int(self.train.cardinality()), at_once or 1
+            if self.steps % self.at_once:
+                words = f"data has {self.steps} batches, no multiple of the model's {at_once} steps_per_execution"
+                raise UsageError(f"{words}; give .take({self.steps - self.steps % at_once})", argument="data")
+            self.metadata = {"data": {"name": "tf.data.Dataset", "batches": self.steps}}
             self.batch_size = len(keras.tree.flatten(next(iter(self.train)))[0])
             images = self.train.element_spec[0]
             self.image_shape, self.largest_label = getattr(images, "shape", [None])[1:], None
@@ -51,13 +63,14 @@ class Feed:
         self.batch_size = recipe.batch_size
         self.steps, self.at_once = epoch_steps(len(self.train), self.batch_size, math.prod(self.image_shape), at_once)
 
-    def check_streamed(self):
-        """Raise UsageError where the recipe asks for what is not done to a tf.data.Dataset, or it has no known end."""
-        if self.train.cardinality() < 1:
-            kind, remedy = "of unknown length", ".apply(tf.data.experimental.assert_cardinality(steps))"
-            if self.train.cardinality() == tf.data.INFINITE_CARDINALITY:
-                kind, remedy = "without end", ".take(steps)"
-            raise UsageError(f"data is a tf.data.Dataset {kind}; give it one with {remedy}", argument="data")
+    def check_epochs(self):
+        """Raise UsageError for what is not done to a tf.data.Dataset, or where the number of its batches is unknown."""
+        if self.train.cardinality() == 0:
+            raise UsageError("data is a tf.data.Dataset of no batch; give it some", argument="data")
+        if self.train.cardinality() < 0:
+            words = "data is a tf.data.Dataset of unknown length"
+            remedy = ".apply(tf.data.experimental.assert_cardinality(steps))"
+            raise UsageError(f"{words}; give it one with {remedy}", argument="data")
         for name, without in (("augmentations", ()), ("balance", "none")):
             if getattr(self.recipe, name) != without:
                 words = (
@@ -68,7 +81,9 @@ class Feed:
     def training(self, first_epoch, heads):
         """The batches from the epoch first_epoch on. heads: names of the outputs that want the labels."""
         if self.streamed:
-            return for_each_head(self.train, heads)
+            for _ in range(first_epoch):
+                iter(self.train)  # one that shuffles draws an order for each iterator
+            return for_each_head(self.train.repeat(max(1, self.recipe.epochs - first_epoch)), heads)
         recipe = self.recipe
         return for_each_head(
             batches(
@@ -92,6 +107,21 @@ class Feed:
         return taken.map(lambda images, *rest: images)
 
 
+def check_streamed(dataset):
+    """Raise UsageError where a tf.data.Dataset has no batches of known ranks, or no end."""
+    spec = dataset.element_spec
+    if not isinstance(spec, tuple) or len(spec) not in (2, 3):
+        words = f"data is a tf.data.Dataset of {type(spec).__name__}"
+        remedy = "map it to batches (images, labels) or (images, labels, sample weights)"
+        raise UsageError(f"{words}; {remedy}", argument="data")
+    if any(part.shape.rank is None for part in tf.nest.flatten(spec)):
+        words = "data is a tf.data.Dataset of tensors of unknown shape"
+        raise UsageError(f"{words}; give from_generator an output_signature, or set_shape in a map", argument="data")
+    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+        words = "data is a tf.data.Dataset without end"
+        raise UsageError(f"{words}; give it one with .take(steps)", argument="data")
+
+
 def for_each_head(dataset, heads):
     """Batches with labels and weights repeated for every head of a network that has several, as Keras asks."""
     return dataset.map(lambda x, *rest: (x, *(dict.fromkeys(heads, part) for part in rest))) if heads else dataset
@@ -113,6 +143,9 @@ def epoch_steps(examples, batch_size, image_size, at_once=None):
     model that is compiled already.
     """
     steps = full_batches(examples, batch_size)
+    if at_once and steps % at_once:
+        words = "steps_per_execution is %d: %d of %d batches of an epoch are left out"
+        logger.warning(words, at_once, steps % at_once, steps)
     if at_once is None:
         at_once = min(range(16, 33), key=lambda n: (steps % n, -n)) if batch_size * image_size < 500_000 else 1
     at_once = min(at_once, steps)

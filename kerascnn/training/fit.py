@@ -6,18 +6,19 @@ What a folder holds: `checkpoint.npz` while the run lasts, `history.csv` from th
 
 import contextlib
 import errno
+import re
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from kerascnn.datasets.image_folder import vanished_files_named
-from kerascnn.errors import InputError, TrainingStopped
+from kerascnn.errors import InputError, TrainingStopped, UsageError
 from kerascnn.files import one_writer
 from kerascnn.training import batch_statistics
 from kerascnn.training.callbacks import Resumable
 from kerascnn.training.checkpoint import assign
-from kerascnn.training.checks import check_call, check_clock, check_fits, check_folder, check_space
+from kerascnn.training.checks import OF_OPTIMIZER, check_call, check_clock, check_fits, check_folder, check_space
 from kerascnn.training.feed import Feed
 from kerascnn.training.guard import FiniteLoss
 from kerascnn.training.optimizers import create_optimizer
@@ -84,7 +85,7 @@ def fit(
                     check_space(model, folder)
                     run = Run(folder, recipe, feed, guard)
                     resumable = Resumable(folder, [*run.stateful, run, *callbacks])
-                    resumable.metadata = {"recipe": as_json(recipe), **feed.metadata, **(metadata or {})}
+                    resumable.shared = {**said_of(recipe, compiled), **feed.metadata, **(metadata or {})}
                     with run.saying_that_xla_compiles(model):
                         train(model, feed, resumable, verbose, heads_of(model) if guard else [])
                     assign(model.variables, run.best)
@@ -97,6 +98,13 @@ def fit(
     return run
 
 
+def said_of(recipe, compiled):
+    """What recipe.json says of a Recipe and of how the model is compiled; see Resumable where it is compiled before."""
+    if not compiled:
+        return {"recipe": as_json(recipe), "compiled": None}
+    return {"recipe": {name: part for name, part in as_json(recipe).items() if name not in OF_OPTIMIZER}}
+
+
 def train(model, feed, resumable, verbose, heads):
     """Keras's fit, from the epoch on at which a resumed run stands."""
     batches = feed.training(resumable.epoch, heads)
@@ -106,7 +114,7 @@ def train(model, feed, resumable, verbose, heads):
         batches,
         epochs=feed.recipe.epochs,
         initial_epoch=resumable.epoch,
-        steps_per_epoch=None if feed.streamed else feed.steps,
+        steps_per_epoch=feed.steps,
         validation_data=feed.validating(heads),
         shuffle=False,
         verbose=verbose,
@@ -154,9 +162,20 @@ def stopped_by_limits(recipe, folder):
         number = getattr(error, "errno", None)
         if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise TrainingStopped(f"disk full ({error.filename or folder}); {FREE_SPACE}") from None
+        if found := re.search(r"expected to contain (\d+) elements but contained (?:only|at least) (\d+)", str(error)):
+            words = f"data is a tf.data.Dataset of {found[2]} batches whose cardinality says {found[1]}"
+            raise UsageError(f"{words}; give assert_cardinality the right number", argument="data") from None
         if not folder.is_dir():
             raise InputError(f"cannot write to {folder}, which is gone; put it back and resume the run") from None
         raise
+    except tf.errors.InvalidArgumentError as error:
+        # of a compiled model, whose loss may take other labels, or of validation: found as Keras reads them
+        if not (
+            found := re.search(r"label value of (\S+) which is outside the valid range of \[0, (\d+)\)", str(error))
+        ):
+            raise
+        words = f"data has the label {found[1]}, and the model has {found[2]} logits"
+        raise UsageError(f"{words}; build it for all classes, and count labels from 0", argument="data") from None
     except tf.errors.ResourceExhaustedError as error:
         if "No space left" in str(error):
             raise TrainingStopped(f"disk full; {FREE_SPACE}") from None

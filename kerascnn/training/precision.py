@@ -85,10 +85,13 @@ def policy_of(model, recipe):
 
 
 def output_layers(model):
-    """The layers that make the outputs of a model, those within a model that is its last layer."""
+    """The layers that make the outputs of a model, those within a model that is its last layer.
+
+    Of one there that is a subclass without outputs of its own these are not known: all its layers.
+    """
     for tensor in model.outputs:
         layer = tensor._keras_history.operation
-        yield from output_layers(layer) if isinstance(layer, keras.Model) else [layer]
+        yield from output_layers(layer) if getattr(layer, "outputs", None) else layer._flatten_layers()
 
 
 @contextlib.contextmanager

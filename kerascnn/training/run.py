@@ -130,6 +130,9 @@ class Run(keras.callbacks.Callback):
         logs.update(row)
 
     def not_finite(self, what):
+        if not self.guard:
+            rate = float(self.model.optimizer.learning_rate)
+            return TrainingStopped(f"{what}; give the model's optimizer a learning_rate below {rate:g}, or a clipnorm")
         return TrainingStopped(f"{what}; lower learning_rate (now {self.recipe.learning_rate:g}) or set clip_norm")
 
     def finish(self, network, resumable, conclusions):
@@ -140,7 +143,7 @@ class Run(keras.callbacks.Callback):
         write_aside(self.folder / "model.keras", network.save)
         plot_learning_curve(rows, self.folder / "learning_curve.png")
         best = rows[self.best_epoch - 1]
-        self.history = {name: [row.get(name) for row in rows] for name in rows[0]}
+        self.history = {name: [row.get(name) for row in rows] for row in rows for name in row}
         self.record = {
             **resumable.metadata,
             "complete": True,

@@ -51,6 +51,11 @@ def load_model(place):
                 f"{path} holds what Keras does not know ({reason}); import the module that registers it with "
                 "keras.saving.register_keras_serializable first"
             ) from None
+        if "safe_mode" in str(error):
+            raise InputError(
+                f"{path} holds Python code, as a Lambda layer does, and code of a file is not run; use a layer of its "
+                "own class instead, or keras.saving.load_model(path, safe_mode=False) where you trust the file"
+            ) from None
         raise InputError(f"{path} is damaged ({reason}); restore it or train again") from None
 
 
@@ -59,7 +64,7 @@ def check_logits(model):
     import keras
 
     normalised = keras.activations.softmax, keras.activations.sigmoid
-    for output in model.outputs:
+    for output in plain(model).outputs:
         layer = output._keras_history.operation
         if isinstance(layer, keras.layers.Softmax) or getattr(layer, "activation", None) in normalised:
             raise UsageError(
@@ -79,10 +84,12 @@ def run_card(model, folder):
 def plain(model):
     """The same layers as a plain Functional keras.Model: not compiled, no class of its own.
 
-    Raises UsageError for a model that has no input and output of its own.
+    Raises UsageError for what is no model, or has no input and output of its own.
     """
     import keras
 
+    if not isinstance(model, keras.Model):
+        raise UsageError(f"model is {model!r}, which is no keras.Model; give a built one", argument="model")
     if not getattr(model, "outputs", None):
         words = f"model {model.name} has no input and output of its own"
         remedy = "build it as keras.Model(inputs, outputs) or keras.Sequential with a keras.Input"

@@ -302,10 +302,32 @@ def test_a_dataset_of_batches_is_trained_on_as_it_is(tmp_path):
         fit(network(), data, recipe, folder=tmp_path / "augmented", loss=LOSS)
 
 
-def test_a_compiled_model_runs_whole_calls_of_its_own_steps(tmp_path):
+def test_a_compiled_model_runs_whole_calls_of_its_own_steps(tmp_path, caplog):
     model = compiled(network(), steps_per_execution=7)
     fit(model, (TRAIN, None), replace(RECIPE, learning_rate=1e-3), folder=tmp_path)
     assert int(model.optimizer.iterations) == 2 * 14, "20 steps an epoch are cut to a multiple of 7"
+    assert "steps_per_execution is 7: 6 of 20 batches of an epoch are left out" in caplog.text
+
+
+def test_what_a_compiled_model_has_decided_is_recorded_and_not_the_recipe_s(tmp_path):
+    run = fit(compiled(network(), keras.optimizers.SGD(0.02)), (TRAIN, None), Recipe(batch_size=32), folder=tmp_path)
+    assert "optimizer" not in run.record["recipe"]
+    compiled_with = run.record["compiled"]
+    assert (compiled_with["optimizer"], compiled_with["learning_rate"]) == ("SGD", 0.02)
+    assert compiled_with["loss"]["from_logits"] is True
+
+
+def test_a_callback_may_add_what_is_no_number_or_only_now_and_then(tmp_path):
+    class Matrix(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["matrix"] = np.eye(2)
+            if epoch:
+                logs["late"] = 1.0
+
+    run = fit(network(), (TRAIN, None), RECIPE, folder=tmp_path, loss=LOSS, callbacks=[Matrix()])
+    assert run.history["matrix_3"] == [1.0, 1.0]
+    assert run.history["late"] == [None, 1.0]
+    assert [row["late"] for row in history(tmp_path)] == ["", "1.0"]
 
 
 def test_outputs_of_a_model_within_a_model_stay_float32():

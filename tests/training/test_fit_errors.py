@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 
+import kerascnn
 from kerascnn.errors import InputError, TrainingStopped, UsageError
 from kerascnn.files import one_writer
 from kerascnn.models import builder
@@ -15,7 +17,7 @@ from kerascnn.training.feed import epoch_steps
 from kerascnn.training.fit import fit, stopped_by_limits
 from kerascnn.training.recipe import Recipe
 from kerascnn.training.record import RunSchema
-from kerascnn.training.run_folder import load_trained
+from kerascnn.training.run_folder import load_model, load_trained
 from tests.training.runs import LOSS, RECIPE, TRAIN, VALIDATION, compiled, network, own, train
 
 
@@ -192,6 +194,78 @@ def test_what_does_not_fit_together_is_an_error_before_anything_is_done(build, o
     assert not (tmp_path / "new").exists()
 
 
+def batches(labels):
+    return tf.data.Dataset.from_tensor_slices((TRAIN.images / np.float32(255), labels)).batch(32)
+
+
+def endings(count, said):
+    """A data set of `count` batches of which somebody has said another number."""
+    return batches(TRAIN.labels).take(count).apply(tf.data.experimental.assert_cardinality(said))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ((TRAIN, TRAIN, TRAIN), "^data has 3 parts; give two, training and validation"),
+        ((TRAIN, (TRAIN.images, TRAIN.labels)), "^data is tuple; give what kc.datasets.from_arrays"),
+        ((batches(TRAIN.labels), batches(TRAIN.labels).repeat()), r"^data is .* without end; give it one with .take"),
+        (batches(TRAIN.labels).map(lambda x, y: {"image": x}), "^data is a tf.data.Dataset of dict; map it to batches"),
+        (batches(TRAIN.labels).map(lambda x, y: x), "^data is a tf.data.Dataset of TensorSpec; map it to batches"),
+        (batches(TRAIN.labels).take(0), "^data is a tf.data.Dataset of no batch; give it some"),
+        (batches(TRAIN.labels).filter(lambda *batch: True), "^data is .* of unknown length; give it one with .apply"),
+        (
+            tf.data.Dataset.from_generator(lambda: iter([]), output_types=(tf.float32, tf.int32)).batch(2),
+            "^data is a tf.data.Dataset of tensors of unknown shape; give from_generator an output_signature",
+        ),
+        (
+            endings(10, 20),
+            "^data is a tf.data.Dataset of 10 batches whose cardinality says 20; give assert_cardinality",
+        ),
+        (batches(TRAIN.labels + 1), r"^data has the label 10, and the model has 10 logits; build it for all classes"),
+        ((TRAIN, batches(TRAIN.labels + 1)), r"^data has the label 10, and the model has 10 logits; build it"),
+    ],
+)
+def test_data_that_cannot_be_trained_on_are_an_error(data, words, tmp_path):
+    with pytest.raises(UsageError, match=words) as caught:
+        fit(compiled(network()), data, Recipe(batch_size=32), folder=tmp_path)
+    assert caught.value.argument == "data"
+
+
+def test_validation_images_of_another_size_are_an_error(tmp_path):
+    validation = replace(VALIDATION, images=VALIDATION.images[:, 4:])
+    with pytest.raises(UsageError, match="^data has images of 24x28x1, and the model takes 28x28x1; build it"):
+        fit(network(), (TRAIN, validation), RECIPE, folder=tmp_path, loss=LOSS)
+
+
+@pytest.mark.parametrize("model", ["resnet20", None, keras.Model])
+def test_what_is_no_model_is_an_error(model, tmp_path):
+    with pytest.raises(UsageError, match="^model is .*, which is no keras.Model; give a built one$"):
+        kerascnn.fit(model, (TRAIN, None), RECIPE, folder=tmp_path)
+
+
+def test_a_model_of_which_nothing_is_trained_is_an_error(tmp_path):
+    model = network()
+    model.trainable = False
+    with pytest.raises(UsageError, match="^model network has no layer that is trained; set trainable = True of those"):
+        fit(model, (TRAIN, None), RECIPE, folder=tmp_path, loss=LOSS)
+
+
+def test_a_compiled_model_that_cannot_be_exported_is_told_before_it_trains(tmp_path, caplog):
+    image = keras.Input((28, 28, 1))
+    model = keras.Model(image, keras.layers.Dense(10, "softmax")(keras.layers.Flatten()(image)))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    fit(model, (TRAIN, None), Recipe(epochs=1, batch_size=32), folder=tmp_path)
+    assert "kc.evaluate and kc.export will not take it: model" in caplog.text
+
+
+def test_a_model_that_holds_code_is_not_called_damaged(tmp_path):
+    image = keras.Input((28, 28, 1))
+    x = keras.layers.Lambda(lambda x: 2 * x)(image)
+    keras.Model(image, keras.layers.Dense(10)(keras.layers.Flatten()(x))).save(tmp_path / "model.keras")
+    with pytest.raises(InputError, match="model.keras holds Python code, as a Lambda layer does, and code of a file"):
+        load_model(tmp_path)
+
+
 def test_half_precision_that_a_train_step_of_ones_own_would_spoil_is_an_error(tmp_path):
     recipe = Recipe(batch_size=32, precision="mixed_float16")
     with pytest.raises(UsageError, match="^precision is mixed_float16, and the model's own train_step scales no loss;"):
@@ -225,7 +299,9 @@ def test_weights_are_not_swapped_twice(tmp_path):
 
 def test_a_compiled_model_whose_loss_is_not_finite_stops_after_the_epoch(tmp_path):
     model = compiled(builder("mlp")(), keras.optimizers.SGD(1e30))
-    with pytest.raises(TrainingStopped, match="^loss is not finite in epoch 1; lower learning_rate"):
+    with pytest.raises(
+        TrainingStopped, match=r"^loss is not finite in epoch 1; give the model's optimizer a .* below 1e\+30"
+    ):
         fit(model, (TRAIN, None), Recipe(batch_size=32), folder=tmp_path)
 
 

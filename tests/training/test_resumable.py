@@ -194,7 +194,7 @@ def test_an_optimizer_that_is_not_built_is_an_error(tmp_path):
     model = network()
     model.head_optimizer = keras.optimizers.Adam()
     with pytest.raises(
-        UsageError, match=r"^model.head_optimizer is not built, .*; call its build\(variables\) before training$"
+        UsageError, match=r"^head_optimizer of model noisy.* is not built, .*; call its build\(variables\) before"
     ):
         train(tmp_path, model=model)
 
@@ -245,6 +245,16 @@ def test_optimizers_in_a_list_are_kept():
     assert {id(v) for v in model.others[0].variables} <= {id(v) for v in variables(model)}
 
 
+def test_the_optimizer_of_a_model_within_the_model_is_kept():
+    model = network()
+    model.discriminator = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.discriminator.compile("adam")
+    with pytest.raises(UsageError, match="^optimizer of model sequential.* is not built, so its state cannot be kept;"):
+        variables(model)
+    model.discriminator.optimizer.build(model.discriminator.trainable_variables)
+    assert {id(v) for v in model.discriminator.optimizer.variables} <= {id(v) for v in variables(model)}
+
+
 def test_weights_in_half_precision_are_kept(tmp_path):
     dense = keras.layers.Dense(2, dtype="bfloat16")
     model = keras.Sequential([keras.Input((3,)), dense])
@@ -281,6 +291,21 @@ def test_another_optimizer_or_loss_is_an_error(tmp_path):
     model = network()
     model.compile(keras.optimizers.AdamW(), loss=model.loss)
     with pytest.raises(UsageError, match=r"was trained with optimizer 'SGD' \(now 'AdamW'\)"):
+        train(tmp_path, model=model)
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=2)
+    model.compile(keras.optimizers.SGD(schedule, momentum=0.9), loss=loss)
+    expected = r"was trained with learning_rate 0.05 \(now .*ExponentialDecay.*ignore_class None \(now 2\);"
+    with pytest.raises(UsageError, match=expected):
+        train(tmp_path, model=model)
+
+
+def test_an_optimizer_of_other_variables_is_an_error(tmp_path):
+    train(tmp_path)
+    model = network()
+    model.other = keras.optimizers.SGD(momentum=0.9)
+    model.other.build(model.trainable_variables)
+    with pytest.raises(UsageError, match="^model is compiled with an optimizer of other variables than the one in"):
         train(tmp_path, model=model)
 
 
@@ -325,6 +350,7 @@ def test_a_state_that_cannot_be_written_is_an_error(tmp_path):
 def test_a_metric_of_every_class_becomes_a_column_each():
     logs = {"f1": np.array([0.5, 1.0], np.float32), "loss": np.float32(2)}
     assert scalars(logs) == {"f1_0": 0.5, "f1_1": 1.0, "loss": 2.0}
+    assert scalars({"half": tf.constant(0.5, tf.bfloat16), "rate": 963}) == {"half": 0.5, "rate": 963}
 
 
 def test_a_folder_with_a_finished_run_is_left_alone(tmp_path):

@@ -15,6 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kerascnn.cli.progress import Progress
 from kerascnn.datasets.augmentation import Distortion
@@ -197,6 +198,19 @@ def test_a_stopped_run_goes_on_in_place_with_a_new_model(optimizer, tmp_path):
         loss = None if optimizer else LOSS
         model = compiled(model, optimizer) if optimizer else model
         fit(model, (TRAIN, VALIDATION), recipe, folder=folder, loss=loss, callbacks=callbacks)
+        return model.get_weights()
+
+    assert_stopped_ends_as_whole(run, tmp_path)
+
+
+def test_a_dataset_that_shuffles_resumes_to_the_same_orders(tmp_path):
+    images = TRAIN.images / np.float32(255)
+
+    def run(folder, *callbacks):
+        data = tf.data.Dataset.from_tensor_slices((images, TRAIN.labels)).shuffle(640, seed=3).batch(32)
+        keras.utils.set_random_seed(5)
+        model = network()
+        fit(model, data, replace(RECIPE, deterministic=True), folder=folder, loss=LOSS, callbacks=callbacks)
         return model.get_weights()
 
     assert_stopped_ends_as_whole(run, tmp_path)
