@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kerascnn.errors import InputError
-from kerascnn.files import write_json
+from kerascnn.files import read_json_if_any, write_json
 from kerascnn.saved_model.versions import (
     CARD,
     SavedModel,
@@ -91,3 +91,10 @@ def test_a_card_that_says_no_checksums_leaves_a_version_as_it_is(card, tmp_path)
     (tmp_path / "assets.extra").mkdir()
     (tmp_path / CARD).write_text(card)
     check_digests(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "version", sorted(path.parent for path in SHIPPED.glob("*/*/saved_model.pb")), ids=lambda path: path.parent.name
+)
+def test_the_card_of_a_shipped_version_has_its_checksums(version):
+    assert read_json_if_any(version / CARD)["sha256"] == digests(version)
