@@ -13,6 +13,7 @@ from pathlib import Path
 from kerascnn.errors import InputError, UsageError
 
 MOST_COMPRESSION = 20  # of an archive whose writer compresses nothing
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what the system says of a disk, a quota, a file
 MOST_DEPTH = 100  # of JSON; writing it takes a few calls a level, of which Python allows a thousand
 
 
@@ -40,7 +41,8 @@ def remove_leftovers(folder, pattern):
         import psutil  # takes a while, and is hardly ever needed
 
         process = left.name.split("-")[1]
-        if process.isdecimal() and not psutil.pid_exists(int(process)):
+        # a container gives a process the number that the one before had, and what this one writes is not yet there
+        if process.isdecimal() and (int(process) == os.getpid() or not psutil.pid_exists(int(process))):
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
             else:
@@ -49,8 +51,9 @@ def remove_leftovers(folder, pattern):
 
 def raise_if_disk_full(words):
     """Raise the OSError of a full disk where the words of a library or a program speak of one."""
-    if os.strerror(errno.ENOSPC) in words:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+    for number in FULL:
+        if os.strerror(number) in words:
+            raise OSError(number, os.strerror(number)) from None
 
 
 @contextlib.contextmanager

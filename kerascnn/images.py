@@ -21,42 +21,15 @@ MOST_VOXELS = 2**26
 
 
 @contextlib.contextmanager
-def of_any_size(content):
-    """The PIL image in the bytes of a file, of which the header alone is read. Raises one of UNREADABLE."""
-    with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=FORMATS) as image:
-        yield image
-
-
-@contextlib.contextmanager
 def let_in(content):
-    """What of_any_size gives, of at most MOST_PIXELS. Raises one of UNREADABLE."""
-    with of_any_size(content) as image:
+    """The PIL image in the bytes of a file, of at most MOST_PIXELS by its header, which alone is read.
+
+    Raises one of UNREADABLE.
+    """
+    with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=FORMATS) as image:
         if image.width * image.height > MOST_PIXELS:
             raise ValueError("too large")
         yield image
-
-
-def claimed_sides(content):
-    """Height and width of the image in the bytes of a file by its header, both 0 where it is none.
-
-    2^15 each where it claims more pixels than Pillow opens, 179 million.
-    """
-    try:
-        with of_any_size(content) as image:
-            return image.height, image.width
-    except Image.DecompressionBombError:
-        return 2**15, 2**15
-    except UNREADABLE:
-        return 0, 0
-
-
-def area(content):
-    """How many pixels the image in the bytes of a file has by its header, 0 where it is none that is let in."""
-    try:
-        with let_in(content) as image:
-            return image.width * image.height
-    except UNREADABLE:
-        return 0
 
 
 def load_image(path):

@@ -56,11 +56,10 @@ def two_colours(paper, **options):
     return encoded(image, "PNG", bits=1, **options)
 
 
-def webp_frames(width, height, count):
-    """A WebP animation without its pixels: what is in front of them claims a size and a number of frames."""
+def webp_canvas(width, height):
+    """A WebP without its pixels: what is in front of them claims a size."""
     canvas = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
-    chunks = b"VP8X" + struct.pack("<II", 10, 2) + canvas + (b"ANMF" + bytes(20)) * count
-    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
+    return b"RIFF" + struct.pack("<I", 22) + b"WEBPVP8X" + struct.pack("<II", 10, 0) + canvas
 
 
 def top_down_bmp():
@@ -90,9 +89,6 @@ GOOD = {
     "WebP": encoded(COLOUR, "WEBP", quality=95),
     "lossless WebP": encoded(COLOUR, "WEBP", lossless=True),
     "WebP with alpha": encoded(TRANSPARENT, "WEBP", lossless=True, exact=True),
-    "WebP that moves": encoded(
-        COLOUR, "WEBP", lossless=True, save_all=True, append_images=[Image.new("RGB", (150, 200))]
-    ),
     "BMP of 32 bits": encoded(np.dstack([COLOUR, np.zeros((200, 150), np.uint8)]), "BMP"),
 }
 LOSSLESS = {"lossless": True}
@@ -111,7 +107,9 @@ BAD = {
     "GIF": encoded(SEVEN, "GIF"),
     "WebP mark alone": b"RIFF\x00\x00\x00\x00WEBPVP8L",
     "half a WebP": GOOD["lossless WebP"][: len(GOOD["lossless WebP"]) // 2],
-    "WebP of 25,000,001 pixels in its frames": webp_frames(2500, 2500, 5),
+    "WebP of 25,005,000 pixels": webp_canvas(5001, 5000),
+    # TensorFlow 2.21 crashes at some of these
+    "WebP that moves": encoded(COLOUR, "WEBP", save_all=True, append_images=[Image.new("RGB", (150, 200))]),
     "TIFF": encoded(SEVEN, "TIFF"),
     "PNG header alone": GOOD["grey PNG"][:8],
     "half a PNG": GOOD["grey PNG"][: len(GOOD["grey PNG"]) // 2],

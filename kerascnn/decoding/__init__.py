@@ -13,9 +13,9 @@ def decode_image(image_bytes, shortest=None):
     """One encoded image: scalar string -> RGB uint8 (H, W, 3), grey repeated, what is transparent over_background.
 
     Accepts PNG, JPEG, WebP and BMP of at most 25 million pixels by their header, which is read before anything is
-    decoded; of an animation the first frame is taken. The orientation in EXIF metadata is followed. 16 bits per channel
-    are cut to 8; the alpha channel of a BMP is ignored. shortest: a JPEG is decoded at the smallest of 1/8, 1/4, 1/2
-    and its full size of which no side is shorter than these pixels, which saves most of the time for large photos.
+    decoded; no animated WebP. The orientation in EXIF metadata is followed. 16 bits per channel are cut to 8; the alpha
+    channel of a BMP is ignored. shortest: a JPEG is decoded at the smallest of 1/8, 1/4, 1/2 and its full size of which
+    no side is shorter than these pixels, which saves most of the time for large photos.
     Raises tf.errors.InvalidArgumentError for everything else and for what does not decode.
     """
     item = {name: value[0] for name, value in let_in(tf.reshape(image_bytes, [1])).items()}

@@ -3,10 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
+from kerascnn.image_headers import BMP, JPEG, PNG, WEBP
 from kerascnn.images import MOST_PIXELS
 
-# How a file of each format begins, and what stands in front of the EXIF metadata of a JPEG, a PNG and a WebP.
-PNG, JPEG, WEBP, BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM"
+# What stands in front of the EXIF metadata of a JPEG, a PNG and a WebP.
 EXIF = r"(Exif\x00\x00|eXIf|EXIF\C{4})"
 EXIF_BYTES = 2**12  # that are looked at; an orientation lies within far fewer
 
@@ -22,8 +22,9 @@ def let_in(image_bytes):
     png, jpeg, webp, bmp = (tf.strings.substr(header, 0, len(mark)) == mark for mark in (PNG, JPEG, WEBP, BMP))
     numbers = tf.cast(tf.io.decode_raw(header, tf.uint8, fixed_length=32), tf.float64)
     sides = tf.where(png[:, tf.newaxis], png_sides(numbers), tf.where(bmp[:, tf.newaxis], bmp_sides(numbers), 0.0))
-    sides = tf.where(webp[:, tf.newaxis], webp_sides(numbers, header, tf.where(webp, image_bytes, "")), sides)
+    sides = tf.where(webp[:, tf.newaxis], webp_sides(numbers, header), sides)
     fits = jpeg | ((tf.reduce_min(sides, 1) > 0) & (tf.reduce_prod(sides, 1) <= MOST_PIXELS))
+    fits &= ~(webp & webp_moves(numbers, header))
     fits &= ~bmp | bmp_in_grey_or_colour(numbers, tf.where(bmp, image_bytes, ""))
     # a JPEG and a PNG have their metadata in front of their pixels, a WebP behind them
     front = tf.where(webp, image_bytes, tf.strings.substr(image_bytes, 0, 2**14))
@@ -64,19 +65,23 @@ def bmp_in_grey_or_colour(numbers, image_bytes):
     return (whole_numbers(numbers, 28, 2) > 8) | (palette == greys)
 
 
-def webp_sides(numbers, header, image_bytes):
-    """Height and width that the header of a WebP claims, the height that of all frames together: float64 (B, 2).
+def webp_sides(numbers, header):
+    """Height and width that the header of a WebP claims: float64 (B, 2).
 
-    https://developers.google.com/speed/webp/docs/riff_container; every frame is decoded, so each counts.
+    https://developers.google.com/speed/webp/docs/riff_container.
     """
-    frames = tf.cast(tf.strings.split(image_bytes, "ANMF").row_lengths(), tf.float64)
     bits, kind = whole_numbers(numbers, 21, 4), tf.strings.substr(header, 8, 8)
     sides = {
-        b"WEBPVP8X": ((whole_numbers(numbers, 27, 3) + 1) * frames, whole_numbers(numbers, 24, 3) + 1),
+        b"WEBPVP8X": (whole_numbers(numbers, 27, 3) + 1, whole_numbers(numbers, 24, 3) + 1),
         b"WEBPVP8L": (bits // 2**14 % 2**14 + 1, bits % 2**14 + 1),
         b"WEBPVP8 ": (whole_numbers(numbers, 28, 2) % 2**14, whole_numbers(numbers, 26, 2) % 2**14),
     }
     return sum(tf.stack(pair, 1) * tf.cast(kind == name, tf.float64)[:, tf.newaxis] for name, pair in sides.items())
+
+
+def webp_moves(numbers, header):
+    """Whether a WebP is an animation: bool (B,). TensorFlow 2.21 writes past the end of its memory for some of them."""
+    return (tf.strings.substr(header, 8, 8) == b"WEBPVP8X") & (numbers[:, 20] // 2 % 2 == 1)
 
 
 def exif_orientation(directory):

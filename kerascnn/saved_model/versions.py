@@ -1,6 +1,7 @@
 """Finding and calling an exported SavedModel with TensorFlow alone: no Keras call, none of our model code."""
 
 import hashlib
+import math
 import re
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def load_signatures(version):
 class SavedModel:
     """The model in a version folder. signatures: {name: Signature}. Raises InputError when it is damaged."""
 
-    remedy = "name another folder"
+    remedy, timeout = "name another folder", math.inf
 
     def __init__(self, version):
         self.name = str(version)

@@ -11,6 +11,7 @@ import urllib.parse
 import numpy as np
 
 from kerascnn.errors import InputError, InputRejected, printable
+from kerascnn.image_headers import filled_pixels
 from kerascnn.saved_model.signatures import signatures_in
 from kerascnn.serving.http_request import fetch, route_to
 from kerascnn.serving.json_tensors import JSON_NAMES, JSON_TYPES
@@ -20,6 +21,7 @@ METADATA_TIMEOUT = 15  # that a model says of itself at once
 # Of an answer: JSON of lists and objects takes up to 30 times as much memory. What is answered for pixels is longer: it
 # has numbers of more digits than a request of pixels, and is JSON where images are compressed.
 MOST_BYTES = 3 * 2**20
+MOST_BYTES_OF_ROW = 2**15  # a thousand classes
 MOST_TIMES = 8  # the bytes of the request
 MOST_BYTES_OF_PIXEL = 64
 MOST_REQUEST = 2**23  # bytes of one for more than one image
@@ -35,7 +37,7 @@ class ServedModel:
     """
 
     def __init__(self, address, timeout=TIMEOUT):
-        self.name, self._timeout = checked(address), timeout
+        self.name, self.timeout = checked(address), timeout
         metadata = self._asked("/metadata", timeout=min(timeout, METADATA_TIMEOUT))
         self.remedy = f"serve our export there, or correct the address{self._route().remedy}"
         try:
@@ -55,9 +57,10 @@ class ServedModel:
         if len(values) > 1 and len(body) > MOST_REQUEST:
             raise InputRejected(f"{len(values)} images take {len(body) / 2**20:.1f} MiB as JSON; send fewer at a time")
         expected = self.signatures[signature].outputs
-        pixels = pixels_of(values) if encoded and any(tensor.is_of_pixels() for tensor in expected.values()) else 0
-        longest = MOST_BYTES + MOST_TIMES * len(body) + MOST_BYTES_OF_PIXEL * pixels
-        answer = self._asked(":predict", body, self._timeout + len(body) // 2**20, longest)
+        longest = MOST_BYTES + MOST_BYTES_OF_ROW * len(values)
+        if any(tensor.is_of_pixels() for tensor in expected.values()):
+            longest += MOST_TIMES * len(body) + (MOST_BYTES_OF_PIXEL * filled_pixels(values) if encoded else 0)
+        answer = self._asked(":predict", body, self.timeout + len(body) // 2**20, longest)
         if not isinstance(answer, dict) or "outputs" not in answer:
             raise self._no_server("answers without outputs")
         outputs = answer["outputs"]
@@ -88,7 +91,7 @@ class ServedModel:
         return InputError(f"{words}; correct the address{route.remedy}")
 
     def _route(self):
-        return route_to(self.name, self._timeout)
+        return route_to(self.name, self.timeout)
 
 
 def checked(address):
@@ -105,13 +108,6 @@ def checked(address):
             f"{address!r} is no address of a served model; write it as http://127.0.0.1:8501/v1/models/digits"
         )
     return parts._replace(path=urllib.parse.quote(path, safe="/%:@")).geturl()
-
-
-def pixels_of(contents):
-    """How many pixels the answer for these encoded images may have: each is filled up to the largest one's."""
-    from kerascnn.images import area  # its libraries take a while, and hardly any server answers for pixels
-
-    return len(contents) * max(map(area, contents), default=0)
 
 
 def array(name, value, dtype):

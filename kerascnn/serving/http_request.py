@@ -55,7 +55,7 @@ def fetch(address, body, timeout, most_bytes):
         raise InputRejected(f"{words} answers with more than {most_bytes / 2**20:.1f} MiB; ask for less at a time")
     if status == 200:
         return content
-    reason = printable(error_in(content) or reason)[:500]
+    reason = printable((error_in(content) or reason)[:500])[:500]
     if status == 404:
         raise InputError(f"{words} is not there ({reason}); serve that model or correct the address{remedy}")
     kind = InputRejected if status in (400, 413) else InputError

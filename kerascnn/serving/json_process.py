@@ -6,6 +6,8 @@ import signal
 from kerascnn.serving.json_tensors import RequestError
 from kerascnn.serving.memory import give_back
 
+SECONDS = 600  # of one call; 16 MiB of JSON take four
+
 
 class JsonProcess:
     """A process that calls functions for this one, a call at a time. It is started for the first call, and ends with
@@ -17,15 +19,22 @@ class JsonProcess:
     def run(self, function, *arguments):
         """function(*arguments), called there; only what pickle takes. Raises what it raises.
 
-        Raises RequestError where the process is ended meanwhile, as by the system when memory runs out.
+        Raises RequestError where the process is ended meanwhile, as by the system when memory runs out, or does not
+        answer in time. It is another process then that is called next: what this one still says is not listened to.
         """
         if self._process is None or not self._process.is_alive():
             self._start()
         try:
             self._pipe.send((function, arguments))
+            if not self._pipe.poll(SECONDS):
+                raise TimeoutError
             answer, error = self._pipe.recv()
-        except (EOFError, OSError):
+        except BaseException as failure:
+            self._process.kill()
             self._process.join()
+            self._process = None
+            if not isinstance(failure, EOFError | OSError):
+                raise
             raise RequestError("the process that reads large requests was ended; send less at a time", 500) from None
         if error is not None:
             raise error

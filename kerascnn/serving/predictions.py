@@ -5,9 +5,6 @@ written in another process, because Python would do nothing else meanwhile. What
 go on, and cannot be stopped.
 """
 
-import contextlib
-import functools
-
 from starlette.concurrency import run_in_threadpool
 
 from kerascnn.serving.bodies import LARGE, received
@@ -33,24 +30,24 @@ class Predictions:
         self._small = Turns(range(THREADS), limits.deadline)
         self._heavy = Turns([JsonProcess() for _ in range(limits.max_heavy)], limits.deadline)
 
-    async def answer(self, request):
-        """The JSON that answers a request, bytes. Raises RequestError, or ClientDisconnect when nobody waits."""
-        with contextlib.ExitStack() as held:
-            held.enter_context(self._places.taken())
-            found_large = functools.partial(self._take_large_place, held)
-            content = await received(request, self._limits, found_large)
-            version = await run_in_threadpool(self._repository.version, **request.path_params)
-            asked = outputs = None
-            if len(content) <= LARGE and content.count(b",") <= SMALL_VALUES:
-                async with self._small.one(request):
-                    asked, outputs, text = await run_in_threadpool(self._answered_here, version, content)
-                if text is not None:
-                    return text
-            async with self._heavy.one(request) as process:
-                return await run_in_threadpool(self._answered_there, process, version, content, asked, outputs)
+    async def answer(self, request, places):
+        """The JSON that answers a request, bytes. Raises RequestError, or ClientDisconnect when nobody waits.
 
-    def _take_large_place(self, held):
-        held.enter_context(self._large_places.taken())
+        places: a contextlib.ExitStack that gets the places that the request takes, until its answer has been read.
+        """
+        places.enter_context(self._places.taken())
+        content = await received(
+            request, self._limits, found_large=lambda: places.enter_context(self._large_places.taken())
+        )
+        version = await run_in_threadpool(self._repository.version, **request.path_params)
+        asked = outputs = None
+        if len(content) <= LARGE and content.count(b",") <= SMALL_VALUES:
+            async with self._small.one(request):
+                asked, outputs, text = await run_in_threadpool(self._answered_here, version, content)
+            if text is not None:
+                return text
+        async with self._heavy.one(request) as process:
+            return await run_in_threadpool(self._answered_there, process, version, content, asked, outputs)
 
     def _answered_here(self, version, content):
         """(Question, outputs, JSON) of the bytes of a small request; of a heavy one what comes last is None."""

@@ -1,10 +1,11 @@
 """What a model says of images, wherever it is: an exported version in a folder, or behind a server.
 
-A model is a SavedModel here or a ServedModel there, with `name`, `remedy`, `signatures` and `call`; what both answer is
-checked here, once.
+A model is a SavedModel here or a ServedModel there, with `name`, `remedy`, `signatures`, `timeout` and `call`; what
+both answer is checked here, once.
 """
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -174,16 +175,24 @@ class Predictor:
         if batch:
             yield from self._halved(batch)
 
-    def _halved(self, batch):
-        """The answers to a batch of (what to call it, image), in parts where the model does not take the whole."""
+    def _halved(self, batch, asked=0.0):
+        """The answers to a batch of (what to call it, image), in parts where the model does not take the whole.
+
+        asked: for how many seconds in vain. A server that has taken as long as one request may is asked no more.
+        """
+        started = time.monotonic()
         try:
             answer = self._answer([value for _, value in batch])
         except InputRejected as error:
+            asked += time.monotonic() - started
             if len(batch) == 1:
                 raise InputRejected(f"cannot predict {batch[0][0]}: {error}") from None
+            if asked > self._model.timeout:
+                words = f"{self.name} took {asked:.0f} s to refuse these and half of these images, and so on"
+                raise InputError(f"{words}; {self.remedy}") from None
             middle = len(batch) // 2
-            yield from self._halved(batch[:middle])
-            yield from self._halved(batch[middle:])
+            yield from self._halved(batch[:middle], asked)
+            yield from self._halved(batch[middle:], asked)
         else:
             yield answer
 

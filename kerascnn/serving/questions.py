@@ -3,11 +3,12 @@
 All of it is done without TensorFlow, so that another process can do it; see json_process.py.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from kerascnn.images import claimed_sides
+from kerascnn.image_headers import claimed_sides, filled_pixels
 from kerascnn.serving import json_tensors
 from kerascnn.serving.json_tensors import RequestError
 from kerascnn.serving.limits import flag
@@ -17,6 +18,7 @@ SMALL_VALUES = 2**16  # of its JSON, by its commas
 SMALL_ROWS = 16
 SMALL_PIXELS = 2**20
 SMALL_ANSWER = 2**16  # pixels
+UNREAD = 5000, 5000  # sides of an image whose header says none that is understood: the largest one that is decoded
 
 
 class Question(NamedTuple):
@@ -30,12 +32,12 @@ class Question(NamedTuple):
 
 
 class Size(NamedTuple):
-    """rows; pixels of all images and of the largest one; pixels of an output that has a value for each pixel."""
+    """rows; pixels of all images and of the largest one; and filled, each as large as the largest one's sides."""
 
-    rows: int
-    pixels: int
-    largest: int
-    answer: int
+    rows: int = 0
+    pixels: int = 0
+    largest: int = 0
+    filled: int = 0
 
 
 def question(content, signatures, limits):
@@ -51,9 +53,14 @@ def question(content, signatures, limits):
     inputs, outputs = signatures[name]
     arrays, row = json_tensors.input_arrays(request, inputs)
     wanted = output_names(request, outputs)
-    size = size_of(arrays, any(outputs[each].is_of_pixels() for each in wanted))
+    size = size_of(arrays)
     check(size, limits)
-    heavy = size.rows > SMALL_ROWS or size.pixels > SMALL_PIXELS or size.answer > SMALL_ANSWER
+    # all outputs are computed, whichever are answered
+    filled = size.filled if any(output.is_of_pixels() for output in outputs.values()) else 0
+    if any(outputs[each].is_of_pixels() for each in wanted):
+        check_answer(filled, limits)
+    check_computed(filled, limits)
+    heavy = size.rows > SMALL_ROWS or size.pixels > SMALL_PIXELS or filled > SMALL_ANSWER
     return Question(name, arrays, row, wanted, heavy)
 
 
@@ -67,29 +74,32 @@ def output_names(request, outputs):
     return tuple(dict.fromkeys(wanted))
 
 
-def size_of(arrays, of_pixels):
-    """The Size of a request for arrays; of_pixels: whether an output may have a value for each pixel."""
-    rows = pixels = largest = answer = 0
-    for array in arrays.values():
-        count = len(array) if array.ndim else 1
-        if array.dtype == object:
-            sides = [claimed_sides(content) for content in array.flat]
-            areas = [height * width for height, width in sides]
-            whole, most = sum(areas), max(areas, default=0)
-            # each is filled up to the largest one's height and width
-            filled = (
-                count * max((height for height, _ in sides), default=0) * max((width for _, width in sides), default=0)
-            )
-        else:
-            whole = filled = int(np.prod(array.shape[:-1])) if array.ndim > 3 else array.size
-            most = whole // max(count, 1)
-        rows, pixels, largest = max(rows, count), pixels + whole, max(largest, most)
-        answer = max(answer, filled)
-    return Size(rows, pixels, largest, answer if of_pixels else 0)
+def size_of(arrays):
+    """The Size of a request for arrays, {input name: array}."""
+    sizes = [size_of_images(array) if array.dtype == object else size_of_values(array) for array in arrays.values()]
+    return Size(
+        max(size.rows for size in sizes),
+        sum(size.pixels for size in sizes),
+        max(size.largest for size in sizes),
+        max(size.filled for size in sizes),
+    )
+
+
+def size_of_images(array):
+    """The Size of encoded images, bytes objects."""
+    areas = [math.prod(claimed_sides(content) or UNREAD) for content in array.flat]
+    return Size(array.size, sum(areas), max(areas, default=0), filled_pixels(array.flat, UNREAD))
+
+
+def size_of_values(array):
+    """The Size of pixels (N, …, H, W, C), or of other values."""
+    values = math.prod(array.shape[:-1]) if array.ndim > 3 else array.size
+    rows = len(array) if array.ndim else 1
+    return Size(rows, values, values // max(rows, 1), values)
 
 
 def check(size, limits):
-    """Raise RequestError for the first limit that a Size passes."""
+    """Raise RequestError for the first limit that the images of a Size pass."""
     if size.rows > limits.max_images:
         raise too_much(f"the request has {size.rows:,} images", f"{limits.max_images:,}", "max_images")
     million, one, whole = 10**6, limits.max_image_megapixels, limits.max_megapixels
@@ -97,7 +107,13 @@ def check(size, limits):
         raise too_much(f"an image has {size.largest:,} pixels", f"{one} million", "max_image_megapixels")
     if size.pixels > whole * million:
         raise too_much(f"the images have {size.pixels:,} pixels", f"{whole} million", "max_megapixels")
-    check_answer(size.answer, limits)
+
+
+def check_computed(pixels, limits):
+    """Raise RequestError for more pixels of an output than are computed, whether or not they are answered."""
+    if pixels > limits.max_megapixels * 10**6:
+        most = f"{limits.max_megapixels} million"
+        raise too_much(f"the images have {pixels:,} pixels, each as large as the largest", most, "max_megapixels")
 
 
 def check_answer(pixels, limits):

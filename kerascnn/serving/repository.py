@@ -22,12 +22,12 @@ class Version:
     """One version folder. `functions` is None until it is loaded, `error` says why it cannot be.
 
     functions: {signature name: what tf.saved_model.load gives for it}. tensors: {signature name: ({input name: Tensor},
-    {output name: Tensor})}.
+    {output name: Tensor})}. definitions: {signature name: what the SavedModel says of it, JSON types}.
     """
 
     def __init__(self, path):
         self.path, self.stamp, self.number = path, last_change(path), int(path.name)
-        self.functions = self.tensors = self.error = None
+        self.functions = self.tensors = self.definitions = self.error = None
         self._lock = threading.Lock()
 
     def load(self):
@@ -37,6 +37,7 @@ class Version:
                 try:
                     functions = saved_model.load_signatures(self.path)
                     self.tensors = {name: tensors_of(function) for name, function in functions.items()}
+                    self.definitions = signature_definitions(self.path)
                     self.functions = functions
                 except InputError as error:
                     self.error = str(error)
@@ -98,6 +99,18 @@ class Repository:
             if paths := saved_model.versions(child):
                 found[child.name] = [Version(path) for path in reversed(paths)]
         return found
+
+
+def signature_definitions(version):
+    """{signature name: its SignatureDef as TensorFlow Serving writes it, JSON types} of a version folder."""
+    from google.protobuf.json_format import MessageToDict
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    message = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
+    return {
+        key: MessageToDict(value, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+        for key, value in message.meta_graphs[0].signature_def.items()
+    }
 
 
 def last_change(folder):

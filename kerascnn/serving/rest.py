@@ -23,6 +23,8 @@ from kerascnn.serving.predictions import Predictions
 
 logger = logging.getLogger(__name__)
 
+PIECE = 2**16  # bytes of an answer that wait to be read
+
 
 class ModelName(StringConvertor):
     """A model's name in a path; the colon begins the method."""
@@ -38,6 +40,24 @@ class VersionNumber(IntegerConvertor):
 
 register_url_convertor("model", ModelName())
 register_url_convertor("number", VersionNumber())
+
+
+class ReadByPieces(Response):
+    """An answer that is sent as the client reads it. held: a contextlib.ExitStack, closed when all of it is sent."""
+
+    media_type = "application/json"
+
+    def __init__(self, content, held):
+        super().__init__(content)
+        self.held = held
+
+    async def __call__(self, scope, receive, send):
+        with self.held:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            for start in range(0, len(self.body), PIECE):
+                piece = self.body[start : start + PIECE]
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def application(repository, limits):
@@ -56,7 +76,9 @@ def application(repository, limits):
     async def predict(request):
         if request.method == "OPTIONS":
             return allowed("POST")
-        return Response(await predictions.answer(request), media_type="application/json")
+        with contextlib.ExitStack() as places:
+            content = await predictions.answer(request, places)
+            return ReadByPieces(content, places.pop_all())
 
     routes = []
     for path in ("/v1/models/{name:model}", "/v1/models/{name:model}/versions/{number:number}"):
@@ -128,18 +150,10 @@ def status_json(repository, name, number=None):
 
 def metadata_json(repository, name, number=None):
     """TensorFlow Serving's GetModelMetadataResponse with the signatures. Raises RequestError."""
-    from google.protobuf.json_format import MessageToDict
-    from tensorflow.core.protobuf import saved_model_pb2
-
     version = repository.version(name, number)
-    message = saved_model_pb2.SavedModel.FromString((version.path / "saved_model.pb").read_bytes())
-    definitions = {
-        key: MessageToDict(value, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
-        for key, value in message.meta_graphs[0].signature_def.items()
-    }
     answer = {
         "model_spec": {"name": name, "signature_name": "", "version": str(version.number)},
-        "metadata": {"signature_def": {"signature_def": definitions}},
+        "metadata": {"signature_def": {"signature_def": version.definitions}},
     }
     return json.dumps(answer, indent=1)
 

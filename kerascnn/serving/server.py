@@ -24,7 +24,7 @@ from cyclopts.validators import Number
 from kerascnn import __version__
 from kerascnn.errors import InputError, printable
 from kerascnn.files import reading_from
-from kerascnn.serving.bodies import timed
+from kerascnn.serving.connections import timed
 from kerascnn.serving.limits import Limits
 from kerascnn.serving.memory import keep_little
 from kerascnn.serving.repository import Repository

@@ -5,7 +5,7 @@ What a folder holds: `checkpoint.npz` while the run lasts, `history.csv` from th
 """
 
 import contextlib
-import errno
+import os
 import re
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kerascnn.datasets.image_folder import vanished_files_named
 from kerascnn.errors import InputError, TrainingStopped, UsageError
-from kerascnn.files import one_writer
+from kerascnn.files import FULL, one_writer
 from kerascnn.training import batch_statistics
 from kerascnn.training.callbacks import Resumable
 from kerascnn.training.checkpoint import assign
@@ -160,7 +160,7 @@ def stopped_by_limits(recipe, folder):
         yield
     except (OSError, tf.errors.NotFoundError, tf.errors.FailedPreconditionError) as error:
         number = getattr(error, "errno", None)
-        if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if number in FULL:
             raise TrainingStopped(f"disk full ({error.filename or folder}); {FREE_SPACE}") from None
         if found := re.search(r"expected to contain (\d+) elements but contained (?:only|at least) (\d+)", str(error)):
             words = f"data is a tf.data.Dataset of {found[2]} batches whose cardinality says {found[1]}"
@@ -177,7 +177,7 @@ def stopped_by_limits(recipe, folder):
         words = f"data has the label {found[1]}, and the model has {found[2]} logits"
         raise UsageError(f"{words}; build it for all classes, and count labels from 0", argument="data") from None
     except tf.errors.ResourceExhaustedError as error:
-        if "No space left" in str(error):
+        if any(os.strerror(number) in str(error) for number in FULL):
             raise TrainingStopped(f"disk full; {FREE_SPACE}") from None
         if not any(words in str(error) for words in OUT_OF_MEMORY):
             raise

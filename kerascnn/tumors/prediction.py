@@ -18,22 +18,22 @@ def write_prediction(scan, answers, folder, model):
     overlay, report = folder / "overlay.png", folder / "report.html"
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        if report.exists():
-            # masks of another scan of this name
-            for earlier in (folder / "mask.nii.gz", folder / "mask.png", *(folder / "masks").glob("*_mask.png")):
-                earlier.unlink(missing_ok=True)
+        masks = folder / "mask.nii.gz", folder / "mask.png", *(folder / "masks").glob("*_mask.png")
+        earlier = set(masks) if report.exists() else set()  # of another scan of this name
         if scan.nifti is not None:
             place = folder / "mask.nii.gz"
+            written = {place}
             write_aside(place, lambda path: write_mask(path, mask, scan.nifti))
-        elif len(mask) == 1:
-            place = folder / "mask.png"
-            save_image(place, mask[0] * 255)
         else:
-            place = folder / "masks"
-            for file, each in zip(scan.files, mask, strict=True):
-                save_image(place / f"{file}_mask.png", each * 255)
+            place = folder / "mask.png" if len(mask) == 1 else folder / "masks"
+            places = [place] if len(mask) == 1 else [place / f"{file}_mask.png" for file in scan.files]
+            written = set(places)
+            for file, each in zip(places, mask, strict=True):
+                save_image(file, each * 255)
         slice_sheet(scan.images, [(mask, PREDICTION)], scan.labels(), overlay)
         write_aside(report, lambda path: write_report(path, scan, probabilities, mask, overlay, model))
+        for mask_before in earlier - written:
+            mask_before.unlink(missing_ok=True)
     return {
         "slices": len(mask),
         "slices_with_tumor": int(mask.any((1, 2, 3)).sum()),

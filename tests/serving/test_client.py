@@ -366,6 +366,7 @@ def test_a_redirection_is_not_followed():
 
 def test_masks_may_be_as_long_as_their_image_is_large(monkeypatch):
     monkeypatch.setattr(client, "MOST_BYTES", 0)
+    monkeypatch.setattr(client, "MOST_BYTES_OF_ROW", 0)
     encoded = io.BytesIO()
     Image.new("L", (64, 50)).save(encoded, "PNG")
     said = {

@@ -11,6 +11,7 @@ import http.client
 import io
 import json
 import socket
+import struct
 import time
 
 import psutil
@@ -38,6 +39,10 @@ class Tiny(tf.Module):
         enlarged = tf.zeros([count, 2 + 2000 * large, 2 + 2000 * large, 1], tf.uint8)
         return {"mask": mask, "enlarged": enlarged, "mask_png_bytes": image_bytes}
 
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")])
+    def large(self, image_bytes):
+        return {"text": tf.repeat(tf.strings.reduce_join(tf.repeat("a", 2**20))[tf.newaxis], tf.size(image_bytes))}
+
     @tf.function(input_signature=[tf.TensorSpec((None, None), tf.float32, name="x")])
     def total(self, x):
         return {"total": tf.reduce_sum(x, 1)}
@@ -57,7 +62,7 @@ class Tiny(tf.Module):
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     models, module = tmp_path_factory.mktemp("models"), Tiny()
-    names = ("lengths", "masks", "total", "brightest", "slow")
+    names = ("lengths", "masks", "total", "brightest", "slow", "large")
     tf.saved_model.save(module, str(models / "tiny" / "1"), {name: getattr(module, name) for name in names})
     flags = [f"{name}={value}" for name, value in FLAGS.items()]
     with embedded_server(models, *flags) as server:
@@ -100,6 +105,9 @@ def test_a_compressed_body_is_inflated(address):
         (gzip.compress(bytes(40 * 2**20)), "gzip", 413, "the request is larger than 4 MiB (--max-request-mib); send"),
         (b"{}", "gzip", 400, "the body is no whole gzip stream, as its Content-Encoding says; send one"),
         (gzip.compress(b"{}" * 99, mtime=0)[:-9], "gzip", 400, "the body is no whole gzip stream"),
+        (gzip.compress(b"{}") + bytes(10), "gzip", 400, "the body is no whole gzip stream"),
+        (gzip.compress(b"") * 9, "gzip", 400, "the body is no whole gzip stream"),
+        (gzip.compress(b" " * 2**21)[:-4] + bytes(4), "gzip", 400, "the body holds more than its gzip stream says"),
         (b"{}", "br", 415, "Content-Encoding br is not read; send gzip, or the JSON as it is"),
     ],
 )
@@ -175,10 +183,61 @@ def test_each_limit_is_named_by_its_flag(address, body, words):
 
 
 def test_masks_of_any_size_come_as_png_alone(address):
-    images = png(1, 2000), png(600, 1)
+    images = png(1, 1000), png(600, 1)
+    assert asked(address, of("masks", *images))[0] == 413
     status, answer, _ = asked(address, of("masks", *images, output_filter=["mask_png_bytes"]))
     assert status == 200
     assert [base64.b64decode(each["b64"]) for each in answer["outputs"]] == list(images)
+
+
+def test_masks_that_are_computed_are_counted_though_they_are_not_answered(address):
+    status, answer, _ = asked(address, of("masks", png(1, 2000), png(600, 1), output_filter=["mask_png_bytes"]))
+    words = "the images have 2,400,000 pixels, each as large as the largest, more than 2 million (--max-megapixels)"
+    assert status == 413
+    assert answer["error"].startswith(words)
+
+
+def test_an_image_whose_header_pillow_does_not_read_has_its_pixels_all_the_same(address):
+    text = struct.pack(">I", 4) + b"tEXt" + b"a\0bc" + bytes(4)  # its checksum is wrong
+    content = png(1000, 1001)
+    status, answer, _ = asked(address, of("lengths", content[:33] + text + content[33:]))
+    assert status == 413
+    assert answer["error"].startswith("an image has 1,001,000 pixels, more than 1 million (--max-image-megapixels)")
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_a_body_of_crumbs_is_not_read_to_its_end(address, method):
+    host, port = address.split(":")
+    path = PREDICT if method == "POST" else "/v1/models/tiny"
+    with socket.create_connection((host, int(port)), timeout=30) as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        began = time.monotonic()
+        for _ in range(16):
+            connection.sendall(b"1\r\n \r\n" * 10_000)
+        while connection.recv(4096):
+            pass
+    assert time.monotonic() - began < 3, "aborted before --send-timeout"
+
+
+def test_an_answer_that_is_not_read_is_given_up_and_its_place_with_it(address):
+    host, port = address.split(":")
+    body = json.dumps(of("large", *["a"] * 12)).encode()
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+
+    def wait_for(status):
+        ends = time.monotonic() + 20
+        while asked(address, of("lengths", b"abc"))[0] != status:
+            assert time.monotonic() < ends
+            time.sleep(0.1)
+
+    with contextlib.ExitStack() as opened:
+        for _ in range(6):
+            connection = opened.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # the system keeps no answer for it
+            connection.connect((host, int(port)))
+            connection.sendall(head + body)
+        wait_for(503)  # six answers wait to be read
+        wait_for(200)
 
 
 @pytest.mark.parametrize(
