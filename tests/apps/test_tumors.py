@@ -252,7 +252,7 @@ def test_a_place_that_cannot_be_written_to_is_named(folder, tmp_path, command):
     Image.fromarray(drawn_patient(30).images[4]).save(tmp_path / "slice.png")
     code, _, words = command("predict", tmp_path / "slice.png", "--out", folder, "--results", tmp_path / "slice.png")
     assert code == 3
-    assert words.splitlines()[-1].startswith(f"error: cannot write to {tmp_path / 'slice.png'}/slice (Not a directory")
+    assert words.splitlines()[-1].startswith(f"error: cannot write to {tmp_path / 'slice.png'} (Not a directory)")
 
 
 @pytest.mark.slow
