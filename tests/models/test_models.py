@@ -1,6 +1,7 @@
 """The contract of a model builder, for every row of the catalogue."""
 
 import functools
+import gc
 import math
 import re
 
@@ -108,6 +109,15 @@ def compiled(model, optimizer):
 @pytest.fixture(autouse=True)
 def _fixed_seed():
     keras.utils.set_random_seed(1)
+
+
+@pytest.fixture(autouse=True)
+def _no_network_is_kept(request):
+    """Keras keeps traced functions, and what is garbage waits: hundreds of networks took 13 GiB."""
+    yield
+    if request.node.get_closest_marker("slow"):
+        keras.utils.clear_session()
+        gc.collect()
 
 
 @pytest.fixture(params=["mixed_bfloat16", "mixed_float16"])
