@@ -39,7 +39,7 @@ class Predictions:
         content = await received(
             request, self._limits, found_large=lambda: places.enter_context(self._large_places.taken())
         )
-        version = await run_in_threadpool(self._repository.version, **request.path_params)
+        version = await self.version(request)
         asked = outputs = None
         if len(content) <= LARGE and content.count(b",") <= SMALL_VALUES:
             async with self._small.one(request):
@@ -48,6 +48,14 @@ class Predictions:
                 return text
         async with self._heavy.one(request) as process:
             return await run_in_threadpool(self._answered_there, process, version, content, asked, outputs)
+
+    async def version(self, request):
+        """The loaded version that a request means. To load one is heavy. Raises as `answer` does."""
+        version = self._repository.version(**request.path_params)
+        if version.functions is None:
+            async with self._heavy.one(request):
+                await run_in_threadpool(version.load)
+        return self._repository.version(**request.path_params) if version.error else version
 
     def _answered_here(self, version, content):
         """(Question, outputs, JSON) of the bytes of a small request; of a heavy one what comes last is None."""

@@ -82,15 +82,18 @@ class Repository:
         return next((version for version in self.models.get(name, ()) if version.functions is not None), None)
 
     def version(self, name, number=None):
-        """The loaded version that a request means: the default, or the one with a number. Raises RequestError."""
+        """The version that a request means: the default, or the one with a number, which may have to be loaded first.
+
+        Raises RequestError where there is none, or it cannot be loaded.
+        """
         if number is None:
-            if version := self.default(name):
-                return version
-            raise RequestError(f"Servable not found for request: Latest({name[:100]})", 404)
-        for version in self.models.get(name, ()):
-            if version.number == number and version.load():
-                return version
-        raise RequestError(f"Servable not found for request: Specific({name[:100]}, {number})", 404)
+            found = [self.default(name)]
+        else:
+            found = [version for version in self.models.get(name, ()) if version.number == number]
+        if not found or not found[0] or found[0].error:
+            which = f"Latest({name[:100]})" if number is None else f"Specific({name[:100]}, {number})"
+            raise RequestError(f"Servable not found for request: {which}", 404)
+        return found[0]
 
     def _found(self):
         """{model name: its versions on disk, not loaded, highest first}."""

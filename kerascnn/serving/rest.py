@@ -68,10 +68,14 @@ def application(repository, limits):
     predictions = Predictions(repository, limits)
 
     async def status(request):
-        return await answered(request, "GET", status_json, repository)
+        if request.method == "OPTIONS":
+            return allowed("GET")
+        return as_json(status_json(repository, **request.path_params))
 
     async def metadata(request):
-        return await answered(request, "GET", metadata_json, repository)
+        if request.method == "OPTIONS":
+            return allowed("GET")
+        return as_json(metadata_json(request.path_params["name"], await predictions.version(request)))
 
     async def predict(request):
         if request.method == "OPTIONS":
@@ -116,11 +120,8 @@ def polled(repository):
     return lifespan
 
 
-async def answered(request, method, answer, repository):
-    """The JSON that `answer` gives, in a thread of its own, because it may have to load a model; or what is allowed."""
-    if request.method == "OPTIONS":
-        return allowed(method)
-    return Response(await run_in_threadpool(answer, repository, **request.path_params), media_type="application/json")
+def as_json(text):
+    return Response(text, media_type="application/json")
 
 
 def allowed(method):
@@ -148,9 +149,8 @@ def status_json(repository, name, number=None):
     return json.dumps({"model_version_status": states}, indent=1)
 
 
-def metadata_json(repository, name, number=None):
-    """TensorFlow Serving's GetModelMetadataResponse with the signatures. Raises RequestError."""
-    version = repository.version(name, number)
+def metadata_json(name, version):
+    """TensorFlow Serving's GetModelMetadataResponse with the signatures of a loaded Version of the model `name`."""
     answer = {
         "model_spec": {"name": name, "signature_name": "", "version": str(version.number)},
         "metadata": {"signature_def": {"signature_def": version.definitions}},

@@ -17,6 +17,7 @@ import pytest
 import tensorflow as tf
 
 from kerascnn.serving.repository import Repository
+from kerascnn.serving.rest import metadata_json
 
 ROOT = Path(__file__).parents[2]
 
@@ -226,6 +227,8 @@ def test_a_version_that_is_gone_is_served_until_another_one_loads(tmp_path):
     for _ in range(2):
         repository.refresh()
         assert repository.version("sizes").number == 1
+        metadata = json.loads(metadata_json("sizes", repository.version("sizes")))
+        assert metadata["metadata"]["signature_def"]["signature_def"]
     (tmp_path / "good").rename(tmp_path / "sizes" / "3")
     repository.refresh()
     assert [version.number for version in repository.models["sizes"]] == [3, 2]
