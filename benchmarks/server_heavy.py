@@ -63,12 +63,12 @@ def kinds():
         "a mask of a million pixels as PNG": ("tumors", of_bytes(png(photo), output_filter=["mask_png_bytes"]), {}),
         "a gzip bomb": ("digits", gzip.compress(bytes(2**30)), {"Content-Encoding": "gzip"}),
         "a gzip stream with padding": ("digits", gzip.compress(b"{}") + bytes(2**20), {"Content-Encoding": "gzip"}),
-        "a body in crumbs": ("digits", None, {}),
+        "a body in tiny chunks": ("digits", None, {}),
     }
 
 
 def ask(address, model, body, headers):
-    """Send one request; what the server answers is not looked at. A body of None comes in crumbs."""
+    """Send one request; what the server answers is not looked at. A body of None comes in tiny chunks."""
     with contextlib.suppress(OSError, http.client.HTTPException):
         if body is None:
             host, port = address.split(":")

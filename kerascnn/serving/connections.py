@@ -3,20 +3,20 @@
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-CRUMBS, CRUMB = 1000, 64  # so many pieces of a body, of fewer bytes than that on average, are not read on
+MOST_CHUNKS, SMALLEST = 1000, 64  # more chunks of fewer bytes than that on average are not read
 
 
-class Pieces(h11.Connection):
-    """h11's connection, which reads no more of a body that comes in crumbs: each byte of these takes Python 5 µs."""
+class FewChunks(h11.Connection):
+    """h11's connection, which reads no more of a body of a thousand tiny chunks: a byte of these takes Python 5 µs."""
 
     count = size = 0
 
     @property
-    def crumbs(self):
-        return self.count > CRUMBS and self.size < CRUMB * self.count
+    def too_many_chunks(self):
+        return self.count > MOST_CHUNKS and self.size < SMALLEST * self.count
 
     def next_event(self):
-        event = h11.NEED_DATA if self.crumbs else super().next_event()
+        event = h11.NEED_DATA if self.too_many_chunks else super().next_event()
         if isinstance(event, h11.Request):
             self.count = self.size = 0
         elif isinstance(event, h11.Data):
@@ -28,13 +28,13 @@ def timed(seconds):
     """uvicorn's protocol, which aborts a connection that stands still longer than that.
 
     That is one whose request, headers and all, takes longer to come, or which reads no more of its answer so long; and
-    one that sends crumbs at once.
+    one that sends too many chunks, at once.
     """
 
     class Timed(H11Protocol):
         def __init__(self, *arguments, **options):
             super().__init__(*arguments, **options)
-            self.conn = Pieces(h11.SERVER)
+            self.conn = FewChunks(h11.SERVER)
             self.timers = {}
 
         def connection_made(self, transport):
@@ -43,7 +43,7 @@ def timed(seconds):
 
         def data_received(self, data):
             super().data_received(data)
-            if self.conn.crumbs:
+            if self.conn.too_many_chunks:
                 self.transport.abort()
             self.watch_request()
 

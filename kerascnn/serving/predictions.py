@@ -7,12 +7,12 @@ go on, and cannot be stopped.
 
 from starlette.concurrency import run_in_threadpool
 
+from kerascnn.serving.admission import Slots, WorkerQueue
 from kerascnn.serving.bodies import LARGE, received
 from kerascnn.serving.json_process import JsonProcess
 from kerascnn.serving.json_tensors import answer_json
-from kerascnn.serving.questions import SMALL_ANSWER, SMALL_VALUES, check_answer, question
+from kerascnn.serving.predict_request import SMALL_ANSWER, SMALL_VALUES, check_answer, predict_request
 from kerascnn.serving.repository import call
-from kerascnn.serving.turns import Places, Turns
 
 THREADS = 4  # that answer small requests; Python runs one at a time, and TensorFlow has threads of its own
 LARGE_SHARE = 16  # one in so many of the requests there are at a time may be large, which bounds the memory of all
@@ -24,20 +24,20 @@ class Predictions:
     def __init__(self, repository, limits):
         self._repository, self._limits = repository, limits
         words = f"there are {limits.max_waiting:,} requests at a time (--max-waiting)"
-        self._places = Places(limits.max_waiting, words)
+        self._slots = Slots(limits.max_waiting, words)
         large = max(1, limits.max_waiting // LARGE_SHARE)
-        self._large_places = Places(large, f"there are {large:,} requests of more than 1 MiB (--max-waiting)")
-        self._small = Turns(range(THREADS), limits.deadline)
-        self._heavy = Turns([JsonProcess() for _ in range(limits.max_heavy)], limits.deadline)
+        self._large_slots = Slots(large, f"there are {large:,} requests of more than 1 MiB (--max-waiting)")
+        self._small = WorkerQueue(range(THREADS), limits.deadline)
+        self._heavy = WorkerQueue([JsonProcess() for _ in range(limits.max_heavy)], limits.deadline)
 
-    async def answer(self, request, places):
+    async def answer(self, request, slots):
         """The JSON that answers a request, bytes. Raises RequestError, or ClientDisconnect when nobody waits.
 
-        places: a contextlib.ExitStack that gets the places that the request takes, until its answer has been read.
+        slots: a contextlib.ExitStack that gets the slots that the request takes, until its answer has been read.
         """
-        places.enter_context(self._places.taken())
+        slots.enter_context(self._slots.taken())
         content = await received(
-            request, self._limits, found_large=lambda: places.enter_context(self._large_places.taken())
+            request, self._limits, found_large=lambda: slots.enter_context(self._large_slots.taken())
         )
         version = await self.version(request)
         asked = outputs = None
@@ -58,8 +58,8 @@ class Predictions:
         return self._repository.version(**request.path_params) if version.error else version
 
     def _answered_here(self, version, content):
-        """(Question, outputs, JSON) of the bytes of a small request; of a heavy one what comes last is None."""
-        asked, outputs, text = question(content, version.tensors, self._limits), None, None
+        """(PredictRequest, outputs, JSON) of the bytes of a small request; of a heavy one what comes last is None."""
+        asked, outputs, text = predict_request(content, version.tensors, self._limits), None, None
         if not asked.heavy:
             outputs = self._outputs(version, asked)
             if max(array.size for array in outputs.values()) <= SMALL_ANSWER:
@@ -67,8 +67,8 @@ class Predictions:
         return asked, outputs, text
 
     def _answered_there(self, process, version, content, asked, outputs):
-        """The JSON that answers a heavy request, with what is known of it, else None: its Question, its outputs."""
-        asked = asked or process.run(question, content, version.tensors, self._limits)
+        """The JSON that answers a heavy request. asked, outputs: what is known of it already, else None."""
+        asked = asked or process.run(predict_request, content, version.tensors, self._limits)
         outputs = outputs or self._outputs(version, asked)
         return process.run(answer_json, outputs, asked.row)
 

@@ -80,9 +80,9 @@ def application(repository, limits):
     async def predict(request):
         if request.method == "OPTIONS":
             return allowed("POST")
-        with contextlib.ExitStack() as places:
-            content = await predictions.answer(request, places)
-            return ReadByPieces(content, places.pop_all())
+        with contextlib.ExitStack() as slots:
+            content = await predictions.answer(request, slots)
+            return ReadByPieces(content, slots.pop_all())
 
     routes = []
     for path in ("/v1/models/{name:model}", "/v1/models/{name:model}/versions/{number:number}"):

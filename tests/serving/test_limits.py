@@ -206,7 +206,7 @@ def test_an_image_whose_header_pillow_does_not_read_has_its_pixels_all_the_same(
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_a_body_of_crumbs_is_not_read_to_its_end(address, method):
+def test_a_body_of_tiny_chunks_is_not_read_to_its_end(address, method):
     host, port = address.split(":")
     path = PREDICT if method == "POST" else "/v1/models/tiny"
     with socket.create_connection((host, int(port)), timeout=30) as connection, contextlib.suppress(ConnectionError):

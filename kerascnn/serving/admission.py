@@ -10,8 +10,8 @@ from kerascnn.serving.json_tensors import RequestError
 RETRY = {"Retry-After": "1"}  # seconds
 
 
-class Places:
-    """Places of which one is taken at once or not at all. words: what there are too many of then, for a message."""
+class Slots:
+    """Slots of which one is taken at once or not at all. words: what there are too many of then, for a message."""
 
     def __init__(self, count, words):
         self._free, self._words = count, words
@@ -28,26 +28,26 @@ class Places:
             self._free += 1
 
 
-class Turns:
-    """Things of which each is used by one request at a time, in the order in which they came."""
+class WorkerQueue:
+    """Workers of which each is used by one request at a time, in the order in which they came."""
 
-    def __init__(self, things, seconds):
+    def __init__(self, workers, seconds):
         self._free, self._seconds = asyncio.Queue(), seconds
-        for thing in things:
-            self._free.put_nowait(thing)
+        for worker in workers:
+            self._free.put_nowait(worker)
 
     @contextlib.asynccontextmanager
     async def one(self, request):
-        """A thing, for a request. Raises RequestError when it waits too long, ClientDisconnect when nobody does."""
+        """A worker, for a request. Raises RequestError when it waits too long, ClientDisconnect when nobody does."""
         try:
             async with asyncio.timeout(self._seconds):
-                thing = await self._free.get()
+                worker = await self._free.get()
         except TimeoutError:
             words = f"the answering has not begun within {self._seconds} s (--deadline)"
             raise RequestError(f"{words}; try again later", 504, RETRY) from None
         try:
             if await request.is_disconnected():
                 raise ClientDisconnect
-            yield thing
+            yield worker
         finally:
-            self._free.put_nowait(thing)
+            self._free.put_nowait(worker)

@@ -21,7 +21,7 @@ SMALL_ANSWER = 2**16  # pixels
 UNREAD = 5000, 5000  # sides of an image whose header says none that is understood: the largest one that is decoded
 
 
-class Question(NamedTuple):
+class PredictRequest(NamedTuple):
     """signature: its name. arrays: {input name: array}. row: is it in row form? outputs: the names to answer."""
 
     signature: str
@@ -31,17 +31,17 @@ class Question(NamedTuple):
     heavy: bool
 
 
-class Size(NamedTuple):
+class RequestSize(NamedTuple):
     """rows; pixels of all images and of the largest one; and filled, each as large as the largest one's sides."""
 
-    rows: int = 0
-    pixels: int = 0
-    largest: int = 0
-    filled: int = 0
+    rows: int
+    pixels: int
+    largest: int
+    filled: int
 
 
-def question(content, signatures, limits):
-    """The Question in the bytes of a request to a model.
+def predict_request(content, signatures, limits):
+    """The PredictRequest in the bytes of a request to a model.
 
     signatures: {name: ({input name: Tensor}, {output name: Tensor})}. Raises RequestError, with status 413 where a
     limit is passed.
@@ -61,7 +61,7 @@ def question(content, signatures, limits):
         check_answer(filled, limits)
     check_computed(filled, limits)
     heavy = size.rows > SMALL_ROWS or size.pixels > SMALL_PIXELS or filled > SMALL_ANSWER
-    return Question(name, arrays, row, wanted, heavy)
+    return PredictRequest(name, arrays, row, wanted, heavy)
 
 
 def output_names(request, outputs):
@@ -75,9 +75,9 @@ def output_names(request, outputs):
 
 
 def size_of(arrays):
-    """The Size of a request for arrays, {input name: array}."""
+    """The RequestSize of a request for arrays, {input name: array}."""
     sizes = [size_of_images(array) if array.dtype == object else size_of_values(array) for array in arrays.values()]
-    return Size(
+    return RequestSize(
         max(size.rows for size in sizes),
         sum(size.pixels for size in sizes),
         max(size.largest for size in sizes),
@@ -86,20 +86,20 @@ def size_of(arrays):
 
 
 def size_of_images(array):
-    """The Size of encoded images, bytes objects."""
+    """The RequestSize of encoded images, bytes objects."""
     areas = [math.prod(claimed_sides(content) or UNREAD) for content in array.flat]
-    return Size(array.size, sum(areas), max(areas, default=0), filled_pixels(array.flat, UNREAD))
+    return RequestSize(array.size, sum(areas), max(areas, default=0), filled_pixels(array.flat, UNREAD))
 
 
 def size_of_values(array):
-    """The Size of pixels (N, …, H, W, C), or of other values."""
+    """The RequestSize of pixels (N, …, H, W, C), or of other values."""
     values = math.prod(array.shape[:-1]) if array.ndim > 3 else array.size
     rows = len(array) if array.ndim else 1
-    return Size(rows, values, values // max(rows, 1), values)
+    return RequestSize(rows, values, values // max(rows, 1), values)
 
 
 def check(size, limits):
-    """Raise RequestError for the first limit that the images of a Size pass."""
+    """Raise RequestError for the first limit that the images of a RequestSize pass."""
     if size.rows > limits.max_images:
         raise too_much(f"the request has {size.rows:,} images", f"{limits.max_images:,}", "max_images")
     million, one, whole = 10**6, limits.max_image_megapixels, limits.max_megapixels
