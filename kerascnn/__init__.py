@@ -84,7 +84,7 @@ def fit(
     """
     recipe = __getattr__("Recipe")() if recipe is None else recipe
     options = {"loss": loss, "metrics": metrics}
-    if not getattr(model, "compiled", True):
+    if not getattr(model, "compiled", True) and isinstance(recipe, __getattr__("Recipe")):
         usual = _module(f"{_task(data)}.training").loss_and_metrics(recipe)
         options = {name: usual[name] if value is None else value for name, value in options.items()}
     return _module("training.fit").fit(
@@ -132,6 +132,9 @@ def export(model, folder, *, class_names=None, preprocessing=None, examples=None
     """
     masks = len(_module("training.run_folder").plain(model).outputs[0].shape) == 4
     options = {"preprocessing": preprocessing, "examples": examples} | ({} if masks else {"class_names": class_names})
+    if masks and class_names is not None:
+        words = f"class_names is {class_names}, and the model answers with masks; leave it out"
+        raise _module("errors").UsageError(words, argument="class_names")
     return _module(f"{SEGMENTATION if masks else CLASSIFICATION}.export").export(model, folder, **options)
 
 

@@ -82,6 +82,10 @@ def test_its_example_runs(name, notebook):
 @pytest.mark.long
 def test_the_examples_of_a_run_go_together(notebook):
     exec(example(kc.datasets.image_folder).replace("224, 224", "28, 28"), {**notebook})
+    exec(example(kc.datasets.colour_covariance), {**notebook})
+    rows = [f"photos/{name}/{number}.png,{name}\n" for name in ("cat", "dog") for number in range(10)]
+    Path("labels.csv").write_text("".join(["file,label\n", *rows]))
+    exec(example(kc.datasets.image_table).replace("224, 224", "28, 28"), {**notebook})
     exec(example(kc.fit), {**notebook})
     exec(example(kc.evaluate), notebook)
     exec(example(kc.calibrate), notebook)
@@ -112,6 +116,34 @@ def test_bare_arrays_are_an_error_that_names_the_way(data, tmp_path):
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match=r"^data is ndarray; give what kc.datasets.from_arrays\(x, y\) returns"):
         kc.fit(model, data, folder=tmp_path)
+
+
+X, Y = np.zeros((40, 28, 28, 1), np.uint8), np.arange(40) % 10
+MASKED = kc.datasets.from_arrays(np.zeros((40, 16, 16, 3), np.uint8), np.ones((40, 16, 16, 1), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("argument", "call"),
+    [
+        ("recipe", lambda: kc.fit(kc.models.mlp(), kc.datasets.from_arrays(X, Y), {"epochs": 1}, folder="x")),
+        ("seed", lambda: kc.datasets.from_arrays(X, Y, seed=-1)),
+        ("validation", lambda: kc.datasets.from_arrays(X, Y, validation=0.6, test=0.6)),
+        ("seed", lambda: kc.batches(MASKED.train, 8, seed=None)),
+        ("alike", lambda: kc.batches(MASKED.train, 8, alike=True)),
+        ("num_classes", lambda: kc.models.lenet5((28, 28, 1), 0)),
+        ("num_classes", lambda: kc.models.unet((32, 32, 3), 1.5)),
+        ("image_size", lambda: kc.datasets.image_folder(".", image_size=(16.5, 16))),
+        ("examples", lambda: kc.calibrate(kc.models.mlp(), kc.datasets.from_arrays(X, Y))),
+        ("preprocessing", lambda: kc.export(kc.models.unet((32, 32, 3), 1), "x", preprocessing=len)),
+        ("class_names", lambda: kc.export(kc.models.unet((32, 32, 3), 1), "x", class_names=["a"])),
+    ],
+)
+def test_what_an_argument_cannot_be_is_one_line_that_begins_with_it(argument, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=f"^{argument} is ") as caught:
+        call()
+    assert caught.value.argument == argument
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def ending_in_softmax(loss):

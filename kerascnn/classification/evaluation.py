@@ -43,6 +43,9 @@ def calibrate(model, examples, tta="none"):
     """
     if examples is None:
         return {}
+    if hasattr(examples, "train"):
+        words = f"examples is the whole data set {examples.name}; give one of its splits, as data.validation"
+        raise UsageError(words, argument="examples")
     found, labels, counted = answers_over_views(folded(in_float32(plain(main_head(model)))), examples, Inference(tta))
     return {"temperature": fitted_temperature(found[counted], labels[counted])}
 

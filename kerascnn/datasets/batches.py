@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerascnn.datasets.augmentation import as_augmentation, unfolded
+from kerascnn.datasets.examples import check_seed
 from kerascnn.datasets.image_folder import ImageFiles
 from kerascnn.errors import UsageError
 
@@ -51,6 +52,9 @@ def batches(
         raise UsageError(f"{words}; give 1 to {full}", argument="steps")
     steps = steps or full
     augment = [as_augmentation(augmentation) for augmentation in unfolded(augmentations)]
+    check_seed(seed)
+    if alike and examples.labels.ndim > 1:
+        raise UsageError("alike is True, and the examples have masks; leave it out", argument="alike")
 
     def epoch_order(epoch):
         order = tf.random.experimental.stateless_shuffle(tf.range(len(examples)), seed=[seed, epoch])
@@ -153,8 +157,12 @@ def evaluation_batches(examples, most=500, preprocess=None):
 
 def as_batch(images, labels, *weights, preprocess=None):
     """What a network takes of stored images, labels or masks, and weights: masks are float32, labels as they are."""
-    masks = len(labels.shape) == 4
-    return (preprocess or scaled)(images), tf.cast(labels, tf.float32) if masks else labels, *weights
+    if len(labels.shape) < 4:
+        return (preprocess or scaled)(images), labels, *weights
+    masks = tf.cast(labels, tf.float32)
+    # what weighs an image weighs each of its pixels, and is augmented with them
+    weights = [tf.reshape(w, (-1, 1, 1, 1)) * tf.ones_like(masks) if len(w.shape) == 1 else w for w in weights]
+    return (preprocess or scaled)(images), masks, *weights
 
 
 def not_autotuned(dataset):

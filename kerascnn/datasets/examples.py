@@ -114,6 +114,12 @@ def cut(examples, count):
     return examples.take(~drawn), examples.take(drawn)
 
 
+def check_seed(seed):
+    """Raise UsageError unless this is a seed that NumPy and TensorFlow take."""
+    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+        raise UsageError(f"seed is {seed!r}; give a whole number from 0 to 2^63 - 1", argument="seed")
+
+
 def cut_share(examples, share, count, seed, name):
     """(the rest, `share` of `count` examples or None) of Examples or ImageFiles, of each class alike where it has one.
 
@@ -122,11 +128,15 @@ def cut_share(examples, share, count, seed, name):
     name: the argument that says the share. Raises UsageError unless it is one that leaves some.
     """
     share = share or 0
+    check_seed(seed)
     if not 0 <= share < 1:
         raise UsageError(f"{name} is {share}; give a share from 0 to below 1, or other examples", argument=name)
     if share == 0:
         return examples, None
     left = share * count / len(examples)  # of what an earlier cut has left
+    if left >= 1:
+        words = f"{name} is {share:g}, and {len(examples):,} of {count:,} examples are left"
+        raise UsageError(f"{words}; give shares that leave some for training", argument=name)
     labels = examples.labels if examples.labels.ndim == 1 else np.zeros(len(examples))
     groups = getattr(examples, "groups", None)
     _, first, groups = np.unique(

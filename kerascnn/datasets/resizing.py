@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import numbers
 
 from kerascnn.errors import UsageError
 
@@ -27,7 +28,8 @@ class ResizeAndCrop:
 
     def __post_init__(self):
         size = self.image_size
-        if not isinstance(size, tuple | list) or len(size) != 2 or min(size) < 1:
+        sides = size if isinstance(size, tuple | list) and len(size) == 2 else (0,)
+        if not all(isinstance(side, numbers.Integral) and side >= 1 for side in sides):
             raise UsageError(f"image_size is {size}; give (height, width) in pixels", argument="image_size")
         if not 0 < self.crop_ratio <= 1:
             words = f"crop_ratio is {self.crop_ratio}; give a number above 0 and at most 1"

@@ -54,7 +54,7 @@ def block(x, filters, name):
 
 def airbench(input_shape=(32, 32, 3), num_classes=10):
     """The network of the CIFAR-10 speed records, 1,971,328 trainable parameters; `whiten` prepares it for training."""
-    check_size(input_shape, 25, "airbench")
+    check_size(input_shape, 25, "airbench", num_classes)
     channels = input_shape[2]
     image = keras.Input(input_shape, name="image")
     mean, deviation = (MEAN, STANDARD_DEVIATION) if channels == 3 else ([0.5] * channels, [0.25] * channels)

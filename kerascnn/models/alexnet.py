@@ -61,7 +61,7 @@ def hidden(x, name):
 
 def paper_network(groups, input_shape, num_classes, name):
     """AlexNet of 2012 with this many groups in convolutions 2, 4 and 5."""
-    check_size(input_shape, 67, name)
+    check_size(input_shape, 67, name, num_classes)
     image = keras.Input(input_shape, name="image")
     x = conv(layers.Rescaling(1.0, name="normalize")(image), 96, 11, "conv1", strides=4)
     x = pool(LocalResponseNormalization(name="norm1")(x), "pool1")
@@ -89,7 +89,7 @@ def alexnet_one_tower(input_shape=(227, 227, 3), num_classes=1000):
 
 def alexnet_2014(input_shape=(224, 224, 3), num_classes=1000):
     """AlexNet with the widths of 2014, as torchvision has it, 61,100,840 trainable parameters."""
-    check_size(input_shape, 63, "alexnet_2014")
+    check_size(input_shape, 63, "alexnet_2014", num_classes)
     image = keras.Input(input_shape, name="image")
     x = pool(conv(layers.Rescaling(1.0, name="normalize")(image), 64, 11, "conv1", padding=2, strides=4), "pool1")
     x = pool(conv(x, 192, 5, "conv2", padding=2, bias=1.0), "pool2")

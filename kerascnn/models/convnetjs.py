@@ -25,7 +25,7 @@ from kerascnn.models.input_shape import check_size
 
 def convnetjs(input_shape=(32, 32, 3), num_classes=10):
     """The ConvNetJS CIFAR-10 network, 22,466 trainable parameters."""
-    check_size(input_shape, 8, "convnetjs")
+    check_size(input_shape, 8, "convnetjs", num_classes)
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1.0, -0.5, name="normalize")(image)
     for i, filters in enumerate((16, 20, 20), 1):

@@ -24,7 +24,7 @@ from kerascnn.models.input_shape import check_size
 
 def five_layer_cnn(input_shape=(28, 28, 1), num_classes=10):
     """Three convolutions and two dense layers, 122,270 trainable parameters."""
-    check_size(input_shape, 1, "five_layer_cnn")
+    check_size(input_shape, 1, "five_layer_cnn", num_classes)
     same = {"padding": "same", "activation": "relu"}
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1.0, name="normalize")(image)

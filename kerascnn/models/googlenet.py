@@ -119,7 +119,7 @@ def auxiliary_head(x, num_classes, name):
 
 def googlenet(input_shape=(224, 224, 3), num_classes=1000):
     """GoogLeNet without auxiliary heads, 6,998,552 trainable parameters."""
-    check_size(input_shape, 31, "googlenet", unknown=True)
+    check_size(input_shape, 31, "googlenet", num_classes, unknown=True)
     image = keras.Input(input_shape, name="image")
     logits = head(trunk(image, batch_norm=False)["inception5b"], num_classes, 0.4)
     return keras.Model(image, logits, name="googlenet")
@@ -127,7 +127,7 @@ def googlenet(input_shape=(224, 224, 3), num_classes=1000):
 
 def googlenet_aux(input_shape=(224, 224, 3), num_classes=1000):
     """GoogLeNet with both auxiliary heads, 13,378,280 trainable parameters."""
-    check_size(input_shape, 79, "googlenet_aux")
+    check_size(input_shape, 79, "googlenet_aux", num_classes)
     image = keras.Input(input_shape, name="image")
     modules = trunk(image, batch_norm=False)
     outputs = {
@@ -140,7 +140,7 @@ def googlenet_aux(input_shape=(224, 224, 3), num_classes=1000):
 
 def googlenet_bn(input_shape=(224, 224, 3), num_classes=1000):
     """GoogLeNet with batch normalization as in torchvision, 6,624,904 trainable parameters."""
-    check_size(input_shape, 15, "googlenet_bn", unknown=True)
+    check_size(input_shape, 15, "googlenet_bn", num_classes, unknown=True)
     image = keras.Input(input_shape, name="image")
     logits = head(trunk(image, batch_norm=True)["inception5b"], num_classes, 0.2)
     return keras.Model(image, logits, name="googlenet_bn")

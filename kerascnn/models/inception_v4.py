@@ -121,7 +121,7 @@ def inception_c(x, name):
 
 def inception_v4(input_shape=(299, 299, 3), num_classes=1000):
     """Inception-v4, 42,679,816 trainable parameters."""
-    check_size(input_shape, 75, "inception_v4", unknown=True)
+    check_size(input_shape, 75, "inception_v4", num_classes, unknown=True)
     image = keras.Input(input_shape, name="image")
     x = stem(layers.Rescaling(1.0, name="normalize")(image))
     for module, count in ((inception_a, 4), (reduction_a, 1), (inception_b, 7), (reduction_b, 1), (inception_c, 3)):

@@ -1,16 +1,21 @@
-"""Which input shapes a network takes, and under which settings of Keras."""
+"""Which input shapes and numbers of classes a network takes, and under which settings of Keras."""
 
 import keras
+import numpy as np
 
 from kerascnn.errors import UsageError
 
 
-def check_size(input_shape, minimum, name, *, unknown=False, factor=1):
+def check_size(input_shape, minimum, name, num_classes, *, unknown=False, factor=1):
     """Raise UsageError unless input_shape is (height, width, channels) with sides of at least `minimum` pixels.
 
-    unknown: whether a side may be None, too. factor: what divides every known side.
+    So where num_classes is no number of classes. unknown: whether a side may be None, too. factor: what divides every
+    known side.
     """
     check_settings(name)
+    if not isinstance(num_classes, int | np.integer) or num_classes < 1:
+        words = f"num_classes is {num_classes!r}; give a whole number of at least 1"
+        raise UsageError(words, argument="num_classes")
     sides = [side for side in input_shape[:2] if side is not None or not unknown]
     known = len(input_shape) == 3 and None not in (*sides, input_shape[2])
     if not known or input_shape[2] < 1 or any(side < minimum or side % factor for side in sides):

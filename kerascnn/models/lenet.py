@@ -60,7 +60,7 @@ BITMAPS = """
 
 def lenet5(input_shape=(28, 28, 1), num_classes=10):
     """LeNet-5 as it is taught today, 61,706 trainable parameters."""
-    check_size(input_shape, 12, "lenet5")
+    check_size(input_shape, 12, "lenet5", num_classes)
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1.0, name="normalize")(image)
     x = layers.ZeroPadding2D(2, name="pad")(x)
@@ -86,7 +86,7 @@ def lenet5_1998(input_shape=(28, 28, 1), num_classes=10):
 
     Raises UsageError for more than ten classes: there are codes for the ten digits only.
     """
-    check_size(input_shape, 12, "lenet5_1998")
+    check_size(input_shape, 12, "lenet5_1998", num_classes)
     if num_classes > 10:
         raise UsageError(f"num_classes is {num_classes}, and lenet5_1998 has codes for 10; use lenet5 for more")
     tanh = {"activation": scaled_tanh, "kernel_initializer": "lecun_uniform"}
@@ -109,7 +109,7 @@ def lenet5_1998(input_shape=(28, 28, 1), num_classes=10):
 
 def lenet_homework(input_shape=(32, 32, 3), num_classes=10):
     """The LeNet-5 of homework sheets, 62,958 trainable parameters."""
-    check_size(input_shape, 16, "lenet_homework")
+    check_size(input_shape, 16, "lenet_homework", num_classes)
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1.0, name="normalize")(image)
     x = layers.Conv2D(8, 5, activation="relu", name="c1")(x)

@@ -22,7 +22,7 @@ from kerascnn.models.input_shape import check_size
 
 def mlp(input_shape=(28, 28, 1), num_classes=10, hidden=300):
     """One hidden layer of `hidden` units (the paper has 300 and 1,000), 238,510 trainable parameters with 300."""
-    check_size(input_shape, 1, "mlp")
+    check_size(input_shape, 1, "mlp", num_classes)
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1.0, name="normalize")(image)
     x = layers.Flatten(name="flatten")(x)

@@ -88,7 +88,7 @@ def stem(x):
 
 def resnet(block, depths, input_shape, num_classes, name, stem=stem, dropout=0.0, minimum=1):
     """The skeleton of every ResNet for ImageNet; senet.py passes its own block, stem and dropout at the end."""
-    check_size(input_shape, minimum, name, unknown=True)
+    check_size(input_shape, minimum, name, num_classes, unknown=True)
     image = keras.Input(input_shape, name="image")
     x = stem(layers.Rescaling(1.0, name="normalize")(image))
     for stage, depth in enumerate(depths, 1):

@@ -44,7 +44,7 @@ def padded_sum(x, y, strides, name):
 
 def resnet_cifar(block, n, input_shape, num_classes, name):
     """The skeleton of all of them."""
-    check_size(input_shape, 1, name, unknown=True)
+    check_size(input_shape, 1, name, num_classes, unknown=True)
     image = keras.Input(input_shape, name="image")
     x = relu(conv_bn(layers.Rescaling(1.0, name="normalize")(image), 16, 3, name="stem_conv"), "stem_conv")
     for stage, filters in enumerate((16, 32, 64), 1):

@@ -24,7 +24,7 @@ from kerascnn.models.input_shape import check_size
 
 def simple_cnn(input_shape=(28, 28, 1), num_classes=10):
     """Two convolutions and two dense layers, 1,668,490 trainable parameters."""
-    check_size(input_shape, 10, "simple_cnn")
+    check_size(input_shape, 10, "simple_cnn", num_classes)
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1.0, name="normalize")(image)
     x = layers.Conv2D(32, 3, activation="relu", name="conv1")(x)

@@ -87,13 +87,13 @@ def build(input_shape, num_classes, name, **variant):
 
 def unet(input_shape=(256, 256, 3), num_classes=1, width=64, depth=4):
     """U-Net with padding, 31,031,745 trainable parameters."""
-    check_size(input_shape, 2**depth, "unet", unknown=True, factor=2**depth)
+    check_size(input_shape, 2**depth, "unet", num_classes, unknown=True, factor=2**depth)
     return build(input_shape, num_classes, "unet", width=width, depth=depth)
 
 
 def unet_2015(input_shape=(572, 572, 1), num_classes=2):
     """U-Net as published, 31,030,658 trainable parameters."""
-    check_size(input_shape, 188, "unet_2015")
+    check_size(input_shape, 188, "unet_2015", num_classes)
     for side in input_shape[:2]:
         if (side - 188) % 16:
             smaller = side - (side - 188) % 16
@@ -104,13 +104,13 @@ def unet_2015(input_shape=(572, 572, 1), num_classes=2):
 
 def unet_dong(input_shape=(240, 240, 4), num_classes=1):
     """U-Net of Dong et al., 34,513,921 trainable parameters."""
-    check_size(input_shape, 16, "unet_dong", unknown=True, factor=16)
+    check_size(input_shape, 16, "unet_dong", num_classes, unknown=True, factor=16)
     return build(input_shape, num_classes, "unet_dong", up_size=3, skip_first=False)
 
 
 def unet_buda(input_shape=(256, 256, 3), num_classes=1, width=32):
     """U-Net of Buda et al., 7,763,041 trainable parameters."""
-    check_size(input_shape, 16, "unet_buda", unknown=True, factor=16)
+    check_size(input_shape, 16, "unet_buda", num_classes, unknown=True, factor=16)
     return build(input_shape, num_classes, "unet_buda", width=width, batch_norm=True, skip_first=False)
 
 
@@ -120,7 +120,7 @@ def framed(input_shape, width=64):
     The image is continued by its reflection to the next size that the network takes ("overlap-tile", figure 2), and
     what it labels beyond the image, two pixels at each edge, is cut off.
     """
-    check_size(input_shape, 96, "unet_2015")
+    check_size(input_shape, 96, "unet_2015", 2)
     side = input_shape[0]
     image = keras.Input(input_shape, name="image")
     x = ReflectPadding2D(94, name="reflected")(layers.Rescaling(1.0, name="normalize")(image))

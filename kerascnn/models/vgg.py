@@ -30,7 +30,7 @@ from kerascnn.models.input_shape import check_size
 
 def vgg(sizes, input_shape, num_classes, name, batch_norm=False):
     """The skeleton of all of them; sizes: for each of the five stages the kernel sizes of its convolutions."""
-    check_size(input_shape, 32, name)
+    check_size(input_shape, 32, name, num_classes)
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1.0, name="normalize")(image)
     for stage, (kernels, filters) in enumerate(zip(sizes, (64, 128, 256, 512, 512), strict=True), 1):

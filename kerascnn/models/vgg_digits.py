@@ -28,7 +28,7 @@ from kerascnn.models.input_shape import check_size
 
 def vgg_digits(input_shape=(28, 28, 1), num_classes=10):
     """The strongest digit network here, 282,074 trainable parameters."""
-    check_size(input_shape, 12, "vgg_digits")
+    check_size(input_shape, 12, "vgg_digits", num_classes)
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1.0, name="normalize")(image)
     for block, (filters, padding) in enumerate(((16, "valid"), (64, "same"), (128, "same")), 1):

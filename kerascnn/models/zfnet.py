@@ -33,7 +33,7 @@ from kerascnn.models.input_shape import check_size
 
 def zfnet(input_shape=(224, 224, 3), num_classes=1000):
     """ZFNet, 62,357,608 trainable parameters."""
-    check_size(input_shape, 63, "zfnet")
+    check_size(input_shape, 63, "zfnet", num_classes)
 
     def normal():  # section 3: weights of 0.01 to begin with, biases 0
         return keras.initializers.RandomNormal(stddev=0.01)

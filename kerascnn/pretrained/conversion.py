@@ -41,7 +41,9 @@ def load_arrays(model, arrays, statistics="auto"):
     """
     theirs = convention(model, arrays)
     mean, std = mean_and_std(
-        theirs.statistics if statistics == "auto" else statistics, model.input_shape[-1], model.name
+        theirs.statistics if isinstance(statistics, str) and statistics == "auto" else statistics,
+        model.input_shape[-1],
+        model.name,
     )
     arrays = without_prefix(arrays, theirs.layers)
     arrays, fresh, reason = without_other_head(model, arrays, theirs)
@@ -55,7 +57,7 @@ def load_arrays(model, arrays, statistics="auto"):
         first.assign(np.asarray(first)[:, :, ::-1])
     if fresh:
         logger.warning("%s: %s, so the layer logits keeps its own weights", model.name, reason)
-    if statistics == "auto":
+    if isinstance(statistics, str) and statistics == "auto":
         logger.warning(
             "%s: statistics of the input are %r, as is usual for such a file; if it was trained with others, give them",
             model.name,

@@ -47,11 +47,12 @@ def read_weights(file, key=None):
 
 
 DIGITS = re.compile(r"-([0-9a-f]{8})$")
-DATE = re.compile(r"-(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$")
+YEAR, MONTH, DAY = r"(19|20)\d\d", "(0[1-9]|1[0-2])", r"(0[1-9]|[12]\d|3[01])"
+DATE = re.compile(f"-({YEAR}{MONTH}{DAY}|{DAY}{MONTH}{YEAR}|{MONTH}{DAY}{YEAR})$")
 
 
 def check_digits(path):
-    """Hold the file to the digits of SHA-256 in its name, when there are any; a date (-20240131) is none."""
+    """Hold the file to the digits of SHA-256 in its name, when there are any; a date (-20240131, -31012024) is none."""
     expected = DIGITS.search(path.stem)
     digest = sha256(path)
     if expected and not DATE.search(path.stem) and not digest.startswith(expected[1]):

@@ -39,6 +39,9 @@ def export(model, folder, preprocessing=None, examples=None):
     if examples is None:
         examples = np.random.default_rng(0).integers(0, 256, (2, height, width, channels), np.uint8)
         tolerance = ON_NOISE
+    if preprocessing is not None and not hasattr(preprocessing, "preprocess"):
+        words = f"preprocessing is {preprocessing!r}, which is no Preprocessing"
+        raise UsageError(f"{words}; see kerascnn.segmentation.inference.Preprocessing", argument="preprocessing")
     preprocessing, card = preprocessing or RESIZING, run_card(model, folder)
     return export_segmenter(model, preprocessing, MaskSettings(), folder, card, examples, tolerance=tolerance)
 

@@ -61,7 +61,7 @@ class Predictor:
 
         inputs: an image, or a list or another iterable of them, mixed as you like; or an array of them:
 
-            str or path       an image file: PNG, JPEG or BMP
+            str or path       an image file: PNG, JPEG, BMP, or WebP where it is an export of ours
             bytes             the content of one
             array (H, W, C)   pixels of the type that the model takes, uint8 for our exports; sizes may differ
 

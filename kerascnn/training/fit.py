@@ -68,7 +68,8 @@ def fit(
     """
     network = plain(model if network is None else network)
     recipe = Recipe() if recipe is None else recipe
-    callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
+    callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
+    metrics = [metrics] if isinstance(metrics, keras.metrics.Metric) else list(metrics or ())
     check_call(model, recipe, loss, metrics, callbacks, metadata)
     folder, feed = Path(folder), Feed(data, recipe, model.steps_per_execution if model.compiled else None)
     check_fits(model, feed)

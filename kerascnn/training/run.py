@@ -82,7 +82,7 @@ class Run(keras.callbacks.Callback):
 
         def say():
             if int(model.optimizer.iterations) == done:
-                logger.info("the first step takes longer than 10 s: XLA compiles the network, which may take 100 s")
+                logger.warning("the first step takes longer than 10 s: XLA compiles the network, which may take 100 s")
 
         waiting = threading.Timer(10, say)
         if model.jit_compile:

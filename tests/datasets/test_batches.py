@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerascnn.datasets.augmentation import CarveMix, Distortion
+from kerascnn.datasets.augmentation import CarveMix, Distortion, HorizontalFlip
 from kerascnn.datasets.batches import batches, evaluation_batches
 from kerascnn.datasets.examples import Examples
 from kerascnn.errors import UsageError
@@ -76,6 +76,15 @@ def test_weights_of_pixels_are_distorted_with_their_masks():
     ((_, moved, weights),) = batches(examples, 8, augmentations=[distortion, CarveMix(share=0.5)])
     assert np.abs(moved - masks).sum() > 100
     np.testing.assert_array_equal(moved, weights.numpy() >= 1.5)
+
+
+def test_what_weighs_an_image_weighs_each_pixel_of_its_mask():
+    masks = np.arange(10)[:, None, None, None] % 2 * np.ones((10, 4, 4, 1), np.uint8)
+    examples = Examples(np.zeros((10, 4, 4, 3), np.uint8), masks.astype(np.uint8), np.arange(10, dtype=np.float32))
+    for _, masks, weights in batches(examples, 5, augmentations=[HorizontalFlip()]):
+        assert weights.shape == masks.shape
+        assert (np.ptp(weights, (1, 2, 3)) == 0).all()
+        np.testing.assert_array_equal(weights[:, 0, 0, 0] % 2, masks[:, 0, 0, 0])
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_other_files_and_absent_ones_are_named(tmp_path):
 
 
 def test_a_date_in_a_files_name_is_no_checksum(tmp_path):
-    for name in ("resnet18-20240131", "resnet18-19991231"):
+    for name in ("resnet18-20240131", "resnet18-19991231", "l-31012024", "l-01312024"):
         np.savez(tmp_path / f"{name}.npz", a=np.ones(2))
         assert read_weights(tmp_path / f"{name}.npz")["a"].tolist() == [1, 1]
     np.savez(tmp_path / "resnet18-20241331.npz", a=np.ones(2))  # no date
