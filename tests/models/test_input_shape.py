@@ -69,5 +69,5 @@ def test_a_users_own_keras_json_changes_no_network_in_silence(settings, names, e
 def test_sides_that_are_no_multiple_raise(shape):
     advice = r"use .* at least 16 x 16 pixels, in multiples of 16, or \(None, None, channels\)$"
     with pytest.raises(ValueError, match=rf"does not fit unet; {advice}"):
-        check_size(shape, 16, "unet", unknown=True, factor=16)
-    check_size((None, 32, 3), 16, "unet", unknown=True, factor=16)
+        check_size(shape, 16, "unet", 1, unknown=True, factor=16)
+    check_size((None, 32, 3), 16, "unet", 1, unknown=True, factor=16)
