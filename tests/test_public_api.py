@@ -101,6 +101,7 @@ def test_the_example_of_weights_runs_with_a_smaller_network(notebook):
     exec(lines.replace("resnet50-0676ba61.pth", "lenet5.npz"), notebook)
 
 
+@pytest.mark.long
 def test_plain_model_fit_as_the_documentation_writes_it(notebook):
     exec(example(kc.callbacks.Resumable), notebook)
     assert notebook["resumable"].epoch == 5

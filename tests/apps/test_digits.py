@@ -44,6 +44,7 @@ def drawn(path, text="4"):
     return path
 
 
+@pytest.mark.long
 def test_a_model_of_another_app_is_an_error(folder, tmp_path, command):
     other = tmp_path / "other"
     shutil.copytree(folder, other)
@@ -72,6 +73,7 @@ def test_predict_prints_file_digit_and_probability(folder, tmp_path):
     assert ran.stderr == ""
 
 
+@pytest.mark.long
 def test_predict_names_what_it_cannot_decode_and_still_prints_the_rest(folder, tmp_path, command):
     (tmp_path / "notes.txt").write_text("no image")
     files = [tmp_path / "absent.png", drawn(tmp_path / "4.png"), tmp_path / "notes.txt"]
@@ -85,6 +87,7 @@ def test_predict_names_what_it_cannot_decode_and_still_prints_the_rest(folder, t
     )
 
 
+@pytest.mark.long
 def test_read_names_what_it_cannot_load_and_still_reads_the_rest(folder, tmp_path, command):
     (tmp_path / "notes.txt").write_text("no image")
     files = [tmp_path / "notes.txt", drawn(tmp_path / "4.png")]
@@ -95,6 +98,7 @@ def test_read_names_what_it_cannot_load_and_still_reads_the_rest(folder, tmp_pat
     assert error.startswith(f"error: cannot decode {files[0]}; give a PNG, JPEG, WebP or BMP file")
 
 
+@pytest.mark.long
 def test_a_requirement_decides_the_exit_code(folder, command):
     before = (folder / "metrics.json").stat().st_mtime_ns
     code, _, words = command("evaluate", "--out", folder, "--require", "accuracy=0", "--require", "ece=2")
@@ -103,6 +107,7 @@ def test_a_requirement_decides_the_exit_code(folder, command):
     assert (folder / "metrics.json").stat().st_mtime_ns == before
 
 
+@pytest.mark.long
 def test_training_into_a_finished_folder_is_an_error(folder, command):
     code, _, words = command("train", "--smoke", "--out", folder)
     assert code == 2
@@ -169,6 +174,7 @@ def test_the_app_runs_as_a_file_from_anywhere(tmp_path):
     assert ran.stdout.startswith("Usage: digits.py COMMAND\n")
 
 
+@pytest.mark.long
 def test_all_apps_are_listed_with_their_titles_and_run_by_their_names():
     def ran(*arguments):
         return subprocess.run([sys.executable, "-m", "apps", *arguments], cwd=ROOT, capture_output=True, text=True)
@@ -183,6 +189,7 @@ def test_all_apps_are_listed_with_their_titles_and_run_by_their_names():
     assert unknown.stderr.startswith(words)
 
 
+@pytest.mark.long
 def test_read_prints_lines_boxes_and_confidence_and_draws_them(folder, tmp_path, command):
     page = np.full((260, 420), 240, np.uint8)
     for row, text in enumerate(("1047", "28")):
@@ -221,6 +228,7 @@ def test_the_demo_goes_the_whole_way_on_scikit_learns_digits_where_there_are_no_
     assert Path(table["annotated"]).is_file()
 
 
+@pytest.mark.long
 def test_pages_of_one_name_get_files_of_their_own_and_no_page_is_overwritten(folder, tmp_path, command):
     pages = [tmp_path / name / "page.png" for name in ("a", "b")]
     for page in pages:
@@ -236,6 +244,7 @@ def test_pages_of_one_name_get_files_of_their_own_and_no_page_is_overwritten(fol
     assert pages[0].read_bytes() == before
 
 
+@pytest.mark.long
 def test_an_evaluation_that_cannot_write_says_so_in_one_line(folder, tmp_path, command):
     shutil.copytree(folder, tmp_path / "model", ignore=shutil.ignore_patterns("confusion.png"))
     (tmp_path / "model" / "confusion.png").mkdir()

@@ -98,6 +98,7 @@ def test_the_temperature_is_that_of_examples_for_validation():
     assert calibrate(brightness_model(), None) == {}
 
 
+@pytest.mark.long
 def test_metrics_are_those_of_logits_divided_by_the_temperature(tmp_path):
     metrics = evaluate_classifier(
         brightness_model(), None, EXAMPLES, ("dark", "bright"), tmp_path, {}, Inference(temperature=4.0)

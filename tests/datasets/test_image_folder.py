@@ -178,6 +178,7 @@ def test_files_that_do_not_decode_are_named_once_and_count_nothing(few, tmp_path
     assert metrics["per_class"]["1"]["support"] == (data.train.labels == 1).sum() - 1
 
 
+@pytest.mark.long
 def test_a_file_that_vanishes_is_named(few, tmp_path):
     data = kc.datasets.image_folder(few, (32, 32), validation=0, test=0)
     (few / "line" / "6.png").unlink()

@@ -128,6 +128,7 @@ def test_a_stopped_run_on_records_goes_on_to_the_same_weights(folder, tmp_path):
     assert_stopped_ends_as_whole(run, tmp_path)
 
 
+@pytest.mark.long
 def test_broken_images_keep_their_place_with_weight_0_and_are_named(tmp_path, caplog):
     broken = example(image=b"no image", label=1)
     records = [example(image=encoded(0, 0), label=0), broken, example(label=0), example(image=encoded(1, 0), label=1)]
@@ -224,6 +225,7 @@ def test_a_folder_without_records_for_training_is_an_error(folder, tmp_path):
         kc.datasets.image_records(folder, (8, 8))
 
 
+@pytest.mark.long
 def test_a_file_that_vanishes_is_named(folder):
     data = kc.datasets.image_records(folder, (8, 8))
     os.remove(folder / "test.tfrecord")
@@ -304,6 +306,7 @@ def prepared(tmp_path_factory):
     return root
 
 
+@pytest.mark.long
 def test_what_tfds_has_prepared_is_streamed_by_its_name(prepared):
     data = kc.datasets.load("tiny_colours", prepared, image_size=(32, 32))
     assert data.counts() == {"train": 27, "validation": 3, "test": 6}

@@ -37,6 +37,7 @@ def test_mnist_stays_as_it_is(mnist):
         assert equal.mean() >= 0.999
 
 
+@pytest.mark.long
 @pytest.mark.data
 def test_mnist_comes_back_from_another_place_and_from_dark_on_light(mnist):
     images = mnist.test.images[:500]

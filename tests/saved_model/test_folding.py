@@ -80,6 +80,7 @@ def test_an_average_of_networks_has_the_mean_of_their_logits_folded_or_not():
     assert together.count_params() == sum(model.count_params() for model in models)
 
 
+@pytest.mark.long
 def test_an_average_of_mixed_precision_computes_in_float32_and_keeps_its_name():
     keras.config.set_dtype_policy("mixed_bfloat16")
     models = [builder("unet")((32, 32, 3), width=2, depth=2) for _ in range(2)]

@@ -229,6 +229,7 @@ def test_a_body_of_tiny_chunks_is_not_read_to_its_end(address, method):
     assert time.monotonic() - began < 3, "aborted before --send-timeout"
 
 
+@pytest.mark.long
 def test_an_answer_that_is_not_read_is_given_up_and_its_place_with_it(address):
     host, port = address.split(":")
     body = json.dumps(of("large", *["a"] * 12)).encode()
@@ -262,6 +263,7 @@ def test_an_output_filter_that_names_no_outputs_is_one_line(address, names, word
     assert asked(address, of("lengths", "a", output_filter=names))[:2] == (400, {"error": words})
 
 
+@pytest.mark.long
 def test_a_body_that_takes_too_long_is_refused_and_its_connection_closed(address):
     host, port = address.split(":")
     with socket.create_connection((host, int(port)), timeout=30) as connection:
@@ -271,6 +273,7 @@ def test_a_body_that_takes_too_long_is_refused_and_its_connection_closed(address
     assert b"the request was not sent within 3 s (--send-timeout); send it faster, or less" in received
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sent", [b"", b"POST /v1/models/tiny:pred"])
 def test_a_connection_on_which_no_request_comes_is_closed(address, sent):
     host, port = address.split(":")
@@ -327,6 +330,7 @@ def test_large_json_is_read_in_another_process_as_small_json_is_here(address):
     assert (status, answer) == (400, {"error": "input 'x' takes values of type float32, not a string"})
 
 
+@pytest.mark.long
 def test_another_process_takes_the_place_of_one_that_was_ended(address):
     body = of("total", *[[0.5] * 100_000] * 4)
     assert asked(address, body)[0] == 200

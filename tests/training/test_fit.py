@@ -89,6 +89,7 @@ def test_the_kept_weights_are_those_of_the_epoch_with_the_lowest_validation_loss
     assert losses[-1] > 1.01 * min(losses), "the last epoch is meant to be another than the best"
 
 
+@pytest.mark.long
 def test_kept_weights_with_a_moving_average_are_the_averaged_ones(finished, tmp_path):
     model = train(tmp_path, replace(RECIPE, ema=0.9))
     logits = model(VALIDATION.images / np.float32(255))
@@ -110,6 +111,7 @@ def test_an_epoch_is_cut_as_little_as_possible(whole, expected):
     assert epoch_steps(whole * 128 + 127, 128, 784) == expected
 
 
+@pytest.mark.long
 def test_early_stopping_ends_the_run(tmp_path):
     train(tmp_path, replace(RECIPE, epochs=30, learning_rate=1e-30, schedule="constant", early_stopping=2))
     assert len(history(tmp_path)) == 3
@@ -137,6 +139,7 @@ def test_precision_is_switched_on_for_the_training_alone_and_not_for_outputs(tmp
     assert keras.saving.load_model(tmp_path / "model.keras").get_layer("embedding").compute_dtype == "float32"
 
 
+@pytest.mark.long
 def test_accumulated_gradients_equal_one_large_batch(tmp_path):
     small = replace(RECIPE, epochs=1, optimizer="sgd", momentum=0.0, schedule="constant", batch_size=32, accumulate=4)
     large = replace(small, batch_size=128, accumulate=1)
@@ -195,6 +198,7 @@ def test_a_compiled_model_keeps_its_loss_metrics_and_optimizer(tmp_path):
     assert accuracy == pytest.approx(run.history["val_accuracy"][run.best_epoch - 1])
 
 
+@pytest.mark.long
 def test_a_model_that_is_not_compiled_is_not_afterwards_and_trains_again(tmp_path):
     model = train(tmp_path / "first", replace(RECIPE, epochs=1))
     assert not model.compiled
@@ -203,6 +207,7 @@ def test_a_model_that_is_not_compiled_is_not_afterwards_and_trains_again(tmp_pat
     assert not np.array_equal(before[0], model.get_weights()[0])
 
 
+@pytest.mark.long
 def test_no_seed_of_the_process_is_set_and_deterministic_operations_are_switched_off_again(tmp_path):
     from tensorflow.python.framework import config
 
@@ -229,6 +234,7 @@ def test_without_validation_data_the_last_epoch_is_kept(tmp_path):
     assert (tmp_path / "learning_curve.png").is_file()
 
 
+@pytest.mark.long
 def test_layers_that_are_not_trainable_stay_as_they_are_within_a_layer_too(tmp_path):
     def block(trainable):
         layers = [keras.layers.Conv2D(4, 3, use_bias=False), keras.layers.BatchNormalization(), keras.layers.ReLU()]
@@ -339,6 +345,7 @@ def test_outputs_of_a_model_within_a_model_stay_float32():
         assert model.layers[1].compute_dtype == "bfloat16"
 
 
+@pytest.mark.long
 def test_everything_is_put_back_where_training_raises(tmp_path):
     model, recipe = network(), replace(RECIPE, precision="mixed_float16", deterministic=True)
     with pytest.raises(KeyboardInterrupt):
@@ -348,6 +355,7 @@ def test_everything_is_put_back_where_training_raises(tmp_path):
     assert np.isfinite(model.predict(VALIDATION.images / np.float32(255), verbose=0)).all()
 
 
+@pytest.mark.long
 def test_statistics_that_a_train_step_of_ones_own_has_made_are_kept(tmp_path):
     model = own()
     run = fit(model, (TRAIN, VALIDATION), Recipe(epochs=2, batch_size=32), folder=tmp_path)

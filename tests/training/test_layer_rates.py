@@ -61,6 +61,7 @@ def test_a_name_of_no_layer_is_an_error_before_anything_is_trained(tmp_path):
     assert not (tmp_path / "history.csv").exists()
 
 
+@pytest.mark.long
 def test_a_layer_of_rate_0_stays_as_it_is(tmp_path):
     keras.utils.set_random_seed(0)
     drawn = network().get_layer("embedding").kernel.numpy()

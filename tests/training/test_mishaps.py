@@ -43,6 +43,7 @@ def assert_as_whole(folder, model, whole):
     assert losses[0] == losses[1]
 
 
+@pytest.mark.long
 def test_a_disk_that_fills_up_in_the_middle_keeps_the_epochs_before(disk_of, whole):
     folder = disk_of("6m") / "run"
 
@@ -71,6 +72,7 @@ def test_a_folder_that_is_moved_away_goes_on_where_it_lies_now(tmp_path, whole):
     assert_as_whole(moved, train(moved, LONGER, resume=True, callbacks=[After(9, move)]), whole)
 
 
+@pytest.mark.long
 def test_a_second_training_into_the_folder_does_not_disturb_the_first(tmp_path, whole):
     folder = tmp_path / "run"
 
@@ -90,6 +92,7 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path, whole, monkeypatch):
     assert all(0 < float(row["seconds"]) < 1000 for row in history(folder))
 
 
+@pytest.mark.long
 def test_a_clock_that_falls_back_to_1970_is_told_and_costs_no_epoch(tmp_path, whole, monkeypatch):
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:

@@ -145,6 +145,7 @@ def test_what_is_finished_is_taken_up_and_not_trained_again(tmp_path):
     assert len(before.splitlines()) == 1 + EPOCHS
 
 
+@pytest.mark.long
 def test_a_training_that_ended_early_is_not_gone_on_with(tmp_path):
     stop = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(model, "stop_training", epoch == 1))
     model = network()
@@ -229,6 +230,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         kc.callbacks.Resumable(tmp_path)
 
 
+@pytest.mark.long
 def test_an_interrupted_cell_is_run_again_with_the_same_callback(tmp_path):
     whole, _ = train(tmp_path / "whole")
     model, resumable = network(), kc.callbacks.Resumable(tmp_path / "part", callbacks=with_state())

@@ -38,6 +38,7 @@ def test_images_shrink_as_pillow_shrinks_them(data):
         np.testing.assert_allclose(255 * found, pillow, atol=1)
 
 
+@pytest.mark.long
 def test_a_pooled_network_of_one_size_trains_on_all_of_them(data, tmp_path):
     keras.utils.set_random_seed(0)
     image = keras.Input((16, 16, 3), name="image")
