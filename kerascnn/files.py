@@ -49,11 +49,15 @@ def remove_leftovers(folder, pattern):
                 left.unlink(missing_ok=True)
 
 
+def disk_full(words):
+    """The number of FULL of which the words of a library or a program speak, None where of none."""
+    return next((number for number in FULL if os.strerror(number) in words), None)
+
+
 def raise_if_disk_full(words):
     """Raise the OSError of a full disk where the words of a library or a program speak of one."""
-    for number in FULL:
-        if os.strerror(number) in words:
-            raise OSError(number, os.strerror(number)) from None
+    if number := disk_full(words):
+        raise OSError(number, os.strerror(number)) from None
 
 
 @contextlib.contextmanager

@@ -4,12 +4,13 @@ The same rules as in kerascnn.decoding.headers, whose TensorFlow ops look at ima
 others: it refuses headers that TensorFlow decodes.
 """
 
+import math
 import re
 
 PNG, JPEG, WEBP, BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM"  # how a file begins
 MOST_SEGMENTS = 1000  # of a JPEG that are looked at; the size stands behind a dozen
 JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
-FRAMES = {0xC0, *range(0xC1, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)}  # start of frame
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # start of frame
 WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 ENDS = {0xD9, 0xDA}  # of the image, of the headers
 
@@ -65,13 +66,15 @@ def may_be_turned(content):
     return any(mark in front for mark in (b"Exif\0\0", b"eXIf", b"EXIF"))
 
 
-def filled_pixels(contents, unread=(0, 0)):
-    """How many pixels encoded images have together when each is filled up to the height and width of the largest.
+def pixels_of(contents, unread=(0, 0)):
+    """(pixels of each encoded image, pixels of all when each is filled up to the height and width of the largest).
 
     unread: the sides of one whose header cannot be read.
     """
-    sides = []
-    for content in contents:
-        height, width = claimed_sides(content) or unread
-        sides.append((max(height, width),) * 2 if may_be_turned(content) else (height, width))
-    return len(sides) * max((height for height, _ in sides), default=0) * max((width for _, width in sides), default=0)
+    stored = [claimed_sides(content) or unread for content in contents]
+    sides = [
+        (max(pair), max(pair)) if may_be_turned(content) else pair
+        for content, pair in zip(contents, stored, strict=True)
+    ]
+    height, width = (max(each, default=0) for each in ([pair[0] for pair in sides], [pair[1] for pair in sides]))
+    return [math.prod(pair) for pair in stored], len(sides) * height * width

@@ -18,10 +18,15 @@ def save_figure(plot, path):
     write_aside(path, lambda aside: plot.savefig(aside, format=path.suffix[1:].lower()))
 
 
+def columns_of(history):
+    """The names of all figures in a history, a list of dicts, in their order; an epoch need not have each."""
+    return list(dict.fromkeys(name for row in history for name in row))
+
+
 def plot_learning_curve(history, path):
     """Draw losses and metrics over the epochs of `history`, a list of dicts, to a PNG file."""
     epochs = np.arange(1, len(history) + 1)
-    columns = dict.fromkeys(name for row in history for name in row)
+    columns = columns_of(history)
     drawn = (name for name in columns if name not in ("learning_rate", "seconds", "images_per_second"))
     names = list(dict.fromkeys(name.removeprefix("val_") for name in drawn))
     plot = figure(4.5 * len(names), 3.6)

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from kerascnn.image_headers import claimed_sides, filled_pixels, may_be_turned
+from kerascnn.image_headers import claimed_sides, may_be_turned, pixels_of
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 
@@ -63,13 +63,13 @@ def test_a_jpeg_of_many_comments_is_not_read_to_its_end():
 
 
 def test_images_are_filled_up_to_the_largest_and_turned_ones_either_way():
-    assert filled_pixels([]) == 0
-    assert filled_pixels([PNG, b"no image"]) == 2 * 20 * 30
+    assert pixels_of([]) == ([], 0)
+    assert pixels_of([PNG, b"no image"]) == ([20 * 30, 0], 2 * 20 * 30)
     for kind in ("PNG", "JPEG", "WEBP"):
         assert may_be_turned(turned(kind))
         assert not may_be_turned(encoded(kind))
-        assert filled_pixels([turned(kind)]) == 30 * 30
-    assert filled_pixels([PNG, b"\xff\xd8\xff"], unread=(50, 40)) == 2 * 50 * 40
+        assert pixels_of([turned(kind)]) == ([20 * 30], 30 * 30)
+    assert pixels_of([PNG, b"\xff\xd8\xff"], unread=(50, 40)) == ([20 * 30, 50 * 40], 2 * 50 * 40)
 
 
 def test_no_bytes_end_in_an_error():
@@ -78,4 +78,5 @@ def test_no_bytes_end_in_an_error():
         for _ in range(200):
             changed = bytearray(content[: draws.integers(1, len(content))])
             changed[draws.integers(len(changed))] = draws.integers(256)
-            filled_pixels([bytes(changed)], (1, 1))
+            (pixels,), filled = pixels_of([bytes(changed)], (1, 1))
+            assert 0 <= pixels <= filled

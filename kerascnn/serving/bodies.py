@@ -33,10 +33,10 @@ async def received(request, limits, found_large):
     if encoding not in ("gzip", "x-gzip"):
         words = f"Content-Encoding {encoding[:100]} is not read; send gzip, or the JSON as it is"
         raise RequestError(words, 415, {"Accept-Encoding": "gzip"})
-    small = len(content) <= LARGE and claimed_length(content) <= LARGE
+    small = max(len(content), claimed_length(content)) <= LARGE
     if len(content) <= LARGE and not small:
         found_large()
-    inflated = await run_in_threadpool(inflate, bytes(content), LARGE if small else most)
+    inflated = await run_in_threadpool(inflate, content, LARGE if small else most)
     if small and len(inflated) > LARGE:
         raise RequestError("the body holds more than its gzip stream says at its end; send one member")
     check(inflated, most, limits)
@@ -67,7 +67,7 @@ def inflate(content, most):
             return bytes(inflated)
         if not stream.eof:
             break
-    raise RequestError("the body is no whole gzip stream, as its Content-Encoding says; send one") from None
+    raise RequestError("the body is no whole gzip stream, as its Content-Encoding says; send one")
 
 
 def claimed_length(content):

@@ -11,7 +11,7 @@ import urllib.parse
 import numpy as np
 
 from kerascnn.errors import InputError, InputRejected, printable
-from kerascnn.image_headers import filled_pixels
+from kerascnn.image_headers import pixels_of
 from kerascnn.saved_model.signatures import signatures_in
 from kerascnn.serving.http_request import fetch, route_to
 from kerascnn.serving.json_tensors import JSON_NAMES, JSON_TYPES
@@ -59,7 +59,7 @@ class ServedModel:
         expected = self.signatures[signature].outputs
         longest = MOST_BYTES + MOST_BYTES_OF_ROW * len(values)
         if any(tensor.is_of_pixels() for tensor in expected.values()):
-            longest += MOST_TIMES * len(body) + (MOST_BYTES_OF_PIXEL * filled_pixels(values) if encoded else 0)
+            longest += MOST_TIMES * len(body) + (MOST_BYTES_OF_PIXEL * pixels_of(values)[1] if encoded else 0)
         answer = self._asked(":predict", body, self.timeout + len(body) // 2**20, longest)
         if not isinstance(answer, dict) or "outputs" not in answer:
             raise self._no_server("answers without outputs")

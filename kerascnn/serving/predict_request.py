@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerascnn.image_headers import claimed_sides, filled_pixels
+from kerascnn.image_headers import pixels_of
 from kerascnn.serving import json_tensors
 from kerascnn.serving.json_tensors import RequestError
 from kerascnn.serving.limits import flag
@@ -87,8 +87,8 @@ def size_of(arrays):
 
 def size_of_images(array):
     """The RequestSize of encoded images, bytes objects."""
-    areas = [math.prod(claimed_sides(content) or UNREAD) for content in array.flat]
-    return RequestSize(array.size, sum(areas), max(areas, default=0), filled_pixels(array.flat, UNREAD))
+    each, filled = pixels_of(array.ravel(), UNREAD)
+    return RequestSize(array.size, sum(each), max(each, default=0), filled)
 
 
 def size_of_values(array):

@@ -12,6 +12,7 @@ import numpy as np
 
 from kerascnn.errors import UsageError
 from kerascnn.files import write_aside, writing_to
+from kerascnn.plotting import columns_of
 from kerascnn.training.checkpoint import assign, read_checkpoint, variables, write_checkpoint
 from kerascnn.training.run_folder import check_same_run, check_unfinished
 
@@ -162,11 +163,10 @@ class Resumable(keras.callbacks.CallbackList):
 
     def write_history(self):
         """Write history.csv, a row an epoch."""
-        columns = dict.fromkeys(name for row in self.history for name in row)
 
         def write(path):
             with open(path, "w", newline="") as file:
-                writer = csv.DictWriter(file, ["epoch", *columns], lineterminator="\n")
+                writer = csv.DictWriter(file, ["epoch", *columns_of(self.history)], lineterminator="\n")
                 writer.writeheader()
                 writer.writerows({"epoch": i, **row} for i, row in enumerate(self.history, 1))
 

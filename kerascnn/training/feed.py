@@ -1,8 +1,10 @@
 """What a training is fed with: Examples in memory, image files, or somebody's own tf.data.Dataset of batches."""
 
+import contextlib
 import dataclasses
 import logging
 import math
+import re
 
 import keras
 import numpy as np
@@ -120,6 +122,28 @@ def check_streamed(dataset):
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         words = "data is a tf.data.Dataset without end"
         raise UsageError(f"{words}; give it one with .take(steps)", argument="data")
+
+
+@contextlib.contextmanager
+def wrong_batches_named():
+    """Turn what TensorFlow says of batches that are not what they seemed into UsageError.
+
+    Labels are found here where a model is compiled, whose loss may take others, and where they are for validation.
+    """
+    try:
+        yield
+    except tf.errors.FailedPreconditionError as error:
+        found = re.search(r"expected to contain (\d+) elements but contained (?:only|at least) (\d+)", str(error))
+        if not found:
+            raise
+        words = f"data is a tf.data.Dataset of {found[2]} batches whose cardinality says {found[1]}"
+        raise UsageError(f"{words}; give assert_cardinality the right number", argument="data") from None
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(r"label value of (\S+) which is outside the valid range of \[0, (\d+)\)", str(error))
+        if not found:
+            raise
+        words = f"data has the label {found[1]}, and the model has {found[2]} logits"
+        raise UsageError(f"{words}; build it for all classes, and count labels from 0", argument="data") from None
 
 
 def for_each_head(dataset, heads):

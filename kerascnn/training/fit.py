@@ -5,21 +5,19 @@ What a folder holds: `checkpoint.npz` while the run lasts, `history.csv` from th
 """
 
 import contextlib
-import os
-import re
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from kerascnn.datasets.image_folder import vanished_files_named
-from kerascnn.errors import InputError, TrainingStopped, UsageError
-from kerascnn.files import FULL, one_writer
+from kerascnn.errors import InputError, TrainingStopped
+from kerascnn.files import FULL, disk_full, one_writer
 from kerascnn.training import batch_statistics
 from kerascnn.training.callbacks import Resumable
 from kerascnn.training.checkpoint import assign
 from kerascnn.training.checks import OF_OPTIMIZER, check_call, check_clock, check_fits, check_folder, check_space
-from kerascnn.training.feed import Feed
+from kerascnn.training.feed import Feed, wrong_batches_named
 from kerascnn.training.guard import FiniteLoss
 from kerascnn.training.optimizers import create_optimizer
 from kerascnn.training.precision import (
@@ -79,7 +77,7 @@ def fit(
     policy = policy_of(model, recipe)
     compiled = model.compiled
     with one_writer(folder), stopped_by_limits(recipe, folder), vanished_files_named(feed.train, feed.validation):
-        with deterministic_operations(model, recipe.deterministic):
+        with wrong_batches_named(), deterministic_operations(model, recipe.deterministic):
             try:
                 with computing_in(model, policy):
                     guard = None if compiled else compile_model(model, recipe, loss, metrics, feed)
@@ -130,7 +128,7 @@ def heads_of(model):
 
 def compile_model(model, recipe, loss, metrics, feed):
     """Compile the model and return its FiniteLoss."""
-    heads, metrics = heads_of(model), list(metrics)
+    heads = heads_of(model)
     optimizer = create_optimizer(recipe, feed.steps)
     guard = FiniteLoss(loss, optimizer)
     model.compile(
@@ -163,22 +161,11 @@ def stopped_by_limits(recipe, folder):
         number = getattr(error, "errno", None)
         if number in FULL:
             raise TrainingStopped(f"disk full ({error.filename or folder}); {FREE_SPACE}") from None
-        if found := re.search(r"expected to contain (\d+) elements but contained (?:only|at least) (\d+)", str(error)):
-            words = f"data is a tf.data.Dataset of {found[2]} batches whose cardinality says {found[1]}"
-            raise UsageError(f"{words}; give assert_cardinality the right number", argument="data") from None
         if not folder.is_dir():
             raise InputError(f"cannot write to {folder}, which is gone; put it back and resume the run") from None
         raise
-    except tf.errors.InvalidArgumentError as error:
-        # of a compiled model, whose loss may take other labels, or of validation: found as Keras reads them
-        if not (
-            found := re.search(r"label value of (\S+) which is outside the valid range of \[0, (\d+)\)", str(error))
-        ):
-            raise
-        words = f"data has the label {found[1]}, and the model has {found[2]} logits"
-        raise UsageError(f"{words}; build it for all classes, and count labels from 0", argument="data") from None
     except tf.errors.ResourceExhaustedError as error:
-        if any(os.strerror(number) in str(error) for number in FULL):
+        if disk_full(str(error)):
             raise TrainingStopped(f"disk full; {FREE_SPACE}") from None
         if not any(words in str(error) for words in OUT_OF_MEMORY):
             raise

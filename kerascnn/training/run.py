@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kerascnn.errors import TrainingStopped
 from kerascnn.files import write_aside, write_json
-from kerascnn.plotting import plot_learning_curve
+from kerascnn.plotting import columns_of, plot_learning_curve
 from kerascnn.provenance import origin, peak_memory
 from kerascnn.training.checkpoint import assign
 from kerascnn.training.checks import check_clock
@@ -143,7 +143,7 @@ class Run(keras.callbacks.Callback):
         write_aside(self.folder / "model.keras", network.save)
         plot_learning_curve(rows, self.folder / "learning_curve.png")
         best = rows[self.best_epoch - 1]
-        self.history = {name: [row.get(name) for row in rows] for row in rows for name in row}
+        self.history = {name: [row.get(name) for row in rows] for name in columns_of(rows)}
         self.record = {
             **resumable.metadata,
             "complete": True,
