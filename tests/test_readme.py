@@ -125,6 +125,12 @@ def load(result):
     )
 
 
+def beside(result):
+    slowest = [of["slowest_s"] for of in result["beside"].values()]
+    wrong = sum(of["wrong"] for of in result["beside"].values())
+    return f"{min(slowest):.2f} to {max(slowest):.2f} s beside {len(slowest)} kinds; {wrong} wrong answers"
+
+
 def kept(result):
     wrong = sum(result["wrong_answers"].values())
     return f"{result['warm_mib']} MiB, then {result['last_mib']}, at most {result['most_mib']}; {wrong} wrong answers"
@@ -153,6 +159,7 @@ ROWS = [
     ("one PNG through `predict_bytes` in Python, median", "predict_latency", lambda r: f"{r['median']:.1f} ms"),
     ("one PNG through the REST server on loopback, median", "serving_latency", lambda r: f"{r['median']:.1f} ms"),
     ("REST server under load, clients x images of a request: images/s (p50, p99)", "server_load", load),
+    ("slowest small request to the REST server beside heavy and hostile ones", "server_heavy", beside),
     ("memory of the REST server after 1,000 to 2,000 and after 10,000 mixed requests", "server_memory", kept),
     ("`python -m apps.digits --help`, median", "help_latency", lambda r: f"{r['median']:.2f} s"),
     ("memory of training, measured over estimate, adam in float32", "memory_estimate", memory),
