@@ -49,7 +49,9 @@ class Feed:
             self.steps, self.at_once = int(self.train.cardinality()), at_once or 1
             if self.steps % self.at_once:
                 words = f"data has {self.steps} batches, no multiple of the model's {at_once} steps_per_execution"
-                raise UsageError(f"{words}; give .take({self.steps - self.steps % at_once})", argument="data")
+                whole = self.steps - self.steps % at_once
+                remedy = f"give .take({whole})" if whole else "compile the model with fewer"
+                raise UsageError(f"{words}; {remedy}", argument="data")
             self.metadata = {"data": {"name": "tf.data.Dataset", "batches": self.steps}}
             self.batch_size = len(keras.tree.flatten(next(iter(self.train)))[0])
             images = self.train.element_spec[0]
