@@ -98,6 +98,7 @@ def measured(address, server, requests, clients):
         thread.start()
     while any(thread.is_alive() for thread in threads):
         points.append((requests - len(left), resident(server)))
+        print(f"\r{points[-1][0]:,} of {requests:,} requests, {points[-1][1]:,.0f} MiB", end="", file=sys.stderr)
         time.sleep(EVERY)
     total = {}
     for counts in answered:

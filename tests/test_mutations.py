@@ -26,12 +26,26 @@ def same(found, expected):
     return found.keys() == expected.keys() and all(np.array_equal(found[name], expected[name]) for name in found)
 
 
-def image(suffix):
+def write_image(path, metadata):
+    """IMAGE; with metadata a turned one and what cameras and editors add: EXIF, a profile of colours, XMP."""
+    if not metadata:
+        cv2.imwrite(str(path), IMAGE)
+        return
+    from PIL import Image, ImageCms
+
+    exif = Image.Exif()
+    exif.update({0x0112: 6, 0x010F: "maker", 0x0132: "2026:11:29 12:00:00"})
+    exif.get_ifd(0x8769).update({0x9286: b"a comment" * 9, 0x927C: bytes(range(64))})
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(IMAGE).save(path, exif=exif, icc_profile=profile, xmp=b"<x:xmpmeta/>" * 9)
+
+
+def image(suffix, metadata=False):
     def make(folder):
         from kerascnn.images import load_image
 
         path = folder / f"image{suffix}"
-        cv2.imwrite(str(path), IMAGE)
+        write_image(path, metadata)
         return path, lambda: load_image(path), lambda found: (found.dtype, found.shape[2:]) == (np.uint8, (3,))
 
     return make
@@ -51,12 +65,12 @@ def decoder():
     return decode
 
 
-def served_image(suffix):
+def served_image(suffix, metadata=False):
     """What does not decode is answered as such, in the place of an error."""
 
     def make(folder):
         path = folder / f"image{suffix}"
-        cv2.imwrite(str(path), IMAGE)
+        write_image(path, metadata)
 
         def is_right(found):
             images, valid = found
@@ -196,6 +210,16 @@ def record(app):
     return make
 
 
+def metrics(folder):
+    """Into an export's card goes whatever JSON an evaluation has left."""
+    from kerascnn.training.run_folder import run_card
+
+    path = folder / "metrics.json"
+    path.write_text(json.dumps({"accuracy": 0.99, "errors": [3, 7], "confusion": [[1, 0], [0, 1]]}, indent=2))
+    made = network()
+    return path, lambda: run_card(made, folder)["metrics"], lambda found: type(found) is dict
+
+
 def saved_model(file):
     """Read by its checksum alone; TensorFlow takes seconds for what has none, and can end the process."""
 
@@ -253,8 +277,10 @@ FILES = {
     "checkpoint.npz": checkpoint,
     "model.keras": model,
     **{f"recipe.json, {app}": record(app) for app in RUNS},
+    "metrics.json": metrics,
     "saved_model.pb": saved_model("saved_model.pb"),
     "variables": saved_model("variables/variables.data-00000-of-00001"),
+    "variables.index": saved_model("variables/variables.index"),
     "card.json": saved_model("assets.extra/card.json"),
     "weights .npz": weights(".npz", True, lambda path: np.savez(path, **ARRAYS)),
     "weights .npz, compressed": weights(".npz", True, lambda path: np.savez_compressed(path, **ARRAYS)),
@@ -263,7 +289,9 @@ FILES = {
     "weights .pth": weights(".pth", True, write_pytorch),
     "weights .pth, older": weights(".pth", False, write_older_pytorch),
     **{f"image {suffix}": image(suffix) for suffix in (".png", ".jpg", ".webp", ".bmp")},
+    **{f"image {suffix}, metadata": image(suffix, True) for suffix in (".png", ".jpg", ".webp")},
     **{f"served image {suffix}": served_image(suffix) for suffix in (".png", ".jpg", ".webp", ".bmp")},
+    **{f"served image {suffix}, metadata": served_image(suffix, True) for suffix in (".png", ".jpg", ".webp")},
     "scan .tif": scan(".tif", False),
     "scan .nii": scan(".nii", False),
     "scan .nii.gz": scan(".nii.gz", True),

@@ -7,6 +7,7 @@ import base64
 import contextlib
 import http.client
 import json
+import queue
 import socket
 import threading
 import time
@@ -89,28 +90,34 @@ def exchange(route, body, timeout, most_bytes):
 
     Raises TimeoutError where that is not done after `timeout` seconds, OSError or http.client.HTTPException.
     """
-    connection, ends = route.connection, time.monotonic() + timeout
-    with contextlib.closing(connection):
-        # http.client waits anew for every byte that comes: only another thread can end that at a given time
-        connected = []  # http.client forgets the socket of an answer without a length
-        timer = threading.Timer(timeout, lambda: shut_down(*connected or [connection.sock]))
-        timer.start()
+    connection, sockets, ended = route.connection, [], queue.SimpleQueue()
+    ends = time.monotonic() + timeout
+
+    def ask():
         try:
-            connection.connect()
-            connected.append(connection.sock)
-            if time.monotonic() >= ends:  # there was nothing to end yet
-                raise TimeoutError
-            connection.request("GET" if body is None else "POST", route.target, body, route.headers)
-            with connection.getresponse() as response:
-                content = limited(response, most_bytes)
-        except (OSError, http.client.HTTPException):
-            if time.monotonic() < ends:
-                raise
-        finally:
-            timer.cancel()
-    if time.monotonic() >= ends:
-        raise TimeoutError
-    return response.status, response.reason, content
+            with contextlib.closing(connection):
+                connection.connect()
+                sockets.append(connection.sock)  # http.client forgets that of an answer without a length
+                if time.monotonic() >= ends:  # there was none to shut down yet
+                    return
+                connection.request("GET" if body is None else "POST", route.target, body, route.headers)
+                with connection.getresponse() as response:
+                    content = limited(response, most_bytes)
+            ended.put((response.status, response.reason, content))
+        except Exception as error:
+            ended.put(error)
+
+    # http.client waits anew for every byte and every address of a host, and for the host's name without a limit
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        outcome = ended.get(timeout=timeout)
+    except queue.Empty:
+        raise TimeoutError from None
+    finally:
+        shut_down(*sockets or [connection.sock])
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def shut_down(connected):

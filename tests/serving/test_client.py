@@ -411,6 +411,16 @@ def test_a_proxy_that_opens_a_tunnel_without_an_end_is_given_up(monkeypatch):
             load_predictor("https://10.1.2.3/v1/models/a", timeout=0.3)
 
 
+@pytest.mark.parametrize("slow", ["getaddrinfo", "create_connection"])
+def test_a_host_whose_name_or_address_is_silent_is_given_up(slow, monkeypatch):
+    """No name server or address here is silent: that of the test is."""
+    monkeypatch.setattr(socket, slow, lambda *_, **__: time.sleep(1))
+    began = time.monotonic()
+    with pytest.raises(InputError, match=r"^http://digits/v1/models/a/metadata gave no whole answer within 0.2 s"):
+        load_predictor("http://digits/v1/models/a", timeout=0.2)
+    assert time.monotonic() - began < 0.9
+
+
 BROKEN = {
     "no HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n", "cannot reach"),
     "escape codes": (b"\x1b[31m\r\n\r\n", r"cannot reach .* \(\\x1b\[31m"),
