@@ -164,7 +164,7 @@ ROWS = [
     ("one PNG through the REST server on loopback, median", "serving_latency", lambda r: f"{r['median']:.1f} ms"),
     ("REST server under load, clients x images of a request: images/s (p50, p99)", "server_load", load),
     ("slowest small request to the REST server beside heavy and hostile ones", "server_heavy", beside),
-    ("memory of the REST server after 1,000 to 2,000 and after 10,000 mixed requests", "server_memory", kept),
+    ("memory of the REST server after 1,000 to 2,000 and after 100,000 mixed requests", "server_memory", kept),
     ("`python -m apps.digits --help`, median", "help_latency", lambda r: f"{r['median']:.2f} s"),
     ("memory of training, measured over estimate, adam in float32", "memory_estimate", memory),
     ("time over PyTorch's on the same two cores, medians, float32", "network_speed", speed),

@@ -6,6 +6,7 @@ from PIL import Image
 
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import UsageError
+from tests.mutations import forget_peak, peak
 
 
 def pillow(photo, size, crop_ratio, kernel):
@@ -29,6 +30,16 @@ def test_it_is_pillows_resize_of_the_middle(sides, size, crop_ratio, interpolati
     theirs = pillow(photo.astype(np.float32), size, crop_ratio, Image.Resampling[interpolation.upper()])
     assert (ours.dtype, ours.shape) == (np.uint8, (*size, 3))
     np.testing.assert_allclose(ours, theirs, atol=0.6)
+
+
+@pytest.mark.parametrize("sides", [(1, 3_000_000), (3_000_000, 1)])
+def test_a_panorama_takes_no_more_memory_than_its_middle(sides):
+    photo = np.random.default_rng(0).integers(0, 256, (*sides, 3), np.uint8)
+    middle = photo[tuple(slice(max(0, side // 2 - 50), side // 2 + 50) for side in sides)]
+    resize = ResizeAndCrop((64, 64))
+    expected, before = resize(middle[np.newaxis]), forget_peak()
+    np.testing.assert_array_equal(resize(photo[np.newaxis]), expected)
+    assert peak() - before < 500
 
 
 def test_an_image_of_the_size_stays_as_it_is():
