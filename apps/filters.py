@@ -15,6 +15,7 @@ if not __package__:  # run as a file
 from cyclopts import Parameter
 
 from kerascnn.cli import app as cli
+from kerascnn.cli.flags import whole
 from kerascnn.cli.messages import result
 from kerascnn.errors import UsageError
 from kerascnn.files import check_writable
@@ -41,7 +42,7 @@ def draw(
         ),
     ] = None,
     padding: Annotated[Padding | None, Parameter(help="Show this padding only; default: all three.")] = None,
-    stride: Annotated[int, Parameter(help="The stride beside stride 1, 1 to 32.")] = 2,
+    stride: Annotated[int, Parameter(help="The stride beside stride 1, 1 to 32.", converter=whole)] = 2,
     out: Annotated[
         Path | None, Parameter(help="The PNG file; default: runs/filters/PHOTO.png, or PHOTO_kernel.png.")
     ] = None,

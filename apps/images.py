@@ -31,6 +31,7 @@ from kerascnn.cli.flags import (
     Smoke,
     chosen,
     flags_of,
+    whole,
 )
 from kerascnn.cli.folders import next_folder, run_to_fill, run_to_train, shipped
 from kerascnn.files import check_writable
@@ -54,8 +55,10 @@ Layers = Annotated[
     Parameter(help="A layer by its name, of nested models, too.", negative="", show_default=lambda _: "embedding"),
 ]
 Split = Annotated[Literal["train", "validation", "test"], Parameter(help="Which images of the run's data.")]
-Count = Annotated[int, Parameter(help="Neighbours of each image.", validator=Number(gte=1, lte=1000))]
-Queries = Annotated[int, Parameter(help="Test images that neighbors.png shows.", validator=Number(gte=1, lte=100))]
+Count = Annotated[int, Parameter(help="Neighbours of each image.", converter=whole, validator=Number(gte=1, lte=1000))]
+Queries = Annotated[
+    int, Parameter(help="Test images that neighbors.png shows.", converter=whole, validator=Number(gte=1, lte=100))
+]
 Shown = Annotated[
     bool, Parameter(help="Only draw what augmentations make of a few images, into augmentations.png.", negative="")
 ]

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from kerascnn.analysis.tables import layer_table, network_table, total_rows
 from kerascnn.cli import app as cli
-from kerascnn.cli.flags import parse_memory, parse_shape
+from kerascnn.cli.flags import parse_memory, parse_shape, whole
 from kerascnn.cli.messages import result, row
 from kerascnn.errors import UsageError
 from kerascnn.files import check_writable
@@ -27,7 +27,7 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="One JSON obje
 Input = Annotated[
     str | None, Parameter(name="--input", help="HEIGHTxWIDTHxCHANNELS, as 227x227x3; default: the network's own.")
 ]
-Classes = Annotated[int | None, Parameter(help="Number of classes; default: the network's own.")]
+Classes = Annotated[int | None, Parameter(help="Number of classes; default: the network's own.", converter=whole)]
 
 
 @Parameter(name="*")
@@ -35,7 +35,7 @@ Classes = Annotated[int | None, Parameter(help="Number of classes; default: the 
 class Training:
     """How the network would be trained, for the estimate of memory."""
 
-    batch_size: int = 32
+    batch_size: Annotated[int, Parameter(converter=whole)] = 32
     "Images per step."
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     "Type of the activations."

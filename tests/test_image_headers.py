@@ -2,6 +2,7 @@
 
 import io
 import struct
+import time
 import zlib
 
 import numpy as np
@@ -60,6 +61,13 @@ def test_a_jpeg_of_many_comments_is_not_read_to_its_end():
     comments = JPEG[:2] + b"\xff\xfe\0\2" * 900 + JPEG[2:]
     assert claimed_sides(comments) == (20, 30)
     assert claimed_sides(JPEG[:2] + b"\xff\xfe\0\2" * 1100 + JPEG[2:]) is None
+
+
+def test_bytes_of_fill_are_passed_over_in_linear_time():
+    began = time.perf_counter()
+    assert claimed_sides(b"\xff\xd8" + b"\xff" * 10**6) is None
+    assert claimed_sides(b"\xff\xd8" + b"\xff" * 10**6 + JPEG[3:]) == (20, 30)
+    assert time.perf_counter() - began < 1  # quadratic it would take an hour
 
 
 def test_images_are_filled_up_to_the_largest_and_turned_ones_either_way():

@@ -1,5 +1,7 @@
 """What all apps share: the command line and its exit codes."""
 
+import contextlib
+import errno
 import io
 import math
 import os
@@ -40,6 +42,9 @@ def program():
 
 def run(app, arguments=None):
     """Run `app` on `arguments` (default: the command line) and end the process with its exit code."""
+    for name in ("stdout", "stderr"):  # as closed by `>&-`
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, to the end of the process
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
     try:
@@ -58,6 +63,9 @@ def run(app, arguments=None):
     except Exception as error:
         if isinstance(error, OSError) and error.filename is not None:  # as of a name that is too long
             fail(f"cannot use {error.filename} ({error.strerror}); correct the path", EXIT_CODES[InputError])
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):  # of stdout
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            fail(f"cannot write what is answered ({error.strerror}); make room, or choose another place", 3)
         traceback.print_exc()
         sys.exit(1)
     sys.exit(0)
@@ -71,7 +79,8 @@ def with_flag(error):
 
 
 def fail(message, exit_code):
-    note(f"error: {message}")
+    with contextlib.suppress(OSError):  # a full disk behind stderr leaves the exit code
+        note(f"error: {message}")
     sys.exit(exit_code)
 
 

@@ -12,7 +12,7 @@ from kerascnn.cli.answers import check_reject, print_answers
 from kerascnn.cli.app import require
 from kerascnn.cli.folders import RUNS
 from kerascnn.cli.messages import note, result
-from kerascnn.cli.prediction import loaded, predictor_of
+from kerascnn.cli.prediction import loaded, possible, predictor_of
 from kerascnn.errors import InputError
 from kerascnn.files import writing_to
 from kerascnn.saved_model.signatures import Tensor
@@ -24,6 +24,7 @@ CLASSES = {
     "score": Tensor("float32", (None,)),
     "valid": Tensor("bool", (None,)),
 }
+TOP = {"top_names": Tensor("string", (None, None)), "top_scores": Tensor("float32", (None, None))}
 
 
 def smoke(recipe):
@@ -192,24 +193,17 @@ def predict(files, app, out, server, form="lines", reject=0.0):
     first = next(encoded, None)
     if first is None:
         raise InputError("; ".join(errors))
-    predictor = predictor_of(app, out, server, "predict_bytes", CLASSES)
-    if form == "json":
-        require_top(predictor)
+    predictor = predictor_of(app, out, server, "predict_bytes", CLASSES | (TOP if form == "json" else {}))
     named, contents = itertools.tee(itertools.chain([first], encoded))
     rows = itertools.chain.from_iterable(
-        (dict(zip(answer, row, strict=True)) for row in zip(*answer.values(), strict=True))
+        (dict(zip(answer, row, strict=True)) for row in zip(*possible(predictor, answer).values(), strict=True))
         for answer in predictor.stream(content for _, content in contents)
     )
     files_read = (file for file, _ in named)
     if invalid := print_answers(zip(files_read, rows, strict=True), form, reject):
         errors.append(
-            f"cannot decode {', '.join(invalid)}; give PNG, JPEG, WebP or BMP files of at most 25 million pixels"
+            f"cannot decode {', '.join(invalid)}; give PNG, JPEG, BMP or, to an export of your own, WebP files of at "
+            "most 25 million pixels"
         )
     if errors:
         raise InputError("; ".join(errors))
-
-
-def require_top(predictor):
-    """Raise InputError unless the model says which classes are the most probable, however many it names."""
-    names = predictor.signatures["predict_bytes"].outputs.get("top_names", Tensor("string", (None, None)))
-    predictor.require("predict_bytes", {"top_names": names, "top_scores": Tensor("float32", names.shape)})

@@ -3,12 +3,13 @@
 import dataclasses
 import re
 from pathlib import Path
-from typing import Annotated, Literal, get_origin, get_type_hints
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import docstring_parser
 from cyclopts import Parameter
 
 from kerascnn.errors import UsageError
+from kerascnn.serving.limits import whole
 
 LARGEST_SIDE = 16_384
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -21,7 +22,9 @@ Out = Annotated[
         "else the shipped model."
     ),
 ]
-Server = Annotated[str | None, Parameter(help="Address of a TensorFlow Serving REST server to ask instead of --out.")]
+Server = Annotated[
+    str | None, Parameter(help="TensorFlow Serving REST server to ask instead of --out, as http://127.0.0.1:8501.")
+]
 Resume = Annotated[bool, Parameter(help="Continue a stopped run; give the flags it was started with.")]
 DataDir = Annotated[Path | None, Parameter(help="Where TensorFlow Datasets keeps its files; default: TFDS_DATA_DIR.")]
 
@@ -69,6 +72,7 @@ def flags_of(recipe_class):
             flag = Parameter(
                 help=helps[name],
                 negative=None if types[name] is bool else "",
+                converter=whole if {int} & {types[name], *get_args(types[name])} else None,
                 consume_multiple=get_origin(types[name]) is tuple or None,
                 show_default=lambda _, default=default: default,
             )

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 
 from kerascnn.cli.messages import result
-from kerascnn.cli.prediction import loaded, places_of, predictor_of
+from kerascnn.cli.prediction import loaded, places_of, possible, predictor_of
 from kerascnn.errors import InputError
 from kerascnn.saved_model.signatures import Tensor
 
@@ -28,7 +28,7 @@ def read(files, app, out, server, results):
     # made for the first page that can be read
     predictor = functools.cache(lambda: predictor_of(app, out, server, "serving_default", DIGITS))
     for (file, place), page in loaded(zip(files, places, strict=True), lambda pair: load_image(pair[0]), errors):
-        lines = read_page(page, lambda crops: predictor().predict(crops)["probabilities"])
+        lines = read_page(page, lambda crops: possible(predictor(), predictor().predict(crops))["probabilities"])
         save_image(place, annotate(page, lines))
         text = ["".join(digit.digit for digit in line) for line in lines]
         digits = [[dataclasses.asdict(digit) for digit in line] for line in lines]

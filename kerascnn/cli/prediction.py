@@ -2,13 +2,16 @@
 
 import itertools
 import os
+import re
 from pathlib import Path
 
 from kerascnn.cli.folders import trained_run
-from kerascnn.errors import InputError, UsageError
+from kerascnn.errors import InputError, UsageError, printable
 from kerascnn.files import check_writable
 from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.training.record import RunSchema, read_record_if_any
+
+ROUNDING = 1e-5  # a softmax of float32 may be above 1 by less
 
 
 def loaded(items, load, errors):
@@ -46,14 +49,19 @@ def places_of(named, folder, suffix=""):
 def predictor_of(app, out, server, signature, outputs):
     """The Predictor of the SavedModel in `out`, or of the model that a server at an address has under the app's name.
 
-    out: None for the app's newest run or shipped model. Raises InputError where `out` holds a model of another app, or
-    the model has no such signature with the outputs {name: Tensor}.
+    out: None for the app's newest run or shipped model. Of the signature, the outputs {name: Tensor} alone are asked.
+    Raises UsageError for no address, InputError where `out` holds a model of another app, or the model has no such
+    signature with such outputs.
     """
     from kerascnn.serving.client import ServedModel
     from kerascnn.serving.predictor import Predictor, load_predictor
 
-    if server:
-        predictor = Predictor(ServedModel(f"{server.rstrip('/')}/v1/models/{app}"))
+    if server is not None:
+        address = server.rstrip("/")
+        if not re.fullmatch(r"https?://[^/]+(/(?!v1/models/).*)?", address):
+            words = f"--server {printable(server)!r} is no address of a server; write it as http://127.0.0.1:8501"
+            raise UsageError(words)
+        predictor = Predictor(ServedModel(f"{address}/v1/models/{app}"))
     else:
         out = trained_run(app, out)
         read_record_if_any(out, RunSchema(app))
@@ -61,3 +69,18 @@ def predictor_of(app, out, server, signature, outputs):
         predictor = load_predictor(out)
     predictor.require(signature, outputs)
     return predictor
+
+
+def possible(predictor, answer):
+    """What the predictor has answered. Raises InputError where a probability, or a pixel of a mask, is none."""
+    import numpy as np
+
+    for name in ("score", "top_scores", "probabilities", "probability", "mask"):
+        values = np.asarray(answer.get(name, 0))
+        if outside := values[(values < 0) | (values > 1 + ROUNDING)].tolist():
+            words = f"{predictor.name} answers {outside[0]:g} as {name}, which lies from 0 to 1"
+            raise InputError(f"{words}; {predictor.remedy}")
+    tops = [answer[name].shape for name in ("top_names", "top_scores") if name in answer]
+    if tops[1:] and tops[0] != tops[1]:
+        raise InputError(f"{predictor.name} answers top_names {tops[0]} and top_scores {tops[1]}; {predictor.remedy}")
+    return answer

@@ -12,7 +12,7 @@ import numpy as np
 from kerascnn.cli.app import require
 from kerascnn.cli.folders import trained_run
 from kerascnn.cli.messages import note, result
-from kerascnn.cli.prediction import loaded, places_of, predictor_of
+from kerascnn.cli.prediction import loaded, places_of, possible, predictor_of
 from kerascnn.errors import InputError, InputRejected
 from kerascnn.files import check_writable
 from kerascnn.saved_model.signatures import Tensor
@@ -95,7 +95,7 @@ def predict(paths, out, server, results):
     from kerascnn.tumors.report import NOTICE
     from kerascnn.tumors.scans import read_scan, scan_name
 
-    out = out if server else trained_run(APP, out)
+    out = out if server is not None else trained_run(APP, out)
     record = out and read_record_if_any(out, ANSWERING)
     channels, modalities = 3, TumorRecipe.modalities
     if record:
@@ -108,9 +108,9 @@ def predict(paths, out, server, results):
         return read_scan(pair[0], channels, modalities)
 
     for (path, place), scan in loaded(zip(paths, places, strict=True), read, errors):
-        model = f"{APP} at {server}" if server else f"{APP}, {predictor().name}"
+        model = f"{APP} at {server}" if server is not None else f"{APP}, {predictor().name}"
         try:
-            answers = predictor().call("predict_volume", scan.images[np.newaxis])
+            answers = possible(predictor(), predictor().call("predict_volume", scan.images[np.newaxis]))
         except InputRejected as error:
             errors.append(f"cannot segment {path}: {error}")
             continue

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 # by TensorFlow's name of a type, the one that NumPy has for it; text stays TensorFlow's `string`
 DTYPES = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", "DT_BOOL": "bool", "DT_STRING": "string"}
+MOST_SIZES, LARGEST_SIZE = 16, 2**31  # of a tensor that a server speaks of
+MOST_LETTERS = 200  # of a name there
 DTYPES |= {f"DT_{kind.upper()}{bits}": f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
 
 
@@ -26,6 +28,10 @@ class Tensor(NamedTuple):
     def is_of_pixels(self):
         """Whether an output of this Tensor may have a value for each pixel of an image."""
         return self.shape is None or len(self.shape) > 2 and None in self.shape[1:]
+
+    def describes(self, other):
+        """Whether another Tensor has its dtype and number of sizes, and those that it says."""
+        return self.dtype == other.dtype and None not in (self.shape, other.shape) and self.fits(other.shape)
 
     def fits(self, shape):
         """Whether an array, or a Tensor, of the sizes `shape` can be one of these."""
@@ -71,6 +77,8 @@ def signatures_in(metadata):
         found = {}
         for name, info in sorted(infos.items()):
             sizes = [int(dim["size"]) for dim in info["tensor_shape"].get("dim", ())]
+            if len(sizes) > MOST_SIZES or max(sizes, default=0) > LARGEST_SIZE or len(name) > MOST_LETTERS:
+                raise ValueError("no tensor of a model that could be used")
             shape = tuple(None if size < 0 else size for size in sizes)
             found[name] = Tensor(DTYPES.get(info["dtype"]), None if info["tensor_shape"].get("unknown_rank") else shape)
         return found

@@ -71,8 +71,8 @@ class SavedModel:
         self._functions = load_signatures(version)
         self.signatures = signatures_of(self._functions)
 
-    def call(self, signature, values):
-        """{output name: array} of a signature on an array, or on a list of bytes.
+    def call(self, signature, values, wanted):
+        """{output name: array} of the outputs named in `wanted` of a signature on an array, or on a list of bytes.
 
         Numbers have the dtypes of the signature, text is a str array, and what is called *_bytes an array of bytes
         objects. Raises InputRejected when the model does not take the values.
@@ -85,7 +85,7 @@ class SavedModel:
             outputs = self._functions[signature](**{name: tf.constant(values, tensor.dtype)})
         except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError) as error:
             raise InputRejected(f"{self.name} does not take this input ({reason(error)})") from None
-        arrays = {key: value.numpy() for key, value in outputs.items()}
+        arrays = {key: outputs[key].numpy() for key in wanted}
         for key, array in arrays.items():
             if array.dtype == object and not key.endswith("_bytes"):
                 words = [part.decode(errors="replace") for part in array.flat]

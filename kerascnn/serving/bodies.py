@@ -67,7 +67,7 @@ def inflate(content, most):
             return bytes(inflated)
         if not stream.eof:
             break
-    raise RequestError("the body is no whole gzip stream, as its Content-Encoding says; send one")
+    raise RequestError(f"the body is no whole gzip stream of at most {MOST_MEMBERS} members; send one")
 
 
 def claimed_length(content):

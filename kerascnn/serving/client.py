@@ -12,12 +12,12 @@ import numpy as np
 
 from kerascnn.errors import InputError, InputRejected, printable
 from kerascnn.image_headers import pixels_of
-from kerascnn.saved_model.signatures import signatures_in
+from kerascnn.saved_model.signatures import MOST_SIZES, signatures_in
 from kerascnn.serving.http_request import fetch, route_to
 from kerascnn.serving.json_tensors import JSON_NAMES, JSON_TYPES
 
 TIMEOUT = 40  # seconds that one request may take in all, and one more for each MiB of it
-METADATA_TIMEOUT = 15  # that a model says of itself at once
+METADATA_TIMEOUT = 10  # that a model says of itself at once
 # Of an answer: JSON of lists and objects takes up to 30 times as much memory. What is answered for pixels is longer: it
 # has numbers of more digits than a request of pixels, and is JSON where images are compressed.
 MOST_BYTES = 3 * 2**20
@@ -45,8 +45,8 @@ class ServedModel:
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             raise self._no_server("tells no signatures") from None
 
-    def call(self, signature, values):
-        """{output name: array} of a signature on an array, or on a list of bytes.
+    def call(self, signature, values, wanted):
+        """{output name: array} of the outputs `wanted`, {name: Tensor}, of a signature on an array or a list of bytes.
 
         Numbers have the dtypes of the signature, text is a str array, and what is called *_bytes an array of bytes
         objects. Raises InputRejected, also where several values take more than 8 MiB as JSON, or InputError.
@@ -56,21 +56,20 @@ class ServedModel:
         body = json.dumps({"signature_name": signature, "inputs": items}, separators=(",", ":")).encode()
         if len(values) > 1 and len(body) > MOST_REQUEST:
             raise InputRejected(f"{len(values)} images take {len(body) / 2**20:.1f} MiB as JSON; send fewer at a time")
-        expected = self.signatures[signature].outputs
         longest = MOST_BYTES + MOST_BYTES_OF_ROW * len(values)
-        if any(tensor.is_of_pixels() for tensor in expected.values()):
+        if any(tensor.is_of_pixels() for tensor in wanted.values()):
             longest += MOST_TIMES * len(body) + (MOST_BYTES_OF_PIXEL * pixels_of(values)[1] if encoded else 0)
         answer = self._asked(":predict", body, self.timeout + len(body) // 2**20, longest)
         if not isinstance(answer, dict) or "outputs" not in answer:
             raise self._no_server("answers without outputs")
         outputs = answer["outputs"]
-        if len(expected) == 1:
-            outputs = dict.fromkeys(expected, outputs)  # a lone output stands without its name
+        if len(names := self.signatures[signature].outputs) == 1:
+            outputs = dict.fromkeys(names, outputs)  # a lone output stands without its name
         if not isinstance(outputs, dict):
             raise self._no_server("answers without the outputs' names")
         try:
             return {
-                name: array(name, outputs[name], tensor.dtype) for name, tensor in expected.items() if name in outputs
+                name: array(name, outputs[name], tensor.dtype) for name, tensor in wanted.items() if name in outputs
             }
         except ValueError as error:
             raise InputError(f"{self.name} answers with {printable(str(error))}; {self.remedy}") from None
@@ -100,19 +99,22 @@ def checked(address):
         parts = urllib.parse.urlsplit(address)
         # reading the port raises ValueError when it is no number
         usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
+        usable = usable and not parts.query and not parts.fragment
+        path = urllib.parse.quote(parts.path.rstrip("/"), safe="/%:@")
     except ValueError:
         usable = False
-    path = parts.path.rstrip("/") if usable and not parts.query and not parts.fragment else ""
-    if not re.search(r"/v1/models/[^/:]+(/(versions|labels)/[^/:]+)?$", path):
+    if not usable or not re.search(r"/v1/models/[^/:]+(/(versions|labels)/[^/:]+)?$", path):
         raise InputError(
             f"{address!r} is no address of a served model; write it as http://127.0.0.1:8501/v1/models/digits"
         )
-    return parts._replace(path=urllib.parse.quote(path, safe="/%:@")).geturl()
+    return parts._replace(path=path).geturl()
 
 
 def array(name, value, dtype):
     """The JSON value of an output as an array. Raises ValueError where it is of another type."""
     cells = np.array(value, dtype=object)
+    if cells.ndim > MOST_SIZES:
+        raise ValueError(f"lists nested {cells.ndim} deep as {name}")
     found = set(map(type, cells.flat))
     if list in found:
         raise ValueError(f"lists of unequal length as {name}")

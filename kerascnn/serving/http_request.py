@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 from kerascnn.errors import InputError, InputRejected, printable
 
+LARGE = 2**20  # bytes of a request that may have been too much for who hangs up on it
+
 
 class Route(NamedTuple):
     """How to reach an address: a connection, what to ask it for, and the headers for that.
@@ -47,31 +49,42 @@ def fetch(address, body, timeout, most_bytes):
             f"{words} gave no whole answer within {timeout:g} s; restart it, or give it a longer timeout{remedy}"
         ) from None
     except (OSError, http.client.HTTPException, UnicodeError) as error:
-        if body and isinstance(error, BrokenPipeError | ConnectionResetError):
+        if body and len(body) > LARGE and isinstance(error, BrokenPipeError | ConnectionResetError):
             size = f"{len(body) / 2**20:.1f} MiB"
             raise InputRejected(f"{words} hung up on {size}; send less or raise its max_request_mib{remedy}") from None
-        reason = printable(str(error) or type(error).__name__)
+        reason = shortened(str(error) or type(error).__name__)
         raise InputError(f"cannot reach {words} ({reason}); start the server, or correct the address{remedy}") from None
     if content is None:
         raise InputRejected(f"{words} answers with more than {most_bytes / 2**20:.1f} MiB; ask for less at a time")
     if status == 200:
         return content
-    reason = printable((error_in(content) or reason)[:500])[:500]
+    reason = shortened(error_in(content) or reason)
     if status == 404:
         raise InputError(f"{words} is not there ({reason}); serve that model or correct the address{remedy}")
+    if status in (429, 503):
+        raise InputError(f"{words} answered {status} ({reason}); try again later{remedy}")
     kind = InputRejected if status in (400, 413) else InputError
     raise kind(f"{words} answered {status} ({reason}); correct the input or the address{remedy}")
 
 
 def route_to(address, timeout):
-    """The Route to an address. Raises http.client.InvalidURL or UnicodeError where its host cannot be one."""
+    """The Route to an address.
+
+    Raises http.client.InvalidURL or UnicodeError where its host cannot be one, InputError where the proxy cannot.
+    """
     parts = urllib.parse.urlsplit(address)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     target, headers = parts.path, {"Content-Type": "application/json"}
     proxy = None if urllib.request.proxy_bypass(parts.netloc) else urllib.request.getproxies().get(parts.scheme)
     if not proxy:
         return Route(kind(parts.hostname, parts.port, timeout=timeout), target, headers, address, "")
-    via = urllib.parse.urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    try:
+        via = urllib.parse.urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        if via.scheme not in ("http", "https") or not via.hostname or via.port == 0:
+            raise ValueError
+    except ValueError:
+        words = f"{parts.scheme}_proxy is {printable(proxy)}, which is no address of a proxy"
+        raise InputError(f"{words}; write one as http://127.0.0.1:3128, or set no_proxy={parts.hostname}") from None
     login = {}
     if via.username:
         pair = f"{urllib.parse.unquote(via.username)}:{urllib.parse.unquote(via.password or '')}"
@@ -118,6 +131,11 @@ def exchange(route, body, timeout, most_bytes):
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
+
+
+def shortened(text):
+    """Text from elsewhere as one line of at most 500 characters."""
+    return printable(text[:500])[:500]
 
 
 def shut_down(connected):

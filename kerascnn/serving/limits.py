@@ -3,13 +3,21 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, convert
 from cyclopts.validators import Number
+
+
+def whole(kind, tokens):
+    """What Cyclopts makes of the text of a flag, whole numbers as they are: by itself it would round 1.5 to 2."""
+    for token in tokens:
+        if "." in token.value:
+            raise ValueError(f"{token.value} is no whole number")
+    return convert(kind, tokens)
 
 
 def limit(text, most):
     """The type of a flag: a whole number from 1 to `most`."""
-    return Annotated[int, Parameter(help=text, validator=Number(gte=1, lte=most))]
+    return Annotated[int, Parameter(help=text, converter=whole, validator=Number(gte=1, lte=most))]
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class Predictions:
 
     def __init__(self, repository, limits):
         self._repository, self._limits = repository, limits
-        words = f"there are {limits.max_waiting:,} requests at a time (--max-waiting)"
+        words = f"as many requests wait as may, {limits.max_waiting:,} (--max-waiting)"
         self._slots = Slots(limits.max_waiting, words)
         large = max(1, limits.max_waiting // LARGE_SHARE)
         self._large_slots = Slots(large, f"there are {large:,} requests of more than 1 MiB (--max-waiting)")

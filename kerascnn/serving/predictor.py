@@ -5,6 +5,7 @@ both answer is checked here, once.
 """
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import numpy as np
 
 from kerascnn.errors import InputError, InputRejected, UsageError, printable
 from kerascnn.files import reading_from
+from kerascnn.image_headers import pixels_of
+from kerascnn.images import MOST_PIXELS
 from kerascnn.saved_model.signatures import Tensor
 from kerascnn.saved_model.versions import SavedModel, latest_version
 from kerascnn.serving.client import TIMEOUT, ServedModel
@@ -37,9 +40,9 @@ def load_predictor(place, timeout=TIMEOUT):
 
     Raises InputError when there is no model, it is damaged, or no such server answers; UsageError for another timeout.
     """
-    if not 0 < timeout <= 86_400:
+    if not isinstance(timeout, int | float) or not 0 < timeout <= 86_400:
         raise UsageError(f"timeout is {timeout!r}; give seconds, above 0 and at most a day", argument="timeout")
-    if "://" in os.fspath(place):
+    if re.search("://|/v1/models/", os.fspath(place)):
         return Predictor(ServedModel(place, timeout))
     folder = Path(place)
     return Predictor(SavedModel(folder if (folder / "saved_model.pb").is_file() else latest_version(folder)))
@@ -54,7 +57,7 @@ class Predictor:
 
     def __init__(self, model):
         self._model = model
-        self.name, self.remedy, self.signatures = model.name, model.remedy, model.signatures
+        self.name, self.remedy, self.signatures = model.name, model.remedy, dict(model.signatures)
 
     def predict(self, inputs, batch_size=BATCH_SIZE):
         """{output name: array} of images, a row for each in their order, and the same wherever the model is.
@@ -90,7 +93,7 @@ class Predictor:
             raise UsageError(f"batch_size is {batch_size!r}; give a whole number, at least 1", argument="batch_size")
         if isinstance(inputs, np.ndarray) and inputs.ndim in (1, 4):
             inputs = list(inputs)
-        elif isinstance(inputs, (str, bytes, os.PathLike, np.ndarray)):
+        elif isinstance(inputs, (str, bytes, bytearray, os.PathLike, np.ndarray)):
             inputs = [inputs]
         elif not hasattr(inputs, "__iter__"):
             raise UsageError(f"inputs is of type {type(inputs).__name__}; {IMAGES}", argument="inputs")
@@ -110,7 +113,7 @@ class Predictor:
         if dtype != tensor.dtype or not tensor.fits(np.shape(values)):
             given, taken = Tensor(dtype, np.shape(values)), str(tensor)
             raise InputRejected(f"{self.name} takes {taken} as {signature}, not {given}; give such values")
-        answer = self._model.call(signature, values)
+        answer = self._model.call(signature, values, outputs)
         if missing := outputs.keys() - answer.keys():
             raise self._bad_answer(f"without {', '.join(sorted(missing))}")
         for name, expected in outputs.items():
@@ -122,10 +125,12 @@ class Predictor:
         return {name: answer[name] for name in outputs}
 
     def require(self, signature, outputs):
-        """Raise InputError unless a signature says that it answers with these outputs, {name: Tensor}."""
-        found = self._signature(signature).outputs
-        if missing := [f"{name} {tensor}" for name, tensor in outputs.items() if found.get(name) != tensor]:
+        """Ask a signature for these outputs alone, {name: Tensor}. Raises InputError where it has not all of them."""
+        found = self._signature(signature)
+        given = {name: found.outputs.get(name, Tensor("", ())) for name in outputs}
+        if missing := [f"{name} {tensor}" for name, tensor in outputs.items() if not tensor.describes(given[name])]:
             raise self._bad_answer(f"{signature} without {', '.join(missing)}")
+        self.signatures[signature] = found._replace(outputs=given)
 
     def _signature(self, name):
         if name not in self.signatures:
@@ -133,7 +138,7 @@ class Predictor:
         return self.signatures[name]
 
     def _bad_answer(self, what):
-        return InputError(f"{self.name} answers {printable(what)}; {self.remedy}")
+        return InputError(f"{self.name} answers {printable(what[:500])}; {self.remedy}")
 
     def _check(self, numbered):
         """Raise UsageError for the first of (place, input) that is no image, InputError for all files not there."""
@@ -149,7 +154,7 @@ class Predictor:
                     remedy = f"give images as {image_words(tensor)}"
                     remedy += ", those in [0, 1] times 255" if item.dtype.kind == "f" else ""
                     raise UsageError(f"{words}; {remedy}", argument="inputs")
-            elif not isinstance(item, bytes):
+            elif not isinstance(item, (bytes, bytearray)):
                 raise UsageError(f"inputs[{place}] is of type {type(item).__name__}; {IMAGES}", argument="inputs")
         if absent:
             raise InputError(f"no file at {', '.join(absent)}; correct the paths, or leave them out")
@@ -160,7 +165,9 @@ class Predictor:
         for place, item in enumerate(inputs):
             self._check([(place, item)])
             file = isinstance(item, (str, os.PathLike))
-            value = read(item) if file else item
+            value = read(item) if file else bytes(item) if isinstance(item, bytearray) else item
+            if isinstance(value, bytes) and pixels_of([value])[0][0] > MOST_PIXELS:
+                value = b""  # what no model of ours decodes is not valid, wherever it is asked
             length = len(value) if isinstance(value, bytes) else value.nbytes
             if batch and (len(batch) >= batch_size or size + length > BATCH_BYTES):
                 parts = 0
@@ -178,7 +185,7 @@ class Predictor:
     def _halved(self, batch, asked=0.0):
         """The answers to a batch of (what to call it, image), in parts where the model does not take the whole.
 
-        asked: for how many seconds in vain. A server that has taken as long as one request may is asked no more.
+        asked: for how many seconds in vain. A server that has taken a fifth of what one request may is asked no more.
         """
         started = time.monotonic()
         try:
@@ -187,7 +194,7 @@ class Predictor:
             asked += time.monotonic() - started
             if len(batch) == 1:
                 raise InputRejected(f"cannot predict {batch[0][0]}: {error}") from None
-            if asked > self._model.timeout:
+            if asked > self._model.timeout / 5:
                 words = f"{self.name} took {asked:.0f} s to refuse these and half of these images, and so on"
                 raise InputError(f"{words}; {self.remedy}") from None
             middle = len(batch) // 2

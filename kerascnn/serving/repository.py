@@ -55,7 +55,10 @@ class Repository:
         """Raises InputError when the folder holds no model."""
         self.folder, self.models = folder, {}
         if not self._found():
-            raise InputError(f"no exported model in {folder}; export a model into it first, or name another folder")
+            remedy = "export a model into it first, or name another folder"
+            if any(folder.glob("[0-9]*/saved_model.pb")):
+                remedy = f"it is a model itself; name the folder that it is in, {folder.absolute().parent}"
+            raise InputError(f"no exported model in {folder}; {remedy}")
 
     def refresh(self):
         """Take up versions that are new or changed on disk and drop those that are gone.

@@ -25,7 +25,7 @@ from kerascnn import __version__
 from kerascnn.errors import InputError, printable
 from kerascnn.files import reading_from
 from kerascnn.serving.connections import timed
-from kerascnn.serving.limits import Limits
+from kerascnn.serving.limits import Limits, whole
 from kerascnn.serving.memory import keep_little
 from kerascnn.serving.repository import Repository
 from kerascnn.serving.rest import application
@@ -44,7 +44,8 @@ def serve(
         str, Parameter(help="Address to listen on; 0.0.0.0 is every network of this machine.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, Parameter(help="Port to listen on; 0 takes a free one.", validator=Number(gte=0, lte=65_535))
+        int,
+        Parameter(help="Port to listen on; 0 takes a free one.", converter=whole, validator=Number(gte=0, lte=65_535)),
     ] = 8501,
     limits: Annotated[Limits, Parameter(name="*")] = DEFAULTS,
 ):

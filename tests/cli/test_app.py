@@ -98,6 +98,33 @@ def test_a_name_that_is_no_utf8_is_printed_as_it_is():
     assert (ran.returncode, ran.stdout) == (0, b"\xff\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
+@pytest.mark.parametrize(
+    ("redirected", "code", "said"),
+    [
+        (
+            ">/dev/full",
+            3,
+            "error: cannot write what is answered (No space left on device); make room, or choose another",
+        ),
+        (">&-", 0, ""),
+        ("2>/dev/full", 0, ""),
+    ],
+)
+def test_what_cannot_be_written_ends_in_one_line_or_is_not_missed(redirected, code, said):
+    program = "from kerascnn.cli import app as cli; cli.run(lambda *_, **__: print(1, flush=True))"
+    command = f'{sys.executable} -c "{program}" {redirected}'
+    ran = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert (ran.returncode, ran.stderr.count("\n")) == (code, 1 if said else 0)
+    assert ran.stderr.startswith(said)
+
+
+def test_a_message_that_cannot_be_written_leaves_the_exit_code():
+    program = "from kerascnn.cli import app as cli; cli.fail('no file', 3)"
+    ran = subprocess.run(f'{sys.executable} -c "{program}" 2>/dev/full', shell=True, cwd=Path(__file__).parents[2])
+    assert ran.returncode == 3
+
+
 @pytest.mark.parametrize("error", [KeyError("missing"), ValueError("could not broadcast")])
 def test_a_bug_keeps_its_traceback(error, capsys):
     def command():

@@ -42,7 +42,34 @@ def test_a_saved_model_of_another_kind_is_told_apart(tmp_path):
         predictor_of("tumors", tmp_path / "tumors", None, "predict_volume", MASKS)
 
 
-@pytest.mark.parametrize("server", ["127.0.0.1:8501", "ftp://host", "http://", "http://host:port", "http://host?x=1"])
+@pytest.mark.parametrize("server", ["", "127.0.0.1:8501", "ftp://host", "http://", "http://host/v1/models/digits"])
+def test_an_address_of_no_server_says_how_to_write_it(server, tmp_path):
+    (tmp_path / "4.png").write_bytes(b"")
+    words = f"^--server '{server}' is no address of a server; write it as http://127.0.0.1:8501$"
+    with pytest.raises(UsageError, match=words):
+        classification.predict([tmp_path / "4.png"], "digits", None, server)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"score": [7e30]}, r"answers 7e\+30 as score, which lies from 0 to 1"),
+        ({"top_scores": [[-5.0, 0.5]]}, "answers -5 as top_scores, which lies from 0 to 1"),
+        ({"top_scores": [[0.5]]}, r"answers top_names \(1, 2\) and top_scores \(1, 1\)"),
+    ],
+)
+def test_a_probability_that_is_none_is_an_error(changed, words, tmp_path, capsys):
+    (tmp_path / "4.png").write_bytes(b"")
+    outputs = {**CLASSES, **classification.TOP}
+    said = {"predict_bytes": ({"image_bytes": Tensor("string", (None,))}, outputs)}
+    good = {"class_name": ["4"], "score": [0.5], "valid": [True], "top_names": [["4", "9"]], "top_scores": [[0.5, 0.5]]}
+    with served(columns(**(good | changed)), said) as (address, _):
+        server = address.partition("/v1/")[0]
+        with pytest.raises(InputError, match=f"{words}; serve our export there, or correct the address$"):
+            classification.predict([tmp_path / "4.png"], "digits", None, server, "json")
+
+
+@pytest.mark.parametrize("server", ["http://host:port", "http://host?x=1", "http://host/\udcff"])
 def test_an_address_that_is_none_says_how_to_write_it(server, tmp_path):
     (tmp_path / "4.png").write_bytes(b"")
     with pytest.raises(

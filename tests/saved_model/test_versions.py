@@ -55,7 +55,8 @@ def test_a_folder_without_versions_says_what_to_do(tmp_path):
 
 def test_text_comes_back_as_str_in_the_shape_of_the_output(folder):
     images = np.stack([np.full((4, 4, 1), 255, np.uint8), np.zeros((4, 4, 1), np.uint8)])
-    answer = SavedModel(latest_version(folder)).call("serving_default", images)
+    wanted = ("class_name", "top_names", "score")
+    answer = SavedModel(latest_version(folder)).call("serving_default", images, wanted)
     assert answer["class_name"].dtype.kind == "U"
     assert answer["class_name"].tolist() == ["bright", "dark"]
     assert answer["top_names"].tolist() == [["bright", "bright"], ["dark", "dark"]]

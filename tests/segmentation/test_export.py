@@ -125,7 +125,7 @@ def test_an_answer_that_would_fill_the_memory_is_an_error(signatures):
 
 def test_what_the_model_does_not_take_is_one_line(version):
     with pytest.raises(InputError, match=r"does not take this input \(.*at most 2\^26 voxels"):
-        SavedModel(version).call("predict_volume", np.zeros((1, 65537, 1, 1, 3), np.uint8))
+        SavedModel(version).call("predict_volume", np.zeros((1, 65537, 1, 1, 3), np.uint8), ("mask",))
 
 
 def test_no_image_is_answered_with_none(signatures):

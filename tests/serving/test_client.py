@@ -5,6 +5,7 @@ import gzip
 import io
 import itertools
 import json
+import re
 import socket
 import struct
 import threading
@@ -209,6 +210,7 @@ def test_a_server_without_metadata_is_recognised(said):
         ({"score": [0.5]}, r"score of shape \(1,\) for 2 inputs, not float32 \(any,\)"),
         ({"score": [0.5, 1, 1]}, r"score of shape \(3,\) for 2 inputs"),
         ({"score": [[0.5], [1]]}, r"score of shape \(2, 1\) for 2 inputs"),
+        ({"score": json.loads("[" * 63 + "1" + "]" * 63)}, "with lists nested 63 deep as score"),
         ({"score": [[0.5], 1]}, "with lists of unequal length as score"),
         ({"score": ["high", 1]}, "with a string as score, which is float32"),
         ({"score": [True, 0.5]}, "with a boolean as score, which is float32"),
@@ -231,6 +233,56 @@ def test_an_answer_that_is_not_what_the_metadata_say_is_an_error(changed, words)
         with pytest.raises(InputError, match=words) as error:
             load_predictor(address).predict(IMAGES)
     assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"score": Tensor("float32", (None, 10**30))},
+        {"score": Tensor("float32", (1,) * 20_000)},
+        {"score" * 1000: Tensor("float32", (None,))},
+    ],
+    ids=["too large", "too many sizes", "too long a name"],
+)
+def test_metadata_of_tensors_that_cannot_be_are_told(tensors):
+    said = {"predict_bytes": ({"image_bytes": Tensor("string", (None,))}, tensors)}
+    with served(b"", said) as (address, _), pytest.raises(InputError, match="tells no signatures"):
+        load_predictor(address)
+
+
+def test_what_is_not_asked_for_gives_no_answer_more_room(monkeypatch):
+    monkeypatch.setattr(client, "MOST_BYTES", 2**16)
+    outputs = {"score": Tensor("float32", (None,)), "mask": Tensor("uint8", (None, None, None, 1))}
+    said = {"predict_bytes": ({"image_bytes": Tensor("string", (None,))}, outputs)}
+    photo = io.BytesIO()
+    Image.new("L", (3000, 3000)).save(photo, "PNG")
+    with served(columns(score=[1], mask=[[[]] * 10**5]), said) as (address, _):
+        predictor = load_predictor(address)
+        predictor.require("predict_bytes", {"score": Tensor("float32", (None,))})
+        with pytest.raises(InputRejected, match="answers with more than 0.1 MiB"):
+            predictor.predict(photo.getvalue())
+
+
+def test_a_busy_server_is_asked_later():
+    def busy(_, handler):
+        handler.send_error(503)
+
+    with served(busy) as (address, _), pytest.raises(InputError, match=r"answered 503 \(.*\); try again later$"):
+        load_predictor(address).predict(IMAGES)
+
+
+@pytest.mark.parametrize("proxy", ["http://host:port", "http://[::1", "http://", "http://:7777", "socks5://host:1"])
+def test_a_proxy_that_can_be_none_is_named(proxy, monkeypatch):
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(InputError, match=f"^http_proxy is {re.escape(proxy)}, which is no address of a proxy; write"):
+        load_predictor("http://10.1.2.3/v1/models/a")
+
+
+def test_an_image_beyond_what_any_model_decodes_is_not_sent():
+    header = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (5100).to_bytes(4) * 2 + bytes(100)
+    with served(columns(**GOOD)) as (address, requests):
+        load_predictor(address).predict([header, b"two"])
+    assert [item["b64"] for item in requests[-1]["inputs"]] == ["", "dHdv"]
 
 
 def test_absent_outputs_are_named():
@@ -424,7 +476,8 @@ def test_a_host_whose_name_or_address_is_silent_is_given_up(slow, monkeypatch):
 BROKEN = {
     "no HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n", "cannot reach"),
     "escape codes": (b"\x1b[31m\r\n\r\n", r"cannot reach .* \(\\x1b\[31m"),
-    "nothing": (b"", "hung up on 0.0 MiB"),
+    "nothing": (b"", r"cannot reach .* \(Remote end closed connection without response\); start the server"),
+    "a status of sixty thousand letters": (b"HTTP/1.1 " + b"x" * 60_000 + b"\r\n\r\n", r"cannot reach .{,600}$"),
     "a hundred headers": (HEAD + b"X: x\r\n" * 200 + b"\r\n", r"cannot reach .* \(got more than 100 headers\)"),
     "a header without an end": (HEAD + b"X: " + b"x" * 100_000 + b"\r\n\r\n", r"\(got more than 65536 bytes when"),
     "half a body": (HEAD + b"Content-Length: 100\r\n\r\n{}", r"cannot reach .* \(IncompleteRead"),

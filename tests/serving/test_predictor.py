@@ -186,7 +186,7 @@ def test_a_file_that_cannot_be_read_is_named(digits):
         ),
         ([DIGITS], r"inputs\[0\] is uint8 \(8, 28, 28, 1\); give images as uint8 \(height, width, channels\)$"),
         ([[1, 2]], r"inputs\[0\] is of type list; give the path of an image file, its bytes, or an array of pixels"),
-        ([bytearray(b"")], r"inputs\[0\] is of type bytearray; give the path"),
+        ([memoryview(b"")], r"inputs\[0\] is of type memoryview; give the path"),
         (3, r"inputs is of type int; give the path of an image file, its bytes, or an array of pixels"),
     ],
 )
@@ -216,9 +216,11 @@ def test_a_timeout_that_is_none_is_told(timeout):
 
 
 def test_a_folder_without_a_model_is_told(tmp_path):
-    for place in (tmp_path, tmp_path / "absent", "127.0.0.1:8501/v1/models/digits"):
+    for place in (tmp_path, tmp_path / "absent"):
         with pytest.raises(InputError, match=f"^no SavedModel under {place}; export a model into it first, or name"):
             kc.load_predictor(place)
+    with pytest.raises(InputError, match="is no address of a served model; write it as http://"):
+        kc.load_predictor("127.0.0.1:8501/v1/models/digits")
 
 
 def numbered(request, _):
