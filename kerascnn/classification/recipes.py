@@ -172,10 +172,9 @@ CIFAR_FAST = ImageRecipe(
         label_smoothing=0.2,
     ),
 )  # fmt: skip
-# Longer, with stronger augmentation, and validation images to choose by: saved_models/cifar10_fast.
-AIRBENCH = replace(
-    CIFAR_FAST, random_crop=4, cutout=12, validation=True, training=replace(CIFAR_FAST.training, epochs=28)
-)
+# Twice as long: of 45,000 images trained on, 5,000 others are told apart in 94.3 % of the cases by six views; 28 epochs
+# with cutout and crops of 4 pixels reach 94.0 %. On all 50,000, saved_models/cifar10_fast.
+AIRBENCH = replace(CIFAR_FAST, training=replace(CIFAR_FAST.training, epochs=16))
 # The schedule of the paper: 64,000 steps of 128 of 45,000 images, the rate divided by 10 after 32,000 and 48,000; not
 # measured yet.
 RESNET20_2015 = ImageRecipe(

@@ -23,7 +23,11 @@ Out = Annotated[
     ),
 ]
 Server = Annotated[
-    str | None, Parameter(help="TensorFlow Serving REST server to ask instead of --out, as http://127.0.0.1:8501.")
+    str | None,
+    Parameter(
+        help="TensorFlow Serving REST server to ask instead of --out, as http://127.0.0.1:8501, or a model there, as "
+        "http://127.0.0.1:8501/v1/models/mine."
+    ),
 ]
 Resume = Annotated[bool, Parameter(help="Continue a stopped run; give the flags it was started with.")]
 DataDir = Annotated[Path | None, Parameter(help="Where TensorFlow Datasets keeps its files; default: TFDS_DATA_DIR.")]

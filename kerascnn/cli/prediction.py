@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from kerascnn.cli.folders import trained_run
+from kerascnn.cli.folders import MODELS, trained_run
 from kerascnn.errors import InputError, UsageError, printable
 from kerascnn.files import check_writable
 from kerascnn.tensorflow_setup import load_tensorflow
@@ -47,21 +47,23 @@ def places_of(named, folder, suffix=""):
 
 
 def predictor_of(app, out, server, signature, outputs):
-    """The Predictor of the SavedModel in `out`, or of the model that a server at an address has under the app's name.
+    """The Predictor of the SavedModel in `out`, or of the one that a server at an address has.
 
-    out: None for the app's newest run or shipped model. Of the signature, the outputs {name: Tensor} alone are asked.
-    Raises UsageError for no address, InputError where `out` holds a model of another app, or the model has no such
-    signature with such outputs.
+    out: None for the app's newest run or shipped model. server: None, or an address: of a model, or of a server that
+    has it under the name of the app's shipped one. Of the signature, the outputs {name: Tensor} alone are asked. Raises
+    UsageError for no address, InputError where `out` holds a model of another app, or the model has no such signature
+    with such outputs.
     """
     from kerascnn.serving.client import ServedModel
     from kerascnn.serving.predictor import Predictor, load_predictor
 
     if server is not None:
         address = server.rstrip("/")
-        if not re.fullmatch(r"https?://[^/]+(/(?!v1/models/).*)?", address):
+        if not re.fullmatch(r"https?://[^/]+(/.*)?", address):
             words = f"--server {printable(server)!r} is no address of a server; write it as http://127.0.0.1:8501"
             raise UsageError(words)
-        predictor = Predictor(ServedModel(f"{address}/v1/models/{app}"))
+        named = address if "/v1/models/" in address else f"{address}/v1/models/{MODELS[app]}"
+        predictor = Predictor(ServedModel(named))
     else:
         out = trained_run(app, out)
         read_record_if_any(out, RunSchema(app))
