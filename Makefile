@@ -21,6 +21,7 @@ install: .venv/installed
 
 run: install
 	@$(BIN)/python -m apps.digits demo
+	@$(BIN)/python -m apps.images predict docs/images/cat.jpg --out saved_models/cifar10_fast
 
 # one process a core already: more threads would wait for each other, a fifth longer in all
 PYTEST := TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadscope

@@ -17,6 +17,16 @@ README = (FOLDER.parents[1] / "README.md").read_text(encoding="utf-8")
 SETTINGS = {
     "digits": 'DATA = "synthetic"\nEPOCHS = 1',
     "own_arrays": "import kerascnn as kc\n\nNETWORK = kc.models.resnet20\nEPOCHS = 2\nINTERRUPTED_AT = 1",
+    "transfer": """
+import tempfile, cv2, numpy as np, kerascnn as kc
+from pathlib import Path
+PHOTOS, BACKBONE, EPOCHS = tempfile.mkdtemp(), "saved_models/cifar10_fast", 1
+for name, grey in {"dark": 60, "light": 180}.items():
+    Path(PHOTOS, name).mkdir()
+    for number in range(60):
+        photo = np.random.default_rng(number).normal(grey, 30, (40, 60, 3)).clip(0, 255)
+        cv2.imwrite(f"{PHOTOS}/{name}/{number:02}.jpg", photo)
+""",
     "tumors": 'import kerascnn as kc\n\nDATA = "phantoms"\nNETWORK = kc.models.unet_buda\nIMAGE_SIZE = 32\nEPOCHS = 1',
 }
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -34,7 +44,7 @@ def outputs(notebook):
 
 
 def pictures(notebook):
-    return [output for output in outputs(notebook) if "image/png" in output.get("data", ())]
+    return [output for output in outputs(notebook) if {"image/png", "image/jpeg"} & set(output.get("data", ()))]
 
 
 def text(notebook):
