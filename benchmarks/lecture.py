@@ -45,7 +45,7 @@ def trained(name, build, data, recipe):
     if not (folder / "recipe.json").is_file():
         note(f"training {name}")
         keras.utils.set_random_seed(recipe.seed)
-        kc.fit(build(), data, recipe, folder=folder, callbacks=[Progress()])
+        kc.fit(build(), data, recipe, folder=folder, callbacks=[Progress()], verbose=0)
     return folder
 
 
