@@ -35,3 +35,8 @@ class TrainingStopped(Exception):
 def printable(text):
     """Text from elsewhere as one line for a terminal: what cannot be printed is escaped as Python does it."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def shortened(text):
+    """Text from elsewhere as one line of at most 500 characters."""
+    return printable(text[:500])[:500]

@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 from kerascnn import __version__
 from kerascnn.cli.messages import logged_to_stderr, note
 from kerascnn.errors import InputError, TrainingStopped, UsageError
+from kerascnn.files import FULL
 
 
 class RequirementError(Exception):
@@ -63,9 +64,10 @@ def run(app, arguments=None):
     except Exception as error:
         if isinstance(error, OSError) and error.filename is not None:  # as of a name that is too long
             fail(f"cannot use {error.filename} ({error.strerror}); correct the path", EXIT_CODES[InputError])
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):  # of stdout
+        if isinstance(error, OSError) and error.errno in (*FULL, errno.EIO):  # of stdout
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            fail(f"cannot write what is answered ({error.strerror}); make room, or choose another place", 3)
+            words = f"cannot write what is answered ({error.strerror}); make room, or choose another place"
+            fail(words, EXIT_CODES[InputError])
         traceback.print_exc()
         sys.exit(1)
     sys.exit(0)

@@ -15,7 +15,7 @@ import urllib.parse
 import urllib.request
 from typing import NamedTuple
 
-from kerascnn.errors import InputError, InputRejected, printable
+from kerascnn.errors import InputError, InputRejected, printable, shortened
 
 LARGE = 2**20  # bytes of a request that may have been too much for who hangs up on it
 
@@ -131,11 +131,6 @@ def exchange(route, body, timeout, most_bytes):
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
-
-
-def shortened(text):
-    """Text from elsewhere as one line of at most 500 characters."""
-    return printable(text[:500])[:500]
 
 
 def shut_down(connected):

@@ -4,6 +4,7 @@ A model is a SavedModel here or a ServedModel there, with `name`, `remedy`, `sig
 both answer is checked here, once.
 """
 
+import math
 import os
 import re
 import time
@@ -11,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.errors import InputError, InputRejected, UsageError, printable
+from kerascnn.errors import InputError, InputRejected, UsageError, shortened
 from kerascnn.files import reading_from
-from kerascnn.image_headers import pixels_of
+from kerascnn.image_headers import claimed_sides
 from kerascnn.images import MOST_PIXELS
 from kerascnn.saved_model.signatures import Tensor
 from kerascnn.saved_model.versions import SavedModel, latest_version
@@ -138,7 +139,7 @@ class Predictor:
         return self.signatures[name]
 
     def _bad_answer(self, what):
-        return InputError(f"{self.name} answers {printable(what[:500])}; {self.remedy}")
+        return InputError(f"{self.name} answers {shortened(what)}; {self.remedy}")
 
     def _check(self, numbered):
         """Raise UsageError for the first of (place, input) that is no image, InputError for all files not there."""
@@ -166,7 +167,7 @@ class Predictor:
             self._check([(place, item)])
             file = isinstance(item, (str, os.PathLike))
             value = read(item) if file else bytes(item) if isinstance(item, bytearray) else item
-            if isinstance(value, bytes) and pixels_of([value])[0][0] > MOST_PIXELS:
+            if isinstance(value, bytes) and math.prod(claimed_sides(value) or (0, 0)) > MOST_PIXELS:
                 value = b""  # what no model of ours decodes is not valid, wherever it is asked
             length = len(value) if isinstance(value, bytes) else value.nbytes
             if batch and (len(batch) >= batch_size or size + length > BATCH_BYTES):
