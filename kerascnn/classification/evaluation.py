@@ -5,13 +5,10 @@ from scipy.special import softmax
 
 from kerascnn.classification.calibration import expected_calibration_error, fitted_temperature
 from kerascnn.classification.class_names import checked_names
-from kerascnn.classification.inference import Inference
-from kerascnn.classification.losses import mixed
+from kerascnn.classification.inference import Inference, answers_to
 from kerascnn.classification.metrics import classification_metrics
 from kerascnn.classification.plots import plot_answers, plot_confusion_matrix, plot_mistakes, plot_reliability
 from kerascnn.classification.views import averaged_over_views
-from kerascnn.datasets.batches import evaluation_batches
-from kerascnn.datasets.image_folder import vanished_files_named
 from kerascnn.errors import UsageError
 from kerascnn.files import write_json
 from kerascnn.saved_model.folding import folded, in_float32
@@ -89,21 +86,11 @@ def answered(logits, examples, preprocess=None):
 
     logits: images float32 (B, H, W, C) -> (B, classes).
     """
-    answers, labels, counted = [], [], []
-    with vanished_files_named(examples):
-        for images, truth, *weights in evaluation_batches(examples, preprocess=preprocess):
-            answers.append(np.asarray(logits(images)))
-            labels.append(classes_of(np.asarray(truth), answers[-1]))
-            counted.append(np.asarray(weights[0]) > 0 if weights else np.ones(len(truth), bool))
-    answers, labels, counted = (np.concatenate(parts) for parts in (answers, labels, counted))
+    answers, labels, counted = answers_to(examples, logits, preprocess)
+    answers = np.concatenate(answers)
     if not counted.any():
         raise UsageError("data has no example that counts; give some of a weight above 0", argument="data")
     if labels.max() >= answers.shape[-1]:
         words = f"data has labels up to {labels.max()}, and the model has {answers.shape[-1]} logits"
         raise UsageError(f"{words}; give a model for all classes, and count labels from 0", argument="data")
     return answers.astype(np.float64), labels, counted
-
-
-def classes_of(labels, logits):
-    """int (B,) of labels int (B,) or (B, 1), or of mixed ones (B, classes)."""
-    return labels.argmax(-1) if mixed(labels, logits) else labels.reshape(-1)

@@ -5,8 +5,7 @@ import difflib
 import keras
 import numpy as np
 
-from kerascnn.datasets.batches import evaluation_batches
-from kerascnn.datasets.image_folder import vanished_files_named
+from kerascnn.classification.inference import answers_to
 from kerascnn.errors import UsageError
 
 
@@ -20,20 +19,12 @@ def extract_features(model, examples, layers=("embedding",), preprocess=None):
     tf.data.Dataset of batches with labels. layers: as feature_model takes them. preprocess: as evaluation_batches takes
     it. All features are held in memory.
     """
-    network, answers, labels, counted = feature_model(model, layers), [], [], []
-    with vanished_files_named(examples):
-        for images, truth, *weights in evaluation_batches(examples, preprocess=preprocess):
-            answers.append(network(images, training=False))
-            labels.append(np.asarray(truth))
-            counted.append(np.asarray(weights[0]) > 0 if weights else np.ones(len(images), bool))
+    network = feature_model(model, layers)
+    answers, labels, counted = answers_to(examples, lambda images: network(images, training=False), preprocess)
     features = {
         name: np.concatenate([np.asarray(answer[name], np.float32) for answer in answers]) for name in answers[0]
     }
-    labels = np.concatenate(labels)
-    labels = labels.reshape(len(labels), -1)
-    # mixed ones are shares of classes
-    labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(-1)
-    return features, labels.astype(np.int32), np.concatenate(counted)
+    return features, labels, counted
 
 
 def feature_model(model, layers):

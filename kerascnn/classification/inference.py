@@ -2,11 +2,14 @@
 
 import dataclasses
 
+import numpy as np
+
 from kerascnn.classification.crops import CROPS, resize_for_crops
 from kerascnn.classification.preprocessing import Preprocessing
 from kerascnn.classification.recipes import Views
 from kerascnn.classification.views import averaged_over_views
-from kerascnn.datasets.image_folder import ImageFiles
+from kerascnn.datasets.batches import evaluation_batches
+from kerascnn.datasets.image_folder import ImageFiles, vanished_files_named
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.training.recipe import check_fields
 from kerascnn.training.record import section
@@ -52,3 +55,21 @@ class Inference:
             return dataclasses.replace(examples, resize=self.resize(examples.resize)), preprocess
         height, width, channels = examples.image_shape
         return examples, Preprocessing(self.resize(ResizeAndCrop((height, width))), channels)
+
+
+def answers_to(examples, call, preprocess=None):
+    """([what `call` answers to a batch], labels int32 (N,), whether a weight is above 0 bool (N,)) of examples.
+
+    examples: Examples, ImageFiles or a tf.data.Dataset of batches with labels, of which mixed ones (B, classes) count
+    as their largest share. call: takes images float32 (B, H, W, C). preprocess: as evaluation_batches takes it.
+    """
+    answers, labels, counted = [], [], []
+    with vanished_files_named(examples):
+        for images, truth, *weights in evaluation_batches(examples, preprocess=preprocess):
+            answers.append(call(images))
+            labels.append(np.asarray(truth))
+            counted.append(np.asarray(weights[0]) > 0 if weights else np.ones(len(truth), bool))
+    labels = np.concatenate(labels)
+    labels = labels.reshape(len(labels), -1)
+    labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(-1)
+    return answers, labels.astype(np.int32), np.concatenate(counted)
