@@ -2,7 +2,6 @@
 
 import json
 import re
-import statistics
 from pathlib import Path
 
 import cv2
@@ -94,11 +93,11 @@ def photos(result):
 
 
 def fast(result):
-    runs, seconds = result["runs"], statistics.median(run["seconds"] for run in result["runs"])
+    runs = result["runs"]
     each = ", ".join(f"{100 * run['accuracy']:.2f}" for run in runs)
-    times = statistics.median(run["times_ideal"] for run in runs)
-    accuracy = f"{percent(result['accuracy'])} ({each})"
-    return f"{accuracy} in {seconds / 60:.0f} minutes, {times:.2f} times the record's operations"
+    minutes, times = sorted(run["seconds"] / 60 for run in runs), sorted(run["times_ideal"] for run in runs)
+    words = f"{times[0]:.2f} to {times[-1]:.2f} times the record's operations"
+    return f"{percent(result['accuracy'])} ({each}) in {minutes[0]:.0f} to {minutes[-1]:.0f} minutes, {words}"
 
 
 def transferred(result):
