@@ -76,7 +76,7 @@ Files = Annotated[
 def train(
     flags: Flags | None = None,
     *,
-    recipe: Named = "resnet20",
+    recipe: Named = "default",
     data_dir: DataDir = None,
     out: Out = None,
     resume: Resume = False,

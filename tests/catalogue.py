@@ -38,6 +38,13 @@ CATALOGUE = (
         1_971_328,
         "9*(24*64 + 64*64 + 64*256 + 3*256*256) kernels, 2*(64 + 256 + 256) offsets, 2,560 dense; 1.97 M printed",
     ),
+    Row(
+        "airbench95",
+        (32, 32, 3),
+        10,
+        4_604_416,
+        "9*(24*128 + 128*128 + 128*384 + 3*384*384) kernels, 2*(128 + 384 + 384) offsets, 3,840 dense",
+    ),
     Row("alexnet", (227, 227, 3), 1000, 60_965_224, "Krizhevsky 2012, as computed from the shapes; BVLC's Caffe model"),
     Row("alexnet_one_tower", (227, 227, 3), 1000, 62_378_344, "tf2cv"),
     Row("alexnet_2014", (224, 224, 3), 1000, 61_100_840, "torchvision alexnet"),

@@ -25,7 +25,7 @@ def untrained(name, data):
     What an airbench begins with is taken from its images for training.
     """
     model = models.builder(name)(data.train.image_shape, len(data.class_names))
-    if name == "airbench":
+    if name.startswith("airbench"):
         batches = evaluation_batches(data.train, WHITENING_BATCH).take(10)
         with vanished_files_named(data.train):
             models.whiten(model, np.concatenate([images for images, *_ in batches]))

@@ -8,7 +8,7 @@ CONTRIBUTING.md. Two models of one builder within a third need names of their ow
 """
 
 from kerascnn.model_names import check_name
-from kerascnn.models.airbench import airbench, whiten
+from kerascnn.models.airbench import airbench, airbench95, whiten
 from kerascnn.models.alexnet import alexnet, alexnet_2014, alexnet_one_tower
 from kerascnn.models.convnetjs import convnetjs
 from kerascnn.models.five_layer_cnn import five_layer_cnn
@@ -51,7 +51,8 @@ from kerascnn.models.vgg_digits import vgg_digits
 from kerascnn.models.zfnet import zfnet
 
 BUILDERS = (
-    *(mlp, simple_cnn, five_layer_cnn, lenet5, lenet5_1998, lenet_homework, vgg_digits, convnetjs, airbench),
+    *(mlp, simple_cnn, five_layer_cnn, lenet5, lenet5_1998, lenet_homework, vgg_digits, convnetjs),
+    *(airbench, airbench95),
     *(alexnet, alexnet_one_tower, alexnet_2014, zfnet),
     *(vgg11, vgg13, vgg16c, vgg16, vgg19, vgg11_bn, vgg13_bn, vgg16_bn, vgg19_bn),
     *(googlenet, googlenet_aux, googlenet_bn, inception_v4),
