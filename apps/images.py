@@ -92,9 +92,10 @@ def train(
     out = run_to_train("images", out, resume, smoke)
     check_unfinished(out)
     asked = classification.smoke(asked) if smoke else asked
-    from kerascnn.classification.data import FIELDS, check_data, load_images, resolved, split_names
+    from kerascnn.classification.data import FIELDS, check_data, check_sizes, load_images, resolved, split_names
 
     check_data(asked.data)
+    check_sizes(asked)
     load_tensorflow()
     from kerascnn.classification.augmentation import augmentations
 

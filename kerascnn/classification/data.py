@@ -9,7 +9,7 @@ import numpy as np
 from kerascnn.classification.recipes import ImageRecipe
 from kerascnn.datasets import DATASETS, TFDS_NAME, image_folder, image_records, image_table, load
 from kerascnn.datasets.examples import Examples
-from kerascnn.datasets.image_folder import ImageFiles
+from kerascnn.datasets.image_folder import ImageFiles, shown
 from kerascnn.datasets.image_records import record_files
 from kerascnn.datasets.image_table import SPLITS
 from kerascnn.errors import InputError, UsageError
@@ -30,6 +30,14 @@ def check_data(data):
     if data not in DATASETS and not is_path(data) and (Path(data).exists() or not TFDS_NAME.fullmatch(data)):
         words = f"data is {data!r}, neither a folder nor a data set; choose one of {', '.join(DATASETS)}"
         raise UsageError(f"{words}, or of TensorFlow Datasets, {OTHERS}", argument="data")
+
+
+def check_sizes(recipe):
+    """Raise UsageError where an ImageRecipe wants sizes of a data set whose images are taken as they are."""
+    for name in ("image_size", "crop_ratio", "interpolation", "train_size"):
+        if recipe.data in DATASETS and (value := getattr(recipe, name)) != getattr(ImageRecipe, name):
+            words = f"{name} is {value}, and images of {recipe.data} are taken as they are"
+            raise UsageError(f"{words}; leave it out, or name a folder of photos with --data", argument=name)
 
 
 def check_photos(data):
@@ -124,15 +132,22 @@ def with_validation_in_train(data):
 
 
 def split_folders(folder):
-    """{"train": the folder itself}, or {split: its folder} where its sub-folders are called as splits are."""
-    names = [place.name for place in folder.iterdir() if place.is_dir() and not place.name.startswith(".")]
-    if "train" not in names or not set(names) <= set(SPLITS):
+    """{"train": the folder itself}, or {split: its folder} where its sub-folders are called as splits are.
+
+    Raises UsageError where two of them are of one split, or others stand beside two splits.
+    """
+    names = sorted(place.name for place in folder.iterdir() if place.is_dir() and shown(place.name))
+    of_splits = [name for name in names if name.lower() in SPLITS]
+    splits = {SPLITS[name.lower()]: folder / name for name in of_splits}
+    others = sorted(set(names) - set(of_splits))
+    if "train" not in splits or (others and len(splits) == 1):  # trains are a class of vehicles, too
         return {"train": folder}
-    splits = {SPLITS[name]: folder / name for name in names}
+    if others:
+        words = f"data is {folder}, which has {others[0]} beside {', '.join(of_splits)}"
+        raise UsageError(f"{words}; move it elsewhere", argument="data")
     if len(splits) < len(names):
-        raise UsageError(
-            f"data is {folder}, which has two folders of one split; keep one of {', '.join(sorted(names))}"
-        )
+        words = f"data is {folder}, which has two folders of one split; keep one of {', '.join(names)}"
+        raise UsageError(words, argument="data")
     return splits
 
 
@@ -147,10 +162,13 @@ def load_tested(record, data_dir=None):
 
     Raises InputError where the folder is gone, and what load_images raises.
     """
-    recipe = {name: record["recipe"].get(name, getattr(ImageRecipe, name)) for name in FIELDS}
+    said = record["recipe"]
+    recipe = {name: getattr(ImageRecipe, name) if said.get(name) is None else said[name] for name in FIELDS}
+    split = section(record, "split")
+    recipe |= {"group_by": ""} if split else {}
     if Path(recipe["data"]).is_absolute() and not Path(recipe["data"]).exists():
         raise InputError(f"no {recipe['data']}, which the model was trained on; put it back")
-    return as_split(load_images(**recipe, data_dir=data_dir), section(record, "split"))
+    return as_split(load_images(**recipe, data_dir=data_dir), split)
 
 
 def as_split(data, names):

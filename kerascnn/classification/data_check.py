@@ -2,11 +2,10 @@
 
 import dataclasses
 import hashlib
-import warnings
+from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -15,6 +14,7 @@ from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.image_folder import vanished_files_named
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.files import reading_from
+from kerascnn.image_headers import claimed_sides
 
 SEEN = ResizeAndCrop((64, 64))  # what files are compared at
 NEAREST_BITS = 6  # of 64 that two near duplicates may differ in
@@ -24,13 +24,14 @@ LEAST_SIDE, MOST_RATIO, LEAST_CONTRAST = 32, 4, 0.02
 def check_images(data, backbone=None):
     """What is found in the files of all splits of a Dataset of photos, as a dict of JSON types.
 
-    summary: number of files and of classes, files of the smallest class, and shares from 0 to 1 of files, where 1 is
-    good: readable (they decode), regular (not odd), unique (not a copy of another one), separate (without a copy in
-    another split), consistent (without a copy of another class). counts: {split: {class: files}}. broken: names. odd:
-    [{file, why}]. duplicates: [{kind (exact or near), files, splits, classes}], those of several splits or classes
-    first. Near duplicates are those whose perceptual hashes differ in 6 bits of 64 at most. With a backbone, as
-    doubtful_labels takes it, also doubtful: [{file, class, likelier}], the most doubtful first, and trusted, the share
-    of the others, in the summary. Raises InputError for a file that vanishes, and what doubtful_labels raises.
+    summary: number of files and of classes, files of the smallest class, and shares from 0 to 1 of files, where 1
+    is good: readable (of a format that is read, and they decode), regular (not odd), unique (not a copy of another
+    one), separate (without a copy in another split), consistent (without a copy of another class). counts: {split:
+    {class: files}}. broken, unread: names of files. odd: [{file, why}]. duplicates: [{kind (exact or near), files,
+    splits, classes}], those of several splits or classes first. Near duplicates are those whose perceptual hashes
+    differ in 6 bits of 64 at most. With a backbone, as doubtful_labels takes it, also doubtful: [{file, class,
+    likelier}], the most doubtful first, and trusted, the share of the others, in the summary. Raises InputError for
+    a file that vanishes, and what doubtful_labels raises.
     """
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     splits = {name: split for name, split in splits.items() if split is not None}
@@ -61,8 +62,11 @@ def check_images(data, backbone=None):
         for name, split in splits.items()
     }
     broken = [file for file, good in zip(files, readable, strict=True) if not good]
-    summary = summarized(len(files), counts, broken, odd, groups)
-    findings = {"summary": summary, "counts": counts, "broken": broken, "odd": odd, "duplicates": groups}
+    unread = sorted({file for split in splits.values() for file in split.unread})
+    summary = summarized(len(files), counts, broken, unread, odd, groups)
+    findings = {
+        "summary": summary, "counts": counts, "broken": broken, "unread": unread, "odd": odd, "duplicates": groups,
+    }  # fmt: skip
     if backbone is not None:
         places, likelier = doubtful_labels(backbone, splits.values())
         findings["doubtful"] = [
@@ -73,7 +77,7 @@ def check_images(data, backbone=None):
     return findings
 
 
-def summarized(total, counts, broken, odd, groups):
+def summarized(total, counts, broken, unread, odd, groups):
     def without(places):
         return 1 - places / total
 
@@ -82,7 +86,7 @@ def summarized(total, counts, broken, odd, groups):
         "files": total,
         "classes": len(counts["train"]),
         "smallest_class": int(smallest),
-        "readable": without(len(broken)),
+        "readable": 1 - (len(broken) + len(unread)) / (total + len(unread)),
         "regular": without(len(odd)),
         "unique": without(sum(len(group["files"]) - 1 for group in groups)),
         "separate": without(sum(len(group["files"]) for group in groups if len(set(group["splits"])) > 1)),
@@ -101,12 +105,13 @@ def looked_at(split):
 
 def oddity(file, contrast):
     """Why a file that decodes is odd, or an empty text."""
-    with warnings.catch_warnings(action="ignore"), reading_from(file), Image.open(file) as image:
-        short, long = sorted(image.size)
-    if short < LEAST_SIDE:
-        return f"{image.width}x{image.height}: small"
+    with reading_from(file):
+        height, width = claimed_sides(Path(file).read_bytes()) or (0, 0)
+    short, long = sorted((height, width))
+    if 0 < short < LEAST_SIDE:
+        return f"{width}x{height}: small"
     if long > MOST_RATIO * short:
-        return f"{image.width}x{image.height}: long"
+        return f"{width}x{height}: long"
     return "all of one intensity" if contrast < LEAST_CONTRAST else ""
 
 

@@ -31,6 +31,7 @@ def write_report(findings, name, folder):
         summary_table(findings["summary"]),
         counts_table(findings["counts"]),
         listed("Files that do not decode", [caption(file) for file in findings["broken"]]),
+        listed("Files of formats that are not read", [caption(file) for file in findings["unread"]]),
         listed("Odd files", [thumbnail(each["file"], each["why"]) for each in findings["odd"][:MOST]], findings["odd"]),
         listed("Duplicates", [group(each) for each in findings["duplicates"][:MOST]], findings["duplicates"]),
     ]

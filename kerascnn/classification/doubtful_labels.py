@@ -23,12 +23,15 @@ def doubtful_labels(backbone, splits):
 
     backbone: a trained keras.Model with a layer `embedding`, whose features a head is trained on. splits: ImageFiles;
     their images are resized to what the backbone takes, and files that do not decode are left out. Raises UsageError
-    where it does not take images in colour.
+    where it does not take images in colour or has no such layer.
     """
     height, width, channels = backbone.input_shape[1:]
     if channels != 3:
         words = f"backbone {backbone.name} takes images of {channels} channels"
         raise UsageError(f"{words}; name a network for images in colour", argument="backbone")
+    if "embedding" not in [layer.name for layer in backbone.layers]:
+        words = f"backbone {backbone.name} has no layer called embedding"
+        raise UsageError(f"{words}; name a run with a network of kerascnn.models", argument="backbone")
     resize = ResizeAndCrop((height or IMAGE_SIZE, width or IMAGE_SIZE))
     found = [extract_features(backbone, dataclasses.replace(split, resize=resize, weights=None)) for split in splits]
     features = np.concatenate([features["embedding"] for features, _, _ in found])

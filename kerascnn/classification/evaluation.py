@@ -15,6 +15,7 @@ from kerascnn.saved_model.folding import folded, in_float32
 from kerascnn.training.run_folder import check_logits, main_head, plain
 
 SINGLE_VIEW = Inference()
+LEAST_EXAMPLES = 100  # for a temperature: one of fewer often makes answers worse
 
 
 def evaluate(model, examples, class_names=None):
@@ -25,12 +26,13 @@ def evaluate(model, examples, class_names=None):
     """
     check_logits(model)
     found, labels, counted = answered(main_head(model).predict_on_batch, examples)
+    check_counted(counted)
     names = checked_names(class_names, found.shape[-1])
     return classification_metrics(softmax(found[counted], axis=-1), labels[counted], names)
 
 
 def calibrate(model, examples, tta="none"):
-    """{"temperature": what its logits are divided by for the least cross-entropy on `examples`}, {} of no examples.
+    """{"temperature": what its logits are divided by for the least cross-entropy on `examples`}, {} of fewer than 100.
 
         kc.calibrate(model, data.validation)["temperature"]
 
@@ -44,6 +46,8 @@ def calibrate(model, examples, tta="none"):
         words = f"examples is the whole data set {examples.name}; give one of its splits, as data.validation"
         raise UsageError(words, argument="examples")
     found, labels, counted = answers_over_views(folded(in_float32(plain(main_head(model)))), examples, Inference(tta))
+    if counted.sum() < LEAST_EXAMPLES:
+        return {}
     return {"temperature": fitted_temperature(found[counted], labels[counted])}
 
 
@@ -58,6 +62,7 @@ def evaluate_classifier(model, preprocess, examples, class_names, folder, metada
     """
     network = folded(in_float32(model))  # what is exported
     found, labels, counted = answers_over_views(network, examples, inference, preprocess)
+    check_counted(counted)
     if inference.tta != "none":
         single, *_ = answers_over_views(network, examples, SINGLE_VIEW, preprocess)
         accuracy = float(np.mean(single.argmax(-1)[counted] == labels[counted]))
@@ -88,9 +93,13 @@ def answered(logits, examples, preprocess=None):
     """
     answers, labels, counted = answers_to(examples, logits, preprocess)
     answers = np.concatenate(answers)
-    if not counted.any():
-        raise UsageError("data has no example that counts; give some of a weight above 0", argument="data")
     if labels.max() >= answers.shape[-1]:
         words = f"data has labels up to {labels.max()}, and the model has {answers.shape[-1]} logits"
         raise UsageError(f"{words}; give a model for all classes, and count labels from 0", argument="data")
     return answers.astype(np.float64), labels, counted
+
+
+def check_counted(counted):
+    """Raise UsageError unless an example has a weight above 0."""
+    if not counted.any():
+        raise UsageError("data has no example that counts; give some of a weight above 0", argument="data")

@@ -17,11 +17,12 @@ import numpy as np
 from kerascnn import models
 from kerascnn.classification.features import extract_features
 from kerascnn.classification.training import loss_and_metrics
-from kerascnn.datasets.batches import scaled
+from kerascnn.datasets.batches import full_batches, scaled
 from kerascnn.datasets.examples import Examples
 from kerascnn.errors import UsageError
 from kerascnn.model_names import NETWORKS
 from kerascnn.training.fit import fit
+from kerascnn.training.layer_rates import factors
 from kerascnn.training.recipe import as_json
 from kerascnn.training.record import read_record, section
 from kerascnn.training.run_folder import check_same_run, check_unfinished, load_model, main_head
@@ -44,14 +45,18 @@ def finetune(backbone, data, recipe, folder, *, resume=True, metadata=None, **op
 
     Raises UsageError where the backbone does not take such images or has no such layer, and what fit raises.
     """
-    folder = Path(folder)
+    folder, training = Path(folder), recipe.training
     check_unfinished(folder)
     metadata = {"recipe": as_json(recipe), "data": data.metadata(), **(metadata or {})}
-    network = with_new_head(backbone, data.train.image_shape, len(data.class_names), recipe.training.seed)
-    options = {**loss_and_metrics(recipe.training), **options, "resume": resume, "metadata": metadata}
+    network = with_new_head(backbone, data.train.image_shape, len(data.class_names), training.seed)
+    options = {**loss_and_metrics(training), **options, "resume": resume, "metadata": metadata}
     if recipe.stages == 1:
         return network, train_head(network, data, recipe, folder, options)
+    # what the second stage would raise is found before the first one has trained
+    full_batches(len(data.train), training.batch_size)
     trained = trained_layers(network, recipe)
+    variables = [v for name in (*trained, "logits") for v in network.get_layer(name).trainable_variables]
+    factors([variable.path for variable in variables], training.layer_rates)
     first = folder / "head"
     if not (first / "recipe.json").is_file():
         train_head(network, data, recipe, first, {**options, "conclude": None})
@@ -60,7 +65,7 @@ def finetune(backbone, data, recipe, folder, *, resume=True, metadata=None, **op
     recorded, compared = read_record(first), ("recipe", "data")
     check_same_run(folder, *({name: section(record, name) for name in compared} for record in (recorded, metadata)))
     # where nothing was interrupted, too, so that what follows is the same; seeds of dropout are not in the file
-    keras.utils.set_random_seed(recipe.training.seed)
+    keras.utils.set_random_seed(training.seed)
     network = load_model(first)
     freeze_all_but(network, trained)
     return network, fit(network, data, second_stage(recipe, trained), folder=folder, **options)

@@ -11,11 +11,17 @@ from kerascnn.classification.losses import mixed
 class Accuracy(keras.metrics.MeanMetricWrapper):
     """The share of images whose label has the largest logit; of a mixed label the class with the largest share.
 
-    Labels int (B,), or float (B, classes); logits (B, classes).
+    Labels int (B,), or float (B, classes); logits (B, classes). Images of weight 0 do not count, all others alike.
     """
+
+    takes_weights = True
 
     def __init__(self):
         super().__init__(hits, name="accuracy")
+
+    def update_state(self, labels, logits, sample_weight=None):
+        counted = None if sample_weight is None else ops.cast(ops.reshape(sample_weight, (-1,)) > 0, "float32")
+        super().update_state(labels, logits, counted)
 
 
 def hits(labels, logits):

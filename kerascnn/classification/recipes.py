@@ -29,6 +29,7 @@ RANGES = {
     "mixup": (0, 100),
     "cutmix": (0, 100),
 }
+LEAST_ALPHA = 0.05  # of a beta distribution: below it both gamma variables that it is drawn by may be 0
 FINETUNE_RANGES = RANGES | {"blocks": (0, 1000), "second_epochs": (1, 10_000), "backbone_rate": (0, 1)}
 
 
@@ -101,6 +102,12 @@ class ImageRecipe:
         if not all(type(size) is int and low <= size <= high for size in sizes) or sizes != sorted(set(sizes)):
             words = f"size_schedule is {self.size_schedule}"
             raise UsageError(f"{words}; give rising numbers of pixels, at most {high}", argument="size_schedule")
+        if len(sizes) > self.training.epochs:
+            words = f"size_schedule is {self.size_schedule}, and epochs is {self.training.epochs}"
+            raise UsageError(f"{words}; give no more sizes than epochs", argument="size_schedule")
+        for name in ("mixup", "cutmix"):
+            if 0 < (alpha := getattr(self, name)) < LEAST_ALPHA:
+                raise UsageError(f"{name} is {alpha:g}; give 0, or a number from {LEAST_ALPHA} to 100", argument=name)
         if self.model is not None:
             self.check_model()
 
@@ -124,6 +131,9 @@ class FinetuneRecipe(ImageRecipe):
     "The network that the --weights are of."
     image_size: int | None = None
     "Height and width in pixels that the images of a folder are resized to; default: what the backbone was trained on."
+    crop_ratio: float | None = None
+    """Of the images of a folder: the part of the shorter side that is cut out of the middle; default: 1, with --weights
+    what these were measured with."""
     backbone: str | None = None
     "Run folder of the trained network; default: the newest run, unless --weights are given."
     weights: str | None = None

@@ -26,7 +26,8 @@ def untrained(name, data):
     """
     model = models.builder(name)(data.train.image_shape, len(data.class_names))
     if name.startswith("airbench"):
-        batches = evaluation_batches(data.train, WHITENING_BATCH).take(10)
+        drawn = np.random.default_rng(0).permutation(len(data.train))[: 10 * WHITENING_BATCH]
+        batches = evaluation_batches(data.train.take(drawn), WHITENING_BATCH).take(10)
         with vanished_files_named(data.train):
             models.whiten(model, np.concatenate([images for images, *_ in batches]))
     return model

@@ -44,13 +44,15 @@ def fitted(recipe, data, augmentations, out, minutes, auto_batch):
     from kerascnn.classification.training import loss_and_metrics, untrained
     from kerascnn.datasets.augmentation import GrowingImages
     from kerascnn.training.checkpoint import read_checkpoint
-    from kerascnn.training.duration import epochs_within
+    from kerascnn.training.duration import epochs_within, stretched
     from kerascnn.training.free_memory import check_memory, fitting_recipe
 
     training = recipe.training
     if (out / "checkpoint.npz").is_file():
         started = read_checkpoint(out / "checkpoint.npz")[1]["metadata"].get("recipe", {}).get("training", {})
-        names = (["epochs"] if minutes else []) + (["batch_size", "accumulate"] if auto_batch else [])
+        names = (["epochs", "warmup_epochs", "decay_every", "decay_epochs"] if minutes else []) + (
+            ["batch_size", "accumulate"] if auto_batch else []
+        )
         training = dataclasses.replace(training, **{name: started[name] for name in names if name in started})
         return dataclasses.replace(recipe, training=training)
 
@@ -65,9 +67,7 @@ def fitted(recipe, data, augmentations, out, minutes, auto_batch):
         # at full size, which takes longest
         changes = tuple(change for change in augmentations if not isinstance(change, GrowingImages))
         timed, model = dataclasses.replace(training, augmentations=changes), untrained(recipe.model, data)
-        training = dataclasses.replace(
-            training, epochs=epochs_within(minutes, model, data, timed, **loss_and_metrics(training))
-        )
+        training = stretched(training, epochs_within(minutes, model, data, timed, **loss_and_metrics(training)))
         note(f"--minutes {minutes:g}: {training.epochs} epochs")
     return dataclasses.replace(recipe, training=training)
 
@@ -148,7 +148,7 @@ def evaluate(app, load_data, preprocess, out, requirements):
     model, record = load_trained(out, RUNS[app])
     with recorded_in(out, (*FIELDS, "name", "tta", "temperature")):
         data, inference = load_data(record), Inference.recorded(record)
-    check_classes(model, data.class_names, out)
+    check_classes(model, record["class_names"], list(data.class_names), out)
     warn_of_other_data(record, data)
     metadata = {"data": data.name, "split": "test", "model": model.name}
     with writing_to(out):
@@ -172,11 +172,19 @@ def export(app, preprocess, out, examples):
     result({"saved_model": str(version)})
 
 
-def check_classes(model, class_names, out):
-    """Raise InputError unless the model in `out` has as many logits as there are classes."""
-    if (count := model.output_shape[-1]) != len(class_names):
-        words = f"{out / 'model.keras'} has {count} logits, and {record_file(out)} is of {len(class_names)} classes"
+def check_classes(model, trained, names, out):
+    """Raise InputError unless the model in `out` has a logit for each class of its run, which are those of the data.
+
+    trained, names: the classes that recipe.json says, and those of the data.
+    """
+    if (count := model.output_shape[-1]) != len(trained):
+        words = f"{out / 'model.keras'} has {count} logits, and {record_file(out)} is of {len(trained)} classes"
         raise InputError(f"{words}; restore the two of one run, or train again")
+    if names != trained:
+        changes = [f"a class {name}" for name in names if name not in trained]
+        changes += [f"no class {name} any more" for name in trained if name not in names]
+        words = f"the data have {changes[0]}, and the model in {out} was trained on {', '.join(trained[:20])}"
+        raise InputError(f"{words}; give the data the same classes, or train again")
 
 
 def predict(files, app, out, server, form="lines", reject=0.0):
@@ -202,8 +210,8 @@ def predict(files, app, out, server, form="lines", reject=0.0):
     files_read = (file for file, _ in named)
     if invalid := print_answers(zip(files_read, rows, strict=True), form, reject):
         errors.append(
-            f"cannot decode {', '.join(invalid)}; give PNG, JPEG, BMP or, to an export of your own, WebP files of at "
-            "most 25 million pixels"
+            f"cannot decode {', '.join(invalid)}; give PNG, JPEG, BMP or, to newer exports, WebP files of at most 25 "
+            "million pixels"
         )
     if errors:
         raise InputError("; ".join(errors))

@@ -23,10 +23,13 @@ def finetune(app, recipe, data_dir, out, resume):
     check_data(recipe.data)
     recipe = with_backbone(app, recipe)
     load_tensorflow()
+    from kerascnn.analysis.summary import symbolic_model
     from kerascnn.classification.augmentation import augmentations
     from kerascnn.classification.evaluation import calibrate
-    from kerascnn.classification.finetuning import finetune
+    from kerascnn.classification.finetuning import blocks, finetune
     from kerascnn.cli.progress import Progress
+    from kerascnn.pretrained.conventions import evaluation_crop
+    from kerascnn.training.free_memory import check_memory
     from kerascnn.training.run_folder import load_model, main_head
 
     network = main_head(load_model(recipe.backbone)) if recipe.backbone else None
@@ -37,9 +40,15 @@ def finetune(app, recipe, data_dir, out, resume):
         image_size=recipe.image_size or own[0] or 224,
         data=resolved(recipe.data),
     )
+    if recipe.crop_ratio is None:
+        crop, interpolation = (1.0, recipe.interpolation) if network else evaluation_crop(recipe.model, own[0])
+        recipe = dataclasses.replace(recipe, crop_ratio=crop, interpolation=interpolation)
     data = load_images(**{name: getattr(recipe, name) for name in FIELDS}, data_dir=data_dir)
     changes = augmentations(recipe, data)
     network = network or published(recipe, data.train.image_shape, len(data.class_names))
+    if recipe.blocks >= len(blocks(network)):  # what the estimate knows; frozen layers keep less
+        shape, classes = data.train.image_shape, len(data.class_names)
+        check_memory(lambda: symbolic_model(recipe.model, shape, classes), recipe.training)
     metadata = {"recipe": as_json(recipe), "app": app, "class_names": data.class_names}
     training = dataclasses.replace(recipe.training, augmentations=changes)
     with contextlib.closing(Progress()) as progress:

@@ -22,6 +22,7 @@ from kerascnn.errors import UsageError
 
 BATCH_PIXELS = 2**19  # of one channel, in a batch for evaluation
 AHEAD = 2**29  # bytes of batches that are made at once, and of those that wait, at least two
+WAITING = 8  # batches at most
 
 
 def batches(
@@ -73,7 +74,7 @@ def batches(
     at_once = max(2, min(os.cpu_count(), fitting))
     with errors_as_raised():
         made = order.map(batch, num_parallel_calls=at_once, deterministic=True)
-    return not_autotuned(made.prefetch(max(2, min(8, fitting))))
+    return not_autotuned(made.prefetch(max(2, min(WAITING, fitting))))
 
 
 @contextlib.contextmanager

@@ -124,7 +124,7 @@ def cut_share(examples, share, count, seed, name):
     """(the rest, `share` of `count` examples or None) of Examples or ImageFiles, of each class alike where it has one.
 
     ImageFiles of one of their `groups` stay together, with the class of the first of them; a group that would be too
-    many is left, but the first.
+    many is left, but for the smallest where all would be.
     name: the argument that says the share. Raises UsageError unless it is one that leaves some.
     """
     share = share or 0
@@ -139,23 +139,36 @@ def cut_share(examples, share, count, seed, name):
         raise UsageError(f"{words}; give shares that leave some for training", argument=name)
     labels = examples.labels if examples.labels.ndim == 1 else np.zeros(len(examples))
     groups = getattr(examples, "groups", None)
-    _, first, groups = np.unique(
-        np.arange(len(examples)) if groups is None else groups, return_index=True, return_inverse=True
-    )
-    labels = labels[first][groups]
-    drawn, random = np.zeros(len(examples), bool), np.random.default_rng(seed)
-    for label in np.unique(labels):
-        places = random.permutation(np.flatnonzero(labels == label))
-        own, begins, sizes = np.unique(groups[places], return_index=True, return_counts=True)
-        order = np.argsort(begins)
-        fitting = np.searchsorted(np.cumsum(sizes[order]), round(left * len(places)), "right")
-        # one at least on each side, where a class has two
-        drawn[np.isin(groups, own[order[: min(max(1, fitting), len(own) - 1)]])] = True
+    _, first, groups, sizes = np.unique(
+        np.arange(len(examples)) if groups is None else groups,
+        return_index=True, return_inverse=True, return_counts=True,
+    )  # fmt: skip
+    drawn, random = np.zeros(len(first), bool), np.random.default_rng(seed)
+    for label in np.unique(labels[first]):
+        own = random.permutation(np.flatnonzero(labels[first] == label))
+        drawn[own[fitting(sizes[own], round(left * sizes[own].sum()))]] = True
     if not drawn.any():
         whole = "examples" if len(first) == len(examples) else "groups"
         words = f"{name} is {share:g}, and no class has two of the {len(first)} {whole}"
-        raise UsageError(f"{words}; give more examples, or other ones as {name}", argument=name)
+        raise UsageError(f"{words}; give more examples, or a folder {name} of its own")
+    drawn = drawn[groups]
     return examples.take(~drawn), examples.take(drawn)
+
+
+def fitting(sizes, most):
+    """Which of some groups are at most so many examples together, bool (N,): one after the other, if it still fits.
+
+    Of two groups or more one is taken and one is left.
+    """
+    taken = np.zeros(len(sizes), bool)
+    for i, size in enumerate(sizes):
+        taken[i] = size <= most
+        most -= size * taken[i]
+    if not taken.any():
+        taken[sizes.argmin()] = True
+    if taken.all():
+        taken[-1] = False
+    return taken
 
 
 def cut_missing(splits, shares, seed):

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import logging
 import os
 import re
@@ -11,11 +12,11 @@ import numpy as np
 
 from kerascnn.datasets.examples import Dataset, cut_missing, warn_of_empty_classes
 from kerascnn.datasets.resizing import ResizeAndCrop
-from kerascnn.errors import InputError, UsageError
+from kerascnn.errors import InputError, UsageError, printable
 from kerascnn.files import reading_from
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-UNREAD = (".heic", ".heif", ".avif")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp")
+UNREAD = (".heic", ".heif", ".avif", ".tif", ".tiff", ".gif", ".jp2", ".jxl")
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,8 @@ class ImageFiles:
     root: the folder above them. names: their paths below it, text (N,). labels: int32 (N,). resize: what every image
     goes through. weights: as those of Examples. training_size: (height, width) of the images of batches for training,
     where an augmentation cuts the size of `resize` out of larger ones. groups: int (N,), equal for files that no split
-    may part. said: broken files that were warned of, by all splits of a folder.
+    may part. unread: paths of files in these folders that hold images of other formats, text. said: broken files that
+    were warned of, by all splits of a folder.
     """
 
     root: Path
@@ -37,6 +39,7 @@ class ImageFiles:
     weights: np.ndarray | None = None
     training_size: tuple[int, int] | None = None
     groups: np.ndarray | None = None
+    unread: tuple[str, ...] = ()
     said: set = dataclasses.field(default_factory=set)
 
     def __len__(self):
@@ -99,7 +102,8 @@ class ImageFiles:
             for path in map(os.fsdecode, broken):
                 if path not in self.said:
                     self.said.add(path)
-                    logger.warning("cannot decode %s; it counts nothing, replace or delete it", path)
+                    words = "cannot decode %s; it counts nothing, replace or delete it (%d so far)"
+                    logger.warning(words, path, len(self.said))
             return np.float32(0)
 
         def load(indices):
@@ -152,21 +156,21 @@ def image_folder(
     Files may differ in size and proportions: each is resized until it covers image_size (H, W) divided by crop_ratio,
     with interpolation bilinear, bicubic or lanczos, and cut in the middle; kerascnn.export puts the same into the
     SavedModel. Grey images become RGB. A file that does not decode keeps its place with the weight 0, and a warning
-    names it; one of HEIC and AVIF files, which are not read, says their number.
+    names it; one of HEIC, AVIF, TIFF, GIF and JPEG 2000 or XL files, which are not read, says their number.
     class_names are the names of the sub-folders in order. validation, test: the share of the files that is cut off, of
     each class alike, drawn with `seed`; 0 for none, or another folder with sub-folders of the same names. group_by: a
-    regular expression that is searched in the path of a file below `folder`; files in which its first group, or all
-    of it, is the same stay in one split. Raises InputError where a folder is not there, UsageError where it has no
-    classes or another one than `folder`, for an image_size, crop_ratio or interpolation that is none, or where
-    group_by is no expression or not found in a file's path.
+    regular expression that is searched in the path of a file below `folder`, or below that of its split; files in
+    which its first group, or all of it, is the same stay in one split. Raises InputError where a folder is not there,
+    or the name of a class cannot be printed; UsageError where it has no classes or another one than `folder`, for an
+    image_size, crop_ratio or interpolation that is none, or where group_by is no expression, is not found in a file's
+    path, or finds the same in two splits that are given.
     """
     resize = ResizeAndCrop(image_size, crop_ratio, interpolation)
     classes = class_folders(folder, "folder")
     if len(classes) == 1:
         words = f"folder {folder} has one class, {classes[0]}"
         raise UsageError(f"{words}; put the images of each class into a sub-folder of its own")
-    rest = listed(folder, classes, resize)
-    splits = {"train": dataclasses.replace(rest, groups=grouped(rest.names, group_by))}
+    splits = {"train": listed(folder, classes, resize)}
     shares = {"test": test, "validation": validation}
     for name, share in shares.items():
         if share is None or isinstance(share, int | float):
@@ -175,6 +179,12 @@ def image_folder(
             words = f"{share} has the class {min(others)}, which {folder} has not"
             raise UsageError(f"{name} {words}; give folders of the same classes")
         splits[name] = listed(share, classes, resize)
+    groups = grouped(np.concatenate([split.names for split in splits.values()]), group_by)
+    if groups is not None:
+        ends = np.cumsum([len(split) for split in splits.values()])[:-1]
+        parts = zip(splits.items(), np.split(groups, ends), strict=True)
+        splits = {name: dataclasses.replace(split, groups=part) for (name, split), part in parts}
+        check_groups(splits, group_by)
     splits = cut_missing(splits, shares, seed)
     warn_of_empty_classes(splits["train"], classes)
     name, licence = Path(folder).resolve().name, "not stated"
@@ -192,11 +202,26 @@ def grouped(names, group_by):
     except re.error as error:
         words = f"group_by is {group_by!r}, which is no regular expression ({error})"
         raise UsageError(f"{words}; write one as [^/]+/([0-9]+)", argument="group_by") from None
-    if None in found:
-        words = f"group_by is {group_by!r}, which is not found in {names[found.index(None)]}"
+    keys = [match and (match[1] if match.re.groups else match[0]) for match in found]
+    if None in keys:
+        words = f"group_by is {group_by!r}, which is not found in {names[keys.index(None)]}"
         raise UsageError(f"{words}; write one that every path has", argument="group_by")
-    keys = [match[1] if match.re.groups else match[0] for match in found]
     return np.unique(keys, return_inverse=True)[1]
+
+
+def check_groups(splits, group_by):
+    """Raise UsageError where two ImageFiles of {split: …} have files of one group."""
+    for (name, one), (other_name, other) in itertools.combinations(splits.items(), 2):
+        if one.groups is not None and len(shared := np.intersect1d(one.groups, other.groups)):
+            files = [part.names[part.groups == shared[0]][0] for part in (one, other)]
+            words = f"group_by is {group_by!r}, which finds the same in {files[0]} and {files[1]}"
+            remedy = f"of {name} and of {other_name}; move them into one split"
+            raise UsageError(f"{words}, {remedy}", argument="group_by")
+
+
+def shown(name):
+    """Whether a file or folder is somebody's, not the system's: macOS puts __MACOSX into archives."""
+    return not name.startswith(".") and name != "__MACOSX"
 
 
 def class_folders(folder, argument):
@@ -206,12 +231,15 @@ def class_folders(folder, argument):
     """
     try:
         with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+            names = sorted(entry.name for entry in entries if entry.is_dir() and shown(entry.name))
     except OSError as error:
         raise InputError(f"cannot read {folder} ({error.strerror}); check the path") from None
     if not names:
         words = f"{argument} {folder} has no sub-folders; put the images of each class into one of its own"
         raise UsageError(words)
+    if damaged := next((name for name in names if not name.isprintable()), None):
+        words = f"the name of the folder {printable(os.path.join(folder, damaged))} cannot be printed"
+        raise InputError(f"{words}; give it one in UTF-8")
     return names
 
 
@@ -221,16 +249,17 @@ def listed(folder, classes, resize):
     for label, name in enumerate(classes):
         found = []
         for place, folders, files in os.walk(os.path.join(folder, name)):
-            folders[:] = [below for below in folders if not below.startswith(".")]
-            shown = [os.path.join(place, file) for file in files if not file.startswith(".")]
-            unread += [path for path in shown if path.lower().endswith(UNREAD)]
-            found += [os.path.relpath(path, folder) for path in shown if path.lower().endswith(SUFFIXES)]
+            folders[:] = filter(shown, folders)
+            paths = [os.path.join(place, file) for file in filter(shown, files)]
+            unread += [path for path in paths if path.lower().endswith(UNREAD)]
+            found += [os.path.relpath(path, folder) for path in paths if path.lower().endswith(SUFFIXES)]
         found.sort()
         names += found
         labels += [label] * len(found)
     if unread:
-        words = "%d HEIC or AVIF files of %s are left out, the first is %s; convert them to JPEG"
-        logger.warning(words, len(unread), folder, min(unread))
+        kinds = ", ".join(sorted({os.path.splitext(path)[1].lower() for path in unread}))
+        words = "%d files of %s (%s) are left out, the first is %s; convert them to JPEG"
+        logger.warning(words, len(unread), folder, kinds, min(unread))
     if not names:
         raise InputError(f"no PNG, JPEG, WebP or BMP file in the sub-folders of {folder}; check the path")
-    return ImageFiles(Path(folder), np.array(names), np.array(labels, np.int32), resize)
+    return ImageFiles(Path(folder), np.array(names), np.array(labels, np.int32), resize, unread=tuple(sorted(unread)))

@@ -7,13 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from kerascnn.datasets.examples import Dataset, cut_missing, warn_of_empty_classes
-from kerascnn.datasets.image_folder import ImageFiles, grouped
+from kerascnn.datasets.image_folder import ImageFiles, check_groups, grouped
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import reading_from
 
 # What a table's column `split` may say, and what folders of splits are called; an empty field is of those that are cut.
-SPLITS = {"train": "train", "": "train", "test": "test", **dict.fromkeys(("validation", "valid", "val"), "validation")}
+SPLITS = {
+    **dict.fromkeys(("train", "training", ""), "train"),
+    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("validation", "valid", "val"), "validation"),
+}
 
 
 def image_table(
@@ -40,6 +44,7 @@ def image_table(
     if not validation:
         said[said == "validation"] = "train"
     splits = {name: every.take(said == name) for name in np.unique(said)}
+    check_groups(splits, group_by)
     if "train" not in splits:
         raise UsageError(f"file {file} has no image for training; leave the field split of some empty")
     splits = cut_missing(splits, {"test": test, "validation": validation}, seed)

@@ -1,18 +1,24 @@
 """How long a training takes, measured on its first steps."""
 
+import dataclasses
 import itertools
+import math
+import os
 import statistics
 import time
 
 import keras
 
+from kerascnn.datasets.batches import WAITING
 from kerascnn.datasets.image_folder import vanished_files_named
 from kerascnn.errors import UsageError
 from kerascnn.training.feed import Feed
 from kerascnn.training.fit import compile_model, heads_of
 from kerascnn.training.precision import computing_in, policy_of
+from kerascnn.training.recipe import MOST
 
-CALLS = 6  # of the compiled function; the first one is not counted
+CALLS = 5  # of the compiled function that are counted: the last ones
+ENOUGH = 30  # seconds behind the first call, which compiles; they do for slow steps
 VALIDATED = 1 / 3  # of the work on an image for training is its forward pass
 
 
@@ -28,19 +34,20 @@ def epochs_within(minutes, model, data, recipe, *, loss, metrics=()):
     if 60 * minutes < seconds:
         words = f"minutes is {minutes:g}, and one epoch takes about {seconds / 60:.1f}"
         raise UsageError(f"{words}; give more, smaller images or a smaller network", argument="minutes")
-    return int(60 * minutes // seconds)
+    return min(MOST, int(60 * minutes // seconds))
 
 
 def seconds_per_step(model, feed, loss, metrics):
-    """The median time of a training step."""
-    calls = min(CALLS, feed.steps // feed.at_once)
+    """The mean time of a training step, once the batches are used up that were made while the first call compiled."""
+    made = WAITING + os.cpu_count()
+    calls = min(1 + math.ceil(made / feed.at_once) + CALLS, feed.steps * feed.recipe.epochs // feed.at_once)
     steps, clock = calls * feed.at_once, Clock()
     with computing_in(model, policy_of(model, feed.recipe)):
         compile_model(model, feed.recipe, loss, metrics, feed)
         batches = feed.training(0, heads_of(model)).take(steps)
         with vanished_files_named(feed.train):
             model.fit(batches, epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[clock])
-    return clock.median() / feed.at_once
+    return clock.mean() / feed.at_once
 
 
 class Clock(keras.callbacks.Callback):
@@ -52,8 +59,23 @@ class Clock(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         float(logs["loss"])  # a GPU works on after the call
         self.times.append(time.perf_counter())
+        if len(self.times) > 2 and self.times[-1] > self.times[1] + ENOUGH:
+            self.model.stop_training = True
 
-    def median(self):
-        """Seconds of a call; the first one compiles and counts only where there is no other."""
+    def mean(self):
+        """Seconds of the last calls; the first one compiles and counts only where there is no other."""
         seconds = [after - before for before, after in itertools.pairwise(self.times)]
-        return statistics.median(seconds[1:] or seconds)
+        return statistics.mean((seconds[1:] or seconds)[-CALLS:])
+
+
+def stretched(recipe, epochs):
+    """The Recipe with its whole schedule in so many epochs: warm-up and decays in proportion."""
+    scale = epochs / recipe.epochs
+    decays = {max(1, round(scale * epoch)) for epoch in recipe.decay_epochs}
+    return dataclasses.replace(
+        recipe,
+        epochs=epochs,
+        warmup_epochs=scale * recipe.warmup_epochs,
+        decay_every=max(1, round(scale * recipe.decay_every)),
+        decay_epochs=tuple(sorted(decays - {epochs})),
+    )

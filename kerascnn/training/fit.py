@@ -45,15 +45,16 @@ def fit(
 
     model: a built keras.Model, Functional, Sequential or a subclass of these with a train_step of its own. A compiled
     one keeps its loss, metrics and optimizer; one that is not is compiled for the run, with `loss`, a Keras loss on
-    logits, and `metrics`, Keras metrics of `logits`, and is not compiled afterwards. A network with auxiliary heads
-    trains on the sum of the losses of all heads, each auxiliary one weighed 0.3. Layers that are not trainable stay as
-    they are. data: what Feed takes. recipe: a Recipe. callbacks: Keras's; they find in an epoch's logs what its row of
-    the history says, and may keep state, see Resumable. resume: continue after the last finished epoch of the same run,
-    where there is one; the result equals the uninterrupted run's, bit for bit with recipe.deterministic. verbose: as
-    for model.fit. metadata: what recipe.json says besides and a resumed run must share, JSON types; under "recipe" the
-    complete recipe of which `recipe` is the training part. conclude(network) -> what recipe.json says besides, JSON
-    types: what is chosen for the trained network on validation examples. network: the keras.Model that model.keras
-    gets, where `model` is a part of it, as the head of a network whose other layers are frozen.
+    logits, and `metrics`, Keras metrics of `logits` (weights go to those with an attribute takes_weights), and is not
+    compiled afterwards. A network with auxiliary heads trains on the sum of the losses of all heads, each auxiliary one
+    weighed 0.3. Layers that are not trainable stay as they are. data: what Feed takes. recipe: a Recipe. callbacks:
+    Keras's; they find in an epoch's logs what its row of the history says, and may keep state, see Resumable. resume:
+    continue after the last finished epoch of the same run, where there is one; the result equals the uninterrupted
+    run's, bit for bit with recipe.deterministic. verbose: as for model.fit. metadata: what recipe.json says besides and
+    a resumed run must share, JSON types; under "recipe" the complete recipe of which `recipe` is the training part.
+    conclude(network) -> what recipe.json says besides, JSON types: what is chosen for the trained network on validation
+    examples. network: the keras.Model that model.keras gets, where `model` is a part of it, as the head of a network
+    whose other layers are frozen.
 
     Best is the epoch with the lowest validation loss; without validation data the last one is kept. Of a model that is
     compiled for the run, statistics of batch normalization are measured once more for these weights.
@@ -131,11 +132,14 @@ def compile_model(model, recipe, loss, metrics, feed):
     heads = heads_of(model)
     optimizer = create_optimizer(recipe, feed.steps)
     guard = FiniteLoss(loss, optimizer)
+    weighted = [metric for metric in metrics if getattr(metric, "takes_weights", False)]
+    metrics = [metric for metric in metrics if metric not in weighted]
     model.compile(
         optimizer=optimizer,
         loss=dict.fromkeys(heads, guard) if heads else guard,
         loss_weights={head: 1.0 if head == "logits" else AUXILIARY_WEIGHT for head in heads} or None,
         metrics={"logits": metrics} if heads else metrics,
+        weighted_metrics={"logits": weighted} if heads else weighted,
         steps_per_execution=feed.at_once,
         jit_compile=on_accelerator() and not recipe.deterministic,  # XLA has not all operations deterministic
     )

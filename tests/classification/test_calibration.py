@@ -49,5 +49,6 @@ def test_the_temperature_of_two_logits_equals_hand_arithmetic():
     assert found == pytest.approx(3 / math.log(3), abs=1e-3)
 
 
-def test_predictions_that_are_all_correct_give_no_temperature():
+def test_predictions_that_are_all_correct_or_as_good_as_drawn_give_no_temperature():
     assert fitted_temperature(np.eye(3), np.arange(3)) == 1
+    assert fitted_temperature(np.eye(2)[[0, 0, 1, 1]], np.array([0, 1, 1, 0])) == 1

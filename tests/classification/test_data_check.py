@@ -20,6 +20,7 @@ def findings(photos):
 
 def test_what_is_broken_and_what_is_odd_is_named(findings, photos):
     assert findings["broken"] == [str(photos / "cat" / "broken.png")]
+    assert findings["unread"] == [str(photos / "dog" / "moving.gif")]
     assert {each["file"].split("/")[-1]: each["why"] for each in findings["odd"]} == {
         "pixel.png": "1x1: small",
         "line.png": "2000x10: small",
@@ -39,18 +40,18 @@ def test_copies_are_found_with_their_classes_and_splits(findings, photos):
 
 def test_the_summary_counts_what_is_found(findings):
     summary = findings["summary"]
-    assert (summary["files"], summary["classes"], summary["smallest_class"]) == (31, 2, 14)
-    assert summary["readable"] == pytest.approx(30 / 31)
-    assert summary["regular"] == pytest.approx(27 / 31)
-    assert summary["unique"] == summary["consistent"] == pytest.approx(29 / 31)
-    assert sum(count for of_class in findings["counts"].values() for count in of_class.values()) == 31
+    assert (summary["files"], summary["classes"], summary["smallest_class"]) == (32, 2, 15)
+    assert summary["readable"] == pytest.approx(31 / 33)  # of the GIF, too
+    assert summary["regular"] == pytest.approx(28 / 32)
+    assert summary["unique"] == summary["consistent"] == pytest.approx(30 / 32)
+    assert sum(count for of_class in findings["counts"].values() for count in of_class.values()) == 32
 
 
 def test_the_report_is_one_page_with_every_finding(findings, tmp_path):
     write_report(findings, "cats & dogs", tmp_path)
     assert json.loads((tmp_path / "check.json").read_text()) == findings
     page = (tmp_path / "check.html").read_text()
-    assert "<h1>cats &amp; dogs: 31 photos</h1>" in page
+    assert "<h1>cats &amp; dogs: 32 photos</h1>" in page
     assert page.count('src="data:image/jpeg;base64,') == 8
     assert "<b>in several classes</b>" in page
     assert all(file in page for file in findings["broken"])

@@ -92,10 +92,17 @@ def test_examples_that_count_nothing_are_no_examples():
 
 def test_the_temperature_is_that_of_examples_for_validation():
     # the logits differ by 20 * (166 / 255 - 0.5), and log 3 is the difference that says 3/4
-    examples = Examples(np.full((4, 4, 4, 1), 166, np.uint8), np.array([1, 1, 1, 0], np.int32))
+    examples = Examples(np.full((100, 4, 4, 1), 166, np.uint8), np.tile([1, 1, 1, 0], 25).astype(np.int32))
     found = calibrate(brightness_model(), examples)
     assert found == {"temperature": pytest.approx(20 * (166 / 255 - 0.5) / np.log(3), abs=1e-3)}
     assert calibrate(brightness_model(), None) == {}
+
+
+@pytest.mark.parametrize("count", [0, 99])
+def test_few_examples_that_count_give_no_temperature(count):
+    weights = (np.arange(100) < count).astype(np.float32)
+    labels = np.tile([1, 1, 1, 0], 25).astype(np.int32)
+    assert calibrate(brightness_model(), Examples(np.full((100, 4, 4, 1), 166, np.uint8), labels, weights)) == {}
 
 
 @pytest.mark.long

@@ -147,6 +147,20 @@ def test_medium_data_train_the_last_block_too_and_frozen_statistics_stay_as_they
     assert changed(load_model(folder), backbone) == last
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"batch_size": 10_000}, "^batch_size is 10000, more than the .* training examples; choose a smaller one"),
+        ({"layer_rates": ("blok=0.1",)}, "^layer_rates names 'blok', and no layer that is trained is called so; the n"),
+    ],
+)
+def test_what_the_second_stage_cannot_do_is_said_before_the_first_one_trains(backbone, data, tmp_path, changes, words):
+    recipe = dataclasses.replace(MEDIUM, training=dataclasses.replace(MEDIUM.training, **changes))
+    with pytest.raises(UsageError, match=words):
+        finetune(backbone, data, recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_layers_freeze_until_the_one_that_is_named(backbone):
     names = [layer.name for layer in backbone.layers if layer.weights and layer.name != "logits"]
     until = dataclasses.replace(STILL, freeze_until="block3_conv1")

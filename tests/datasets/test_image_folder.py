@@ -1,7 +1,9 @@
 """Photos in folders; the files are real, drawn and written with OpenCV."""
 
 import dataclasses
+import os
 import shutil
+from pathlib import Path
 
 import cv2
 import keras
@@ -12,6 +14,7 @@ from PIL import Image
 
 import kerascnn as kc
 from kerascnn.datasets.batches import evaluation_batches
+from kerascnn.datasets.examples import fitting
 from kerascnn.errors import InputError, UsageError
 from tests.interrupting import assert_stopped_ends_as_whole, run_whole_and_killed
 
@@ -86,6 +89,64 @@ def test_files_of_one_object_stay_in_one_split(photos):
         kc.datasets.image_folder(photos, (32, 32), group_by="disc")
     with pytest.raises(UsageError, match="^test is 0.1, and no class has two of the 1 groups; give more examples, or"):
         kc.datasets.image_folder(photos, (32, 32), group_by=r"\.")
+    with pytest.raises(UsageError, match=r"^group_by is '\(7\)\?', which is not found in circle/1.png; write one that"):
+        kc.datasets.image_folder(photos, (32, 32), group_by="(7)?")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_large_group_stays_where_its_split_would_be_too_large(tmp_path, seed):
+    sizes = [200, *[5] * 19]
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for group, size in enumerate(sizes):
+            for number in range(size):
+                (tmp_path / name / f"{group}_{number}.png").touch()
+    data = kc.datasets.image_folder(tmp_path, (8, 8), seed=seed, group_by=r"([ab]/\d+)_")
+    # of each class 30 of 295 photos at most, in groups of 5
+    assert data.counts() == {"train": 470, "validation": 60, "test": 60}
+
+
+def test_of_groups_that_all_are_too_large_the_smallest_is_taken():
+    assert fitting(np.array([36, 4, 9]), 2).tolist() == [False, True, False]
+    assert fitting(np.array([36, 4]), 50).tolist() == [True, False]
+    assert fitting(np.array([3]), 50).tolist() == [False]
+    assert fitting(np.array([3, 5, 2, 2]), 6).tolist() == [True, False, True, False]
+
+
+def test_one_object_in_two_splits_that_are_given_is_an_error(photos, tmp_path):
+    options = {"validation": 0, "test": photos, "group_by": r"([0-9]+)\."}
+    words = r"^group_by is .*, which finds the same in (\S+) and \1, of train and of test; move them into one split$"
+    with pytest.raises(UsageError, match=words):
+        kc.datasets.image_folder(photos, (32, 32), **options)
+    rows = [
+        f"{path},{path.parent.name},{split}"
+        for path, split in zip(sorted(photos.rglob("*.png"))[:2], ("", "test"), strict=True)
+    ]
+    other = next(path for path in photos.rglob("*.png") if path.parent.name != rows[0].split(",")[1])
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label,split", *rows, f"{other},{other.parent.name},"]))
+    with pytest.raises(UsageError, match=r"^group_by is '\(p\)ng', which finds the same in .* and of t"):
+        kc.datasets.image_table(tmp_path / "labels.csv", (32, 32), group_by="(p)ng")
+
+
+def test_what_is_not_read_or_not_anybodys_is_told_or_left_out(photos, tmp_path, caplog):
+    shutil.copytree(photos, tmp_path / "photos")
+    shutil.copytree(photos, tmp_path / "photos" / "__MACOSX")
+    (tmp_path / "photos" / "circle" / "a.TIF").touch()
+    (tmp_path / "photos" / "circle" / "b.gif").touch()
+    data = kc.datasets.image_folder(tmp_path / "photos", (8, 8))
+    assert "__MACOSX" not in data.class_names
+    words = f"2 files of {tmp_path}/photos (.gif, .tif) are left out, the first is {tmp_path}/photos/circle/a.TIF; conv"
+    assert words in caplog.text
+    assert [Path(path).name for path in data.test.unread] == ["a.TIF", "b.gif"]
+
+
+def test_the_name_of_a_class_that_cannot_be_printed_is_an_error(tmp_path):
+    for name in (b"a", b"d\xe9lf"):
+        os.mkdir(os.path.join(os.fsencode(tmp_path), name))
+    with pytest.raises(
+        InputError, match=r"^the name of the folder .*/d\\udce9lf cannot be printed; give it one in UTF-8"
+    ):
+        kc.datasets.image_folder(tmp_path, (8, 8))
 
 
 @pytest.mark.long
@@ -169,7 +230,7 @@ def test_files_that_do_not_decode_are_named_once_and_count_nothing(few, tmp_path
     # one batch of all files: the loss of all but one, over their number with it
     assert loss == pytest.approx(np.delete(losses, place).sum() / len(losses), rel=1e-5)
     said = [record.getMessage() for record in caplog.records]
-    assert said == [f"cannot decode {broken}; it counts nothing, replace or delete it"]
+    assert said == [f"cannot decode {broken}; it counts nothing, replace or delete it (1 so far)"]
     images, labels, weights = next(iter(evaluation_batches(data.train)))
     assert np.flatnonzero(weights == 0).tolist() == [place]
     assert (labels[place], float(tf.reduce_max(images[place]))) == (1, 0)
@@ -194,7 +255,7 @@ def test_formats_that_are_not_read_are_counted_with_the_way_on(few, caplog):
     for name in ("b.heic", "a.AVIF"):
         (few / "circle" / name).write_bytes(b"no matter what")
     kc.datasets.image_folder(few, (32, 32))
-    words = f"2 HEIC or AVIF files of {few} are left out, the first is {few}/circle/a.AVIF; convert them to JPEG"
+    words = f"2 files of {few} (.avif, .heic) are left out, the first is {few}/circle/a.AVIF; convert them to JPEG"
     assert [record.getMessage() for record in caplog.records] == [words]
 
 

@@ -1,22 +1,53 @@
+import os
+import time
+
 import keras
 import pytest
+import tensorflow as tf
 
 from kerascnn.classification.losses import CrossEntropy
 from kerascnn.datasets import load
 from kerascnn.errors import UsageError
 from kerascnn.models import mlp
-from kerascnn.training.duration import Clock, epochs_within
+from kerascnn.training.duration import Clock, epochs_within, seconds_per_step, stretched
+from kerascnn.training.feed import Feed
 from kerascnn.training.recipe import Recipe
 
 RECIPE = Recipe(batch_size=32)
 
 
-def test_the_median_leaves_the_first_call_out_which_compiles():
+def test_the_mean_is_of_the_last_calls_without_the_first_one_which_compiles():
     clock = Clock()
-    clock.times = [0.0, 100.0, 101.0, 103.0, 104.0]
-    assert clock.median() == 1.0
+    clock.times = [0.0, 100.0, 101.0, 103.0, 104.5]
+    assert clock.mean() == 1.5
+    clock.times = [0.0, 100.0, 100.5, 101.0, 103.0, 105.0, 107.0, 109.0, 111.0]
+    assert clock.mean() == 2.0
     clock.times = [0.0, 100.0]
-    assert clock.median() == 100.0
+    assert clock.mean() == 100.0
+
+
+def test_slow_preparation_of_images_is_measured_and_not_hidden_by_batches_that_wait():
+    def slowed(images, labels, seed):
+        def slept(images):
+            time.sleep(0.2)
+            return images
+
+        return tf.ensure_shape(tf.numpy_function(slept, [images], tf.float32), images.shape), labels
+
+    data = load("synthetic")
+    recipe = Recipe(batch_size=320, augmentations=[slowed])
+    feed = Feed((data.train, None), recipe, at_once=1)
+    seconds = seconds_per_step(mlp(), feed, CrossEntropy(), ())
+    # as many batches are made at once as there are cores
+    assert seconds > 0.8 * 0.2 / max(2, os.cpu_count())
+
+
+def test_a_schedule_is_stretched_as_a_whole():
+    recipe = Recipe(epochs=182, schedule="step", decay_epochs=(91, 137), warmup_epochs=4)
+    found = stretched(recipe, 12)
+    assert (found.epochs, found.decay_epochs, found.warmup_epochs) == (12, (6, 9), pytest.approx(4 * 12 / 182))
+    assert stretched(recipe, 1).decay_epochs == ()
+    assert stretched(Recipe(epochs=30, schedule="step", decay_every=10), 60).decay_every == 20
 
 
 @pytest.mark.long

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from kerascnn.classification.losses import CrossEntropy
+from kerascnn.classification.metrics import Accuracy
 from kerascnn.datasets.augmentation import Distortion
 from kerascnn.datasets.examples import Examples
 from kerascnn.errors import InputError, UsageError
@@ -256,6 +257,25 @@ def test_layers_that_are_not_trainable_stay_as_they_are_within_a_layer_too(tmp_p
     images, norm = TRAIN.images / np.float32(255), free.layers[1]
     features = keras.Model(free.inputs[0], free.layers[0].output)(images).numpy()
     np.testing.assert_allclose(norm.moving_mean, features.mean((0, 1, 2)), atol=1e-4)
+
+
+def test_images_of_weight_0_are_in_no_figure_of_the_history(tmp_path):
+    wrong = replace(TRAIN, labels=(TRAIN.labels + 1) % 10)
+    counted = np.arange(640) % 2 == 0
+    mixed = Examples(
+        TRAIN.images, np.where(counted, TRAIN.labels, wrong.labels).astype(np.int32), counted.astype(np.float32)
+    )
+    half = TRAIN.take(counted)
+    recipe = Recipe(epochs=1, batch_size=640, learning_rate=0.0)
+    rows = []
+    for data in ((mixed, mixed), (half, half)):
+        keras.utils.set_random_seed(0)
+        folder = tmp_path / str(len(rows))
+        own_size = replace(recipe, batch_size=len(data[0]))
+        fit(network(), data, own_size, folder=folder, loss=CrossEntropy(), metrics=[Accuracy()])
+        rows.append(history(folder)[0])
+    for name in ("accuracy", "val_accuracy"):
+        assert float(rows[0][name]) == pytest.approx(float(rows[1][name]), abs=1e-6)
 
 
 def test_classes_are_balanced_by_weights():

@@ -1,0 +1,82 @@
+"""Folders of photos as the data of a run, and the same data when it is evaluated."""
+
+import re
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from kerascnn.classification.data import load_images, load_tested, split_folders, split_names
+from kerascnn.cli.classification import check_classes
+from kerascnn.errors import InputError, UsageError
+from kerascnn.models import mlp
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """20 grey photos of each of two classes, the second of them brighter."""
+    for label, name in enumerate(("dark", "light")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(20):
+            image = np.full((32, 32, 3), 20 + 200 * label, np.uint8)
+            image[number % 32] = 128
+            cv2.imwrite(str(tmp_path / "photos" / name / f"{number}.png"), image)
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (["train", "val", "test"], {"train": "train", "validation": "val", "test": "test"}),
+        (["Training", "Testing"], {"train": "Training", "test": "Testing"}),
+        (["train", "test", "__MACOSX", ".git"], {"train": "train", "test": "test"}),
+        (["train"], {"train": "train"}),
+        (["bus", "car", "train"], {"train": ""}),
+        (["a", "b"], {"train": ""}),
+        (["a", "test"], {"train": ""}),
+    ],
+)
+def test_folders_that_are_called_as_splits_are_these(tmp_path, names, splits):
+    for name in names:
+        (tmp_path / name).mkdir()
+    assert split_folders(tmp_path) == {split: tmp_path / name for split, name in splits.items()}
+
+
+def test_a_folder_beside_those_of_splits_is_named(tmp_path):
+    for name in ("train", "test", "extra"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(
+        UsageError, match=f"^data is {tmp_path}, which has extra beside test, train; move it elsewhere$"
+    ):
+        split_folders(tmp_path)
+
+
+def test_a_photo_that_has_come_since_is_for_training_whatever_its_name(photos):
+    options = {"data": str(photos), "image_size": 16, "group_by": r"(\d+)\.png"}
+    data = load_images(**options)
+    record = {"recipe": options, "split": split_names(data)}
+    shutil.copy(photos / "dark" / "0.png", photos / "dark" / "new.png")
+    again = load_tested(record)
+    assert again.test.names.tolist() == data.test.names.tolist()
+    assert set(again.train.names) == {*data.train.names, "dark/new.png"}
+
+
+def test_other_classes_than_those_of_the_run_are_named(tmp_path):
+    check_classes(mlp(), list("0123456789"), list("0123456789"), tmp_path)
+    for names, words in (
+        (
+            [*"012345678", "x"],
+            "the data have a class x, and the model in {} was trained on 0, 1, 2, 3, 4, 5, 6, 7, 8, 9;",
+        ),
+        (
+            list("012345678"),
+            "the data have no class 9 any more, and the model in {} was trained on 0, 1, 2, 3, 4, 5, 6",
+        ),
+    ):
+        with pytest.raises(InputError, match=f"^{re.escape(words.format(tmp_path))}"):
+            check_classes(mlp(), list("0123456789"), names, tmp_path)
+    with pytest.raises(
+        InputError, match=r"model.keras has 10 logits, and .*recipe.json is of 2 classes; restore the two"
+    ):
+        check_classes(mlp(), ["a", "b"], ["a", "b"], tmp_path)
