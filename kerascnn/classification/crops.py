@@ -54,7 +54,7 @@ class ThreeWindows:
 def resize_for_crops(tta, resize):
     """From photos to the largest windows that the crops of `tta` need; resize: the ResizeAndCrop of single views."""
     crops = CROPS[tta]
-    larger = ResizeAndCrop(scaled(resize.image_size, crops.scales[-1], 224), 1.0, resize.interpolation)
+    larger = ResizeAndCrop(in_proportion(resize.image_size, crops.scales[-1], 224), 1.0, resize.interpolation)
     return ThreeWindows(larger) if crops.windows == 3 else larger
 
 
@@ -87,10 +87,10 @@ def views(windows, crops):
     from the largest, where the paper resizes the photo again.
     """
     stored = windows.shape[1:3]
-    height, width = scaled(stored, 224, crops.scales[-1])
+    height, width = in_proportion(stored, 224, crops.scales[-1])
     found = []
     for scale in crops.scales:
-        sides = scaled((height, width), scale, 224)
+        sides = in_proportion((height, width), scale, 224)
         window = windows if sides == tuple(stored) else tf.image.resize(windows, sides, antialias=True)
         down, right = sides[0] - height, sides[1] - width
         places = [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
@@ -100,7 +100,7 @@ def views(windows, crops):
     return [side for view in found for side in (view, view[:, :, ::-1])]
 
 
-def scaled(size, new, old):
+def in_proportion(size, new, old):
     """Sides in pixels that are to `size` as `new` is to `old`."""
     return tuple(round(side * new / old) for side in size)
 

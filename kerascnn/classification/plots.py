@@ -114,17 +114,17 @@ def plot_answers(examples, probabilities, class_names, path, count=8):
         row, column = divmod(place, columns)
         above, below = cells[2 * row : 2 * row + 2, column]
         above.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1)
-        above.set_title(shortened(class_names[examples.labels[i]]), fontsize=11)
+        above.set_title(of_letters(class_names[examples.labels[i]]), fontsize=11)
         five = np.argsort(-probabilities[i], kind="stable")[:5]
         colours = ["tab:red" if label == examples.labels[i] else "tab:blue" for label in five]
         below.barh(np.arange(len(five)), probabilities[i, five], 0.85, color=colours, alpha=0.55)
         for bar, label in enumerate(five):
-            below.text(0.02, bar, shortened(class_names[label]), va="center", fontsize=9)
+            below.text(0.02, bar, of_letters(class_names[label]), va="center", fontsize=9)
         below.set(xlim=(0, 1), ylim=(4.6, -0.6))
     save_figure(plot, path)
 
 
-def shortened(name, most=24):
+def of_letters(name, most=24):
     """A name of at most so many letters, which fit above an image."""
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
