@@ -147,7 +147,7 @@ def check(
     check_writable(out)
     backbone = backbone or shipped("images")
     load_tensorflow()
-    data = load_images(str(photos), ImageRecipe.image_size, group_by=group_by)
+    data = load_images(str(photos.resolve()), ImageRecipe.image_size, group_by=group_by)
     classification.check(data, out, requirements, backbone)
 
 

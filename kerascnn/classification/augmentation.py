@@ -18,7 +18,7 @@ from kerascnn.datasets.augmentation import (
 )
 from kerascnn.errors import UsageError
 
-MOVES, INTENSITIES = ("rotation", "zoom", "shear"), ("brightness", "contrast")
+MOVES = "rotation", "zoom", "shear"
 
 
 def augmentations(recipe, data):
@@ -31,23 +31,39 @@ def augmentations(recipe, data):
         words = f"random_crop is {recipe.random_crop}, and images are of {height}x{width}"
         raise UsageError(f"{words}; give a smaller border", argument="random_crop")
     check_growth(recipe, data)
-    intensities = {name: getattr(recipe, name) for name in INTENSITIES}
-    moves, num_classes = distortions(recipe, min(height, width)), len(data.class_names)
-    operations = {"operations": recipe.rand_augment, "magnitude": recipe.rand_augment_magnitude}
-    asked = {
-        AlternatingFlip: {} if recipe.horizontal_flip == "alternating" else None,
-        **crop(recipe, data.train),
-        HorizontalFlip: {} if recipe.horizontal_flip == "random" else None,
-        Distortion: any(moves.values()) and moves,
-        RandAugment: recipe.rand_augment and operations,
-        Intensity: any(intensities.values()) and intensities,
-        ColourNoise: recipe.colour_noise and {"std": recipe.colour_noise, "covariance": colour_covariance(data.train)},
-        Cutout: recipe.cutout and {"size": recipe.cutout},
-        MixUp: recipe.mixup and {"alpha": recipe.mixup, "num_classes": num_classes},
-        CutMix: recipe.cutmix and {"alpha": recipe.cutmix, "num_classes": num_classes},
-        GrowingImages: recipe.size_schedule and {"sizes": recipe.size_schedule},
-    }
-    return tuple(kind(**options) for kind, options in asked.items() if isinstance(options, dict))
+    return tuple(asked_for(recipe, data))
+
+
+def asked_for(recipe, data):
+    """Each of the augmentations, in their order."""
+    image_shape, num_classes = data.train.image_shape, len(data.class_names)
+    size = {"size": image_shape[:2]} if getattr(data.train, "training_size", None) else {}
+    if recipe.horizontal_flip == "alternating":
+        yield AlternatingFlip()
+    if recipe.random_resized_crop:
+        yield RandomResizedCrop(least_area=recipe.random_resized_crop, **size)
+    elif recipe.random_crop:
+        yield RandomCrop(padding=recipe.random_crop, fill="reflect", **size)
+    elif size:
+        yield RandomCrop(**size)
+    if recipe.horizontal_flip == "random":
+        yield HorizontalFlip()
+    if moves := distortions(recipe, min(image_shape[:2])):
+        yield Distortion(**moves)
+    if recipe.rand_augment:
+        yield RandAugment(operations=recipe.rand_augment, magnitude=recipe.rand_augment_magnitude)
+    if recipe.brightness or recipe.contrast:
+        yield Intensity(brightness=recipe.brightness, contrast=recipe.contrast)
+    if recipe.colour_noise:
+        yield ColourNoise(std=recipe.colour_noise, covariance=colour_covariance(data.train))
+    if recipe.cutout:
+        yield Cutout(size=recipe.cutout)
+    if recipe.mixup:
+        yield MixUp(alpha=recipe.mixup, num_classes=num_classes)
+    if recipe.cutmix:
+        yield CutMix(alpha=recipe.cutmix, num_classes=num_classes)
+    if recipe.size_schedule:
+        yield GrowingImages(sizes=recipe.size_schedule)
 
 
 def check_growth(recipe, data):
@@ -64,16 +80,6 @@ def check_growth(recipe, data):
     except UsageError as error:
         words = f"size_schedule is {recipe.size_schedule}, and the network takes one size alone: {error}"
         raise UsageError(words, argument="size_schedule") from None
-
-
-def crop(recipe, examples):
-    """{the kind of random crop: its options}, which are no dict where there is none."""
-    larger = getattr(examples, "training_size", None)
-    size = {"size": examples.image_shape[:2]} if larger else {}
-    if recipe.random_resized_crop:
-        return {RandomResizedCrop: {"least_area": recipe.random_resized_crop, **size}}
-    border = {"padding": recipe.random_crop, "fill": "reflect"} if recipe.random_crop else {}
-    return {RandomCrop: {**border, **size} or None}
 
 
 def distortions(recipe, side):

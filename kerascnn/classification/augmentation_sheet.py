@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from kerascnn.classification.plots import shortened
+from kerascnn.classification.plots import of_letters
 from kerascnn.datasets.augmentation import as_augmentation, unfolded
 from kerascnn.datasets.batches import as_batch, augmented
 from kerascnn.datasets.image_folder import ImageFiles, vanished_files_named
@@ -66,6 +66,6 @@ def draw_sheet(columns, class_names, path):
 def said(label, class_names):
     """A class's name, or of a mixed label the two largest shares with theirs, a line each."""
     if not label.ndim:
-        return shortened(class_names[label], 16)
+        return of_letters(class_names[label], 16)
     largest = [place for place in np.argsort(-label, kind="stable")[:2] if label[place] >= 0.005]
-    return "\n".join(f"{label[place]:.2f} {shortened(class_names[place], 16)}" for place in largest)
+    return "\n".join(f"{label[place]:.2f} {of_letters(class_names[place], 16)}" for place in largest)

@@ -35,7 +35,8 @@ def check_data(data):
 def check_sizes(recipe):
     """Raise UsageError where an ImageRecipe wants sizes of a data set whose images are taken as they are."""
     for name in ("image_size", "crop_ratio", "interpolation", "train_size"):
-        if recipe.data in DATASETS and (value := getattr(recipe, name)) != getattr(ImageRecipe, name):
+        value = getattr(recipe, name)
+        if recipe.data in DATASETS and value not in (None, getattr(ImageRecipe, name)):
             words = f"{name} is {value}, and images of {recipe.data} are taken as they are"
             raise UsageError(f"{words}; leave it out, or name a folder of photos with --data", argument=name)
 
@@ -134,12 +135,15 @@ def with_validation_in_train(data):
 def split_folders(folder):
     """{"train": the folder itself}, or {split: its folder} where its sub-folders are called as splits are.
 
-    Raises UsageError where two of them are of one split, or others stand beside two splits.
+    Raises UsageError where two of them are of one split, others stand beside two splits, or none is for training.
     """
     names = sorted(place.name for place in folder.iterdir() if place.is_dir() and shown(place.name))
     of_splits = [name for name in names if name.lower() in SPLITS]
     splits = {SPLITS[name.lower()]: folder / name for name in of_splits}
     others = sorted(set(names) - set(of_splits))
+    if len(splits) > 1 and "train" not in splits and not others:
+        words = f"data is {folder}, which has {' and '.join(of_splits)} and no folder train"
+        raise UsageError(f"{words}; add it", argument="data")
     if "train" not in splits or (others and len(splits) == 1):  # trains are a class of vehicles, too
         return {"train": folder}
     if others:
@@ -172,7 +176,10 @@ def load_tested(record, data_dir=None):
 
 
 def as_split(data, names):
-    """A Dataset of photos split as split_names says of an earlier one; what has come since is for training."""
+    """A Dataset of photos split as split_names says of an earlier one; what has come since is for training.
+
+    Or in no split, where it lies in a folder for validation or the test.
+    """
     own = {split: part for split in ("validation", "test") if names.get(split) and (part := getattr(data, split))}
     if not own:
         return data

@@ -18,6 +18,7 @@ from kerascnn.image_headers import claimed_sides
 
 SEEN = ResizeAndCrop((64, 64))  # what files are compared at
 NEAREST_BITS = 6  # of 64 that two near duplicates may differ in
+DISTANCES = 2**24  # that are held at once
 LEAST_SIDE, MOST_RATIO, LEAST_CONTRAST = 32, 4, 0.02
 
 
@@ -38,14 +39,13 @@ def check_images(data, backbone=None):
     files = [file for split in splits.values() for file in map(str, split.files())]
     of_split = [name for name, split in splits.items() for _ in split.labels]
     of_class = [data.class_names[label] for split in splits.values() for label in split.labels]
-    seen, readable = map(np.concatenate, zip(*map(looked_at, splits.values()), strict=True))
-    contrast = seen.std((1, 2))
+    hashes, contrast, readable = map(np.concatenate, zip(*map(looked_at, splits.values()), strict=True))
     odd = [
         {"file": file, "why": why}
-        for file, good, spread in zip(files, readable, contrast, strict=True)
-        if good and (why := oddity(file, spread))
+        for file, good, deviation in zip(files, readable, contrast, strict=True)
+        if good and (why := oddity(file, deviation))
     ]
-    groups = duplicates(files, seen, readable & (contrast >= LEAST_CONTRAST))
+    groups = duplicates(files, hashes, readable & (contrast >= LEAST_CONTRAST))
     for group in groups:
         places = group["files"]
         kinds = {"files": files, "splits": of_split, "classes": of_class}
@@ -67,8 +67,8 @@ def check_images(data, backbone=None):
     findings = {
         "summary": summary, "counts": counts, "broken": broken, "unread": unread, "odd": odd, "duplicates": groups,
     }  # fmt: skip
-    if backbone is not None:
-        places, likelier = doubtful_labels(backbone, splits.values())
+    if backbone is not None and (doubtful := doubtful_labels(backbone, splits.values())):
+        places, likelier = doubtful
         findings["doubtful"] = [
             {"file": files[place], "class": of_class[place], "likelier": data.class_names[label]}
             for place, label in zip(places, likelier, strict=True)
@@ -95,11 +95,12 @@ def summarized(total, counts, broken, unread, odd, groups):
 
 
 def looked_at(split):
-    """Of ImageFiles the luma float32 (N, 64, 64) in [0, 1], and whether they decode, bool (N,)."""
+    """Of ImageFiles the perceptual_hash, the standard deviation of luma (N,), and whether they decode, bool (N,)."""
     small = dataclasses.replace(split, resize=SEEN, weights=None)
     weight = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601-2
     with vanished_files_named(small):
-        batches = [(images.numpy() @ weight, weights.numpy() > 0) for images, _, weights in evaluation_batches(small)]
+        seen = ((images.numpy() @ weight, weights.numpy() > 0) for images, _, weights in evaluation_batches(small))
+        batches = [(perceptual_hash(luma), luma.std((1, 2)), readable) for luma, readable in seen]
     return tuple(map(np.concatenate, zip(*batches, strict=True)))
 
 
@@ -115,10 +116,10 @@ def oddity(file, contrast):
     return "all of one intensity" if contrast < LEAST_CONTRAST else ""
 
 
-def duplicates(files, seen, hashed):
+def duplicates(files, hashes, hashed):
     """[{"kind": exact or near, "files": places}] of files that are the same, or look so; two at least.
 
-    seen: as looked_at gives it; hashed: bool (N,), those that have anything by which they could look the same.
+    hashes: as perceptual_hash gives them; hashed: bool (N,), those that have anything by which they could look alike.
     """
     digests = []
     for file in files:
@@ -127,7 +128,7 @@ def duplicates(files, seen, hashed):
     _, exact = np.unique(digests, return_inverse=True)
     first = np.unique(exact, return_index=True)[1][exact]
     places = np.flatnonzero(hashed)
-    near = near_pairs(perceptual_hash(seen[places]))
+    near = near_pairs(hashes[places])
     rows, columns = np.concatenate([[np.arange(len(files)), first], places[near]], 1)
     links = coo_array((np.ones(len(rows), bool), (rows, columns)), (len(files), len(files)))
     _, group = connected_components(links, directed=False)
@@ -151,9 +152,9 @@ def perceptual_hash(seen):
     return np.where(low > np.median(low, 1, keepdims=True), 1, -1).astype(np.float32)
 
 
-def near_pairs(hashes, block=2000):
+def near_pairs(hashes):
     """The pairs of hashes that differ in few bits, int (2, pairs), the smaller place first."""
-    found = [np.zeros((2, 0), int)]
+    found, block = [np.zeros((2, 0), int)], max(1, DISTANCES // max(1, len(hashes)))
     for start in range(0, len(hashes), block):
         differing = (hashes.shape[1] - hashes[start : start + block] @ hashes[start:].T) / 2
         rows, columns = np.nonzero(np.triu(differing <= NEAREST_BITS, 1))

@@ -2,6 +2,7 @@
 
 import base64
 import html
+import itertools
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ from kerascnn.errors import InputError, printable
 from kerascnn.files import write_aside, write_json
 from kerascnn.images import load_image
 
-MOST = 200  # findings of a kind that are shown
+MOST, MOST_OF_GROUP = 200, 20  # findings of a kind, and files of a group of duplicates, that are shown
 SIDE = 160  # pixels of a thumbnail
 STYLE = """body{font:15px sans-serif;margin:2em auto;max-width:72em;padding:0 1em;color:#222}
 table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:right;border-bottom:1px solid #ddd}
@@ -30,8 +31,8 @@ def write_report(findings, name, folder):
         f"<h1>{title}</h1>",
         summary_table(findings["summary"]),
         counts_table(findings["counts"]),
-        listed("Files that do not decode", [caption(file) for file in findings["broken"]]),
-        listed("Files of formats that are not read", [caption(file) for file in findings["unread"]]),
+        listed("Files that do not decode", list(map(caption, findings["broken"][:MOST])), findings["broken"]),
+        listed("Files of formats that are not read", list(map(caption, findings["unread"][:MOST])), findings["unread"]),
         listed("Odd files", [thumbnail(each["file"], each["why"]) for each in findings["odd"][:MOST]], findings["odd"]),
         listed("Duplicates", [group(each) for each in findings["duplicates"][:MOST]], findings["duplicates"]),
     ]
@@ -61,8 +62,8 @@ def counts_table(counts):
     return f"<h2>Photos of each class</h2><table><tr><th></th>{heads}</tr>{''.join(rows)}</table>"
 
 
-def listed(title, shown, found=None):
-    total = len(shown if found is None else found)
+def listed(title, shown, found):
+    total = len(found)
     more = f", of which {len(shown)} are shown" if total > len(shown) else ""
     return f"<h2>{title}: {total:,}{more}</h2>" + "".join(f'<div class="group">{each}</div>' for each in shown)
 
@@ -74,8 +75,11 @@ def group(found):
     ]  # fmt: skip
     thumbnails = [
         thumbnail(file, f"{split}, {name}")
-        for file, split, name in zip(found["files"], found["splits"], found["classes"], strict=True)
+        for file, split, name in itertools.islice(
+            zip(found["files"], found["splits"], found["classes"], strict=True), MOST_OF_GROUP
+        )
     ]
+    words.append(f"{len(found['files']):,} files")
     return f"<div>{' '.join([found['kind'], *words])}</div>{''.join(thumbnails)}"
 
 

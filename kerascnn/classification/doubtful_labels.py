@@ -19,11 +19,12 @@ logger = logging.getLogger(__name__)
 
 
 def doubtful_labels(backbone, splits):
-    """(places int (M,) in all splits together, the most doubtful first; the likelier labels int (M,)).
+    """(places int (M,) in all splits together, the most doubtful first; the likelier labels int (M,)), or None.
 
     backbone: a trained keras.Model with a layer `embedding`, whose features a head is trained on. splits: ImageFiles;
-    their images are resized to what the backbone takes, and files that do not decode are left out. Raises UsageError
-    where it does not take images in colour or has no such layer.
+    their images are resized to what the backbone takes, and files that do not decode are left out. None where there are
+    fewer than two photos of a class, or one class. Raises UsageError where the backbone does not take images in colour
+    or has no such layer.
     """
     height, width, channels = backbone.input_shape[1:]
     if channels != 3:
@@ -37,12 +38,18 @@ def doubtful_labels(backbone, splits):
     features = np.concatenate([features["embedding"] for features, _, _ in found])
     labels, counted = (np.concatenate([each[part] for each in found]) for part in (1, 2))
     readable = np.flatnonzero(counted)
+    classes, sizes = np.unique(labels[readable], return_counts=True)
+    if len(classes) < 2 or sizes.min() < 2:
+        logger.warning("labels are not looked at: a class has fewer than two photos, or there is one class alone")
+        return None
     places, likelier = confident_errors(features[readable], labels[readable])
     return readable[places], likelier
 
 
 def confident_errors(features, labels):
     """(places int (M,), the most doubtful first; the likelier labels int (M,)) by features (N, F) and labels int (N,).
+
+    labels: of two classes at least, each of two images.
 
     An image is doubtful where the probability of another class is as high as it is for images of that class on average
     (section 3.1: the confident joint). Probabilities are those of logistic regression on standardized features, by
@@ -54,9 +61,6 @@ def confident_errors(features, labels):
     from sklearn.preprocessing import StandardScaler
 
     classes, given, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    if len(classes) < 2 or sizes.min() < 2:
-        logger.warning("labels are not looked at: there are fewer than two photos of a class, or of one class alone")
-        return np.zeros(0, int), np.zeros(0, int)
     head = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
     folds = StratifiedKFold(min(FOLDS, sizes.min()), shuffle=True, random_state=0)
     probabilities = cross_val_predict(head, features, given, cv=folds, method="predict_proba")

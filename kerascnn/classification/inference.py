@@ -1,4 +1,4 @@
-"""How a trained classifier answers: the same in evaluation and in what is exported."""
+"""How a trained classifier answers, in evaluation and in what is exported: over which views, and how sure."""
 
 import dataclasses
 
@@ -11,6 +11,7 @@ from kerascnn.classification.views import averaged_over_views
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.image_folder import ImageFiles, vanished_files_named
 from kerascnn.datasets.resizing import ResizeAndCrop
+from kerascnn.errors import UsageError
 from kerascnn.training.recipe import check_fields
 from kerascnn.training.record import section
 
@@ -48,11 +49,17 @@ class Inference:
         return resize_for_crops(self.tta, resize) if self.crops else resize
 
     def source(self, examples, preprocess):
-        """(examples, preprocess) that give the images for the views, of those that give the images of single ones."""
+        """(examples, preprocess) that give the images for the views, of those that give the images of single ones.
+
+        Raises UsageError for crops of images that are preprocessed already.
+        """
         if not self.crops:
             return examples, preprocess
         if isinstance(examples, ImageFiles):
             return dataclasses.replace(examples, resize=self.resize(examples.resize)), preprocess
+        if preprocess is not None or examples.images.dtype != np.uint8:
+            words = f"tta is {self.tta}, and the images are preprocessed already"
+            raise UsageError(f"{words}; give uint8 images, or choose none, flip or flip_shift", argument="tta")
         height, width, channels = examples.image_shape
         return examples, Preprocessing(self.resize(ResizeAndCrop((height, width))), channels)
 

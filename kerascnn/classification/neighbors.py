@@ -5,7 +5,6 @@ import numpy as np
 
 from kerascnn.classification.features import extract_features
 from kerascnn.classification.plots import images_of
-from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.errors import UsageError
 from kerascnn.plotting import figure, save_figure
 
@@ -105,11 +104,7 @@ def pixel_vectors(examples):
     Torralba, Fergus & Freeman, "80 million tiny images", 2008, compare scenes at this size; it bounds memory, too.
     """
     height, width = (min(PIXELS, side) for side in examples.image_shape[:2])
-    small = [
-        cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).ravel()
-        for images, *_ in evaluation_batches(examples)
-        for image in images.numpy()
-    ]
+    small = [cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).ravel() for image in images_of(examples)]
     return np.array(small, np.float32)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from kerascnn.classification.calibration import expected_calibration_error, reliability
 from kerascnn.datasets.batches import evaluation_batches
+from kerascnn.datasets.image_folder import vanished_files_named
 from kerascnn.plotting import figure, save_figure
 
 
@@ -130,5 +131,7 @@ def of_letters(name, most=24):
 
 
 def images_of(examples):
-    """[float32 (H, W, C) in [0, 1]] of Examples or ImageFiles."""
-    return [image for images, *_ in evaluation_batches(examples) for image in images.numpy()]
+    """Each image of Examples or ImageFiles, float32 (H, W, C) in [0, 1]. Raises InputError for a file that vanishes."""
+    with vanished_files_named(examples):
+        for images, *_ in evaluation_batches(examples):
+            yield from images.numpy()

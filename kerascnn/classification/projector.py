@@ -7,7 +7,7 @@ sprites of at most 8192 pixels a side, in square grids.
 import cv2
 import numpy as np
 
-from kerascnn.datasets.batches import evaluation_batches
+from kerascnn.classification.plots import images_of
 from kerascnn.errors import printable
 from kerascnn.files import write_aside
 from kerascnn.images import save_image
@@ -24,8 +24,8 @@ def write_projector(folder, features, examples, class_names, names=None):
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = range(len(examples)) if names is None else names
-    rows = [f"{class_names[label]}\t{name}" for label, name in zip(examples.labels, map(str, names), strict=True)]
-    rows = ["\t".join(map(printable, row.split("\t", 1))) for row in rows]
+    pairs = zip((class_names[label] for label in examples.labels), map(str, names), strict=True)
+    rows = ["\t".join(map(printable, pair)) for pair in pairs]
     write_aside(folder / "metadata.tsv", lambda path: path.write_text("\n".join(["class\tname", *rows, ""])))
     height, width = write_sprite(folder / "sprite.png", examples)
     blocks = []
@@ -47,13 +47,10 @@ def write_sprite(path, examples):
     height, width = examples.image_shape[:2]
     scale = min(1, most / max(height, width))
     height, width = max(1, round(scale * height)), max(1, round(scale * width))
-    sheet = np.ones((columns, height, columns, width, 3), np.float32)
-    number = 0
-    for images, *_ in evaluation_batches(examples):
-        for image in images.numpy():
-            small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-            sheet[number // columns, :, number % columns] = small.reshape(height, width, -1)
-            number += 1
-    pixels = np.rint(255 * sheet.reshape(columns * height, columns * width, 3)).astype(np.uint8)
+    sheet = np.full((columns, height, columns, width, 3), 255, np.uint8)
+    for number, image in enumerate(images_of(examples)):
+        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        sheet[number // columns, :, number % columns] = np.rint(255 * small.reshape(height, width, -1))
+    pixels = sheet.reshape(columns * height, columns * width, 3)
     save_image(path, pixels[..., ::-1].copy())  # OpenCV's order of colours
     return height, width

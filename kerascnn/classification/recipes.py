@@ -30,11 +30,12 @@ RANGES = {
     "cutmix": (0, 100),
 }
 LEAST_ALPHA = 0.05  # of a beta distribution: below it both gamma variables that it is drawn by may be 0
-FINETUNE_RANGES = RANGES | {"blocks": (0, 1000), "second_epochs": (1, 10_000), "backbone_rate": (0, 1)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRecipe:
+    ranges = RANGES
+
     model: str = "resnet20"
     "The network: any classifier of `python -m apps.networks list`."
     data: str = "cifar10"
@@ -96,20 +97,24 @@ class ImageRecipe:
         """Raise UsageError for an unknown network and for a value that no augmentation can use."""
         if isinstance(self.size_schedule, list):
             object.__setattr__(self, "size_schedule", tuple(self.size_schedule))
-        check_fields(self, RANGES)
+        check_fields(self, self.ranges)
         sizes = list(self.size_schedule)
         low, high = RANGES["image_size"]
         if not all(type(size) is int and low <= size <= high for size in sizes) or sizes != sorted(set(sizes)):
             words = f"size_schedule is {self.size_schedule}"
             raise UsageError(f"{words}; give rising numbers of pixels, at most {high}", argument="size_schedule")
-        if len(sizes) > self.training.epochs:
-            words = f"size_schedule is {self.size_schedule}, and epochs is {self.training.epochs}"
+        if len(sizes) > self.epochs_of_augmentations:
+            words = f"size_schedule is {self.size_schedule}, for {self.epochs_of_augmentations} epochs of augmentations"
             raise UsageError(f"{words}; give no more sizes than epochs", argument="size_schedule")
         for name in ("mixup", "cutmix"):
             if 0 < (alpha := getattr(self, name)) < LEAST_ALPHA:
                 raise UsageError(f"{name} is {alpha:g}; give 0, or a number from {LEAST_ALPHA} to 100", argument=name)
         if self.model is not None:
             self.check_model()
+
+    @property
+    def epochs_of_augmentations(self):
+        return self.training.epochs
 
     def check_model(self):
         check_name(self.model, "model")
@@ -127,13 +132,15 @@ class FinetuneRecipe(ImageRecipe):
     `training` is of both stages; augmentations are of the second alone, but for flips, which are of both.
     """
 
+    ranges = RANGES | {"blocks": (0, 1000), "second_epochs": (1, 10_000), "backbone_rate": (0, 1)}
+
     model: str | None = None
     "The network that the --weights are of."
     image_size: int | None = None
     "Height and width in pixels that the images of a folder are resized to; default: what the backbone was trained on."
     crop_ratio: float | None = None
     """Of the images of a folder: the part of the shorter side that is cut out of the middle; default: 1, with --weights
-    what these were measured with."""
+    for images of more than 64 pixels 0.875."""
     backbone: str | None = None
     "Run folder of the trained network; default: the newest run, unless --weights are given."
     weights: str | None = None
@@ -151,13 +158,16 @@ class FinetuneRecipe(ImageRecipe):
     def __post_init__(self):
         """Raise UsageError for two backbones, weights of no network, and a value that no training can use."""
         super().__post_init__()
-        check_fields(self, FINETUNE_RANGES)
         if self.weights and self.backbone:
             words = f"weights is {self.weights}, and backbone is {self.backbone}"
             raise UsageError(f"{words}; give one of the two", argument="weights")
         if self.weights and not self.model:
             words = f"weights is {self.weights}, and model is not given"
             raise UsageError(f"{words}; name the network that they are of", argument="weights")
+
+    @property
+    def epochs_of_augmentations(self):
+        return self.second_epochs if self.stages == 2 else 0
 
     @property
     def stages(self):

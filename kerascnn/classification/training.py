@@ -8,7 +8,7 @@ from kerascnn.classification.metrics import Accuracy
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.image_folder import vanished_files_named
 
-WHITENING_BATCH = 500  # images, of ten batches
+WHITENING_BATCH = 500  # images at most, of ten batches
 
 
 def loss_and_metrics(recipe):
@@ -25,7 +25,7 @@ def untrained(name, data):
     What an airbench begins with is taken from its images for training.
     """
     model = models.builder(name)(data.train.image_shape, len(data.class_names))
-    if name.startswith("airbench"):
+    if "whiten" in [layer.name for layer in model.layers]:
         drawn = np.random.default_rng(0).permutation(len(data.train))[: 10 * WHITENING_BATCH]
         batches = evaluation_batches(data.train.take(drawn), WHITENING_BATCH).take(10)
         with vanished_files_named(data.train):

@@ -31,7 +31,9 @@ def smoke(recipe):
     """The recipe of a few seconds' run on synthetic data, which proves the wiring and says so."""
     note("note: --smoke trains two epochs on drawn numerals, whatever other flags say; its figures mean nothing")
     training = dataclasses.replace(recipe.training, epochs=2, batch_size=min(recipe.training.batch_size, 32))
-    return dataclasses.replace(recipe, data="synthetic", training=training)
+    of_others = ("image_size", "crop_ratio", "interpolation", "train_size", "group_by", "size_schedule")
+    usual = {field.name: field.default for field in dataclasses.fields(recipe) if field.name in of_others}
+    return dataclasses.replace(recipe, data="synthetic", training=training, **usual)
 
 
 def fitted(recipe, data, augmentations, out, minutes, auto_batch):
@@ -183,6 +185,7 @@ def check_classes(model, trained, names, out):
     if names != trained:
         changes = [f"a class {name}" for name in names if name not in trained]
         changes += [f"no class {name} any more" for name in trained if name not in names]
+        changes += ["their classes in another order"]
         words = f"the data have {changes[0]}, and the model in {out} was trained on {', '.join(trained[:20])}"
         raise InputError(f"{words}; give the data the same classes, or train again")
 

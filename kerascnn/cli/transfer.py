@@ -18,9 +18,10 @@ from kerascnn.training.recipe import as_json
 
 def finetune(app, recipe, data_dir, out, resume):
     """Train a network on the data of a FinetuneRecipe, from the backbone that it names, into the folder `out`."""
-    from kerascnn.classification.data import FIELDS, check_data, load_images, resolved, split_names
+    from kerascnn.classification.data import FIELDS, check_data, check_sizes, load_images, resolved, split_names
 
     check_data(recipe.data)
+    check_sizes(recipe)
     recipe = with_backbone(app, recipe)
     load_tensorflow()
     from kerascnn.analysis.summary import symbolic_model
@@ -33,6 +34,9 @@ def finetune(app, recipe, data_dir, out, resume):
     from kerascnn.training.run_folder import load_model, main_head
 
     network = main_head(load_model(recipe.backbone)) if recipe.backbone else None
+    if network and network.name not in NETWORKS:
+        words = f"backbone {recipe.backbone} is {network.name}, which is no network of kerascnn.models"
+        raise UsageError(f"{words}; freeze layers yourself (layer.trainable = False) and call kc.fit")
     own = network.input_shape[1:3] if network else NETWORKS[recipe.model].input_shape[:2]
     recipe = dataclasses.replace(
         recipe,
@@ -41,8 +45,7 @@ def finetune(app, recipe, data_dir, out, resume):
         data=resolved(recipe.data),
     )
     if recipe.crop_ratio is None:
-        crop, interpolation = (1.0, recipe.interpolation) if network else evaluation_crop(recipe.model, own[0])
-        recipe = dataclasses.replace(recipe, crop_ratio=crop, interpolation=interpolation)
+        recipe = dataclasses.replace(recipe, crop_ratio=1.0 if network else evaluation_crop(own[0]))
     data = load_images(**{name: getattr(recipe, name) for name in FIELDS}, data_dir=data_dir)
     changes = augmentations(recipe, data)
     network = network or published(recipe, data.train.image_shape, len(data.class_names))
@@ -148,5 +151,5 @@ def split_of(data, split):
     """The examples of a split. Raises UsageError where the data have none."""
     if not (examples := getattr(data, split)):
         has = [name for name, count in data.counts().items() if count]
-        raise UsageError(f"split is {split}, and the data have none; choose one of {', '.join(has)}", argument="split")
+        raise UsageError(f"split is {split}, which the data have not, but {', '.join(has)}; choose other data")
     return examples

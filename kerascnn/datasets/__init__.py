@@ -45,7 +45,7 @@ def load(name, data_dir=None, *, image_size=None, **options):
     if name in DATASETS:
         for option, value in {"image_size": image_size, **options}.items():
             if value is not None:
-                words = f"{option} is {value}, and images of {name} are taken as they are; leave it out"
+                words = f"{option} is {value}, and images and splits of {name} are taken as they are; leave it out"
                 raise UsageError(words, argument=option)
         return importlib.import_module(f"kerascnn.datasets.{DATASETS[name]}").load(name, data_dir)
     if image_size is None or not TFDS_NAME.fullmatch(name):

@@ -66,6 +66,12 @@ class Dataset:
     description: str
     resize: ResizeAndCrop | None = None  # what images of any size go through
 
+    def __post_init__(self):
+        """Raise UsageError where two classes have one name."""
+        if len(set(self.class_names)) < len(self.class_names):
+            twice = next(name for name in self.class_names if self.class_names.count(name) > 1)
+            raise UsageError(f"class_names has {twice!r} twice; name each class once", argument="class_names")
+
     def __repr__(self):
         counts = ", ".join(f"{name} {count:,}" for name, count in self.counts().items())
         shape = "x".join(map(str, self.train.image_shape))

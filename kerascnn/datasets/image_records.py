@@ -102,9 +102,12 @@ def image_records(
 def split_up(splits, shares, seed, words):
     """The Dataset of ImageRecords {split: …}; shares as cut_missing takes them, `words` what else a Dataset says."""
     if not shares["validation"] and "validation" in splits:
-        train, more = splits["train"], splits.pop("validation")
+        train, more = splits["train"], splits["validation"]
         names, labels = np.concatenate([train.names, more.names]), np.concatenate([train.labels, more.labels])
-        splits["train"] = dataclasses.replace(train, names=names, labels=labels, starts=train.starts | more.starts)
+        splits["train"] = dataclasses.replace(train, names=names, labels=labels)
+    # a record that has come since may be asked for as one of another split, see as_split
+    starts = {file: places for part in splits.values() for file, places in part.starts.items()}
+    splits = {name: dataclasses.replace(part, starts=starts) for name, part in splits.items()}
     splits, resize = cut_missing(splits, shares, seed), splits["train"].resize
     warn_of_empty_classes(splits["train"], words["class_names"])
     height, width = resize.image_size
@@ -132,10 +135,11 @@ def record_files(folder):
 
 def check_shards(root, files):
     """Raise InputError where of files that are called …-00003-of-00010… some are not there."""
+    present = set(files)
     for file in files:
         if shard := SHARD.search(file):
             every = (file.replace(shard[0], f"-{number:05}-of-{shard[2]}") for number in range(int(shard[2])))
-            if gone := next((name for name in every if name not in files), None):
+            if gone := next((name for name in every if name not in present), None):
                 raise InputError(f"no file {root / gone}, which {file} belongs to; restore it and run again")
 
 

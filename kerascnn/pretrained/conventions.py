@@ -25,9 +25,6 @@ USUAL = {
 }
 
 
-EVALUATED = {"inception_v4": (0.875, "bicubic")}  # else (0.875, "bilinear"): 224 of 256 pixels
-
-
 class Convention(NamedTuple):
     """How somebody's weights are to be read: names, statistics of the input, order of axes and colours."""
 
@@ -58,9 +55,9 @@ def convention(model, names):
     return Convention(layers, usual, channels_first=True)
 
 
-def evaluation_crop(name, image_size):
-    """(crop_ratio, interpolation) with which published weights of a network for images of that size were measured."""
-    return EVALUATED.get(name, (0.875, "bilinear")) if image_size > 64 else (1.0, "bilinear")
+def evaluation_crop(image_size):
+    """The crop_ratio with which published weights of a network for images of that size are usually measured."""
+    return 224 / 256 if image_size > 64 else 1.0
 
 
 def without_prefix(arrays, modules):

@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 # what a compiled model has decided already
 OF_OPTIMIZER = (
     "optimizer", "learning_rate", "layer_rates", "momentum", "schedule", "warmup_epochs", "decay_every", "decay_factor",
-    "decay_epochs", "bias_learning_rate", "coupled_weight_decay", "weight_decay", "label_smoothing", "clip_norm", "ema",
-    "accumulate",
+    "decay_epochs", "bias_learning_rate", "head_learning_rate", "coupled_weight_decay", "weight_decay",
+    "label_smoothing", "clip_norm", "ema", "accumulate",
 )  # fmt: skip
 
 

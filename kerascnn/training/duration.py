@@ -6,6 +6,7 @@ import math
 import os
 import statistics
 import time
+from pathlib import Path
 
 import keras
 
@@ -13,7 +14,7 @@ from kerascnn.datasets.batches import WAITING
 from kerascnn.datasets.image_folder import vanished_files_named
 from kerascnn.errors import UsageError
 from kerascnn.training.feed import Feed
-from kerascnn.training.fit import compile_model, heads_of
+from kerascnn.training.fit import compile_model, heads_of, stopped_by_limits
 from kerascnn.training.precision import computing_in, policy_of
 from kerascnn.training.recipe import MOST
 
@@ -45,7 +46,7 @@ def seconds_per_step(model, feed, loss, metrics):
     with computing_in(model, policy_of(model, feed.recipe)):
         compile_model(model, feed.recipe, loss, metrics, feed)
         batches = feed.training(0, heads_of(model)).take(steps)
-        with vanished_files_named(feed.train):
+        with vanished_files_named(feed.train), stopped_by_limits(feed.recipe, Path.cwd()):
             model.fit(batches, epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[clock])
     return clock.mean() / feed.at_once
 

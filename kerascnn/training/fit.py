@@ -173,8 +173,7 @@ def stopped_by_limits(recipe, folder):
             raise TrainingStopped(f"disk full; {FREE_SPACE}") from None
         if not any(words in str(error) for words in OUT_OF_MEMORY):
             raise
-        smaller = max(1, recipe.batch_size // 2)
-        raise TrainingStopped(
-            f"out of memory with a batch_size of {recipe.batch_size}; "
-            f"try batch_size {smaller} and accumulate {2 * recipe.accumulate}"
-        ) from None
+        remedy = f"batch_size {recipe.batch_size // 2} and accumulate {2 * recipe.accumulate}"
+        remedy = remedy if recipe.batch_size > 1 else "smaller images or a smaller network"
+        words = f"out of memory with a batch_size of {recipe.batch_size}"
+        raise TrainingStopped(f"{words}; try {remedy}") from None

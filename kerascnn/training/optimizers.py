@@ -43,7 +43,8 @@ def create_optimizer(recipe, steps_per_epoch):
 def multipliers(recipe):
     """What Muon multiplies the learning rate by where SGD takes over."""
     rates = {"bias_multiplier": recipe.bias_learning_rate, "head_multiplier": recipe.head_learning_rate}
-    return {name: 1.0 if rate is None else rate / recipe.learning_rate for name, rate in rates.items()}
+    # where learning_rate is 0, so are they
+    return {name: 1.0 if rate is None else rate / (recipe.learning_rate or 1.0) for name, rate in rates.items()}
 
 
 def learning_rate(recipe, steps_per_epoch):

@@ -64,7 +64,8 @@ class Recipe:
     head_learning_rate: float | None = None
     "Under muon: the highest one of the output layer's kernel; default: learning_rate."
     layer_rates: tuple[str, ...] = ()
-    "NAME=FACTOR: what the learning rate is multiplied by in layers whose names begin with NAME; the last one counts."
+    """NAME=FACTOR: what the learning rate is multiplied by in layers that are called NAME or NAME_…; the last one
+    counts."""
     momentum: float = 0.9
     "Momentum of sgd, rmsprop and muon."
     schedule: Literal["constant", "linear", "cosine", "step", "plateau"] = "cosine"

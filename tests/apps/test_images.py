@@ -191,7 +191,7 @@ def test_tfrecord_files_are_trained_on_and_evaluated_with_the_split_of_the_train
         (
             ["train", "--size-schedule", "8", "16", "--epochs", "1"],
             2,
-            "--size-schedule is (8, 16), and epochs is 1; give no more sizes than epochs",
+            "--size-schedule is (8, 16), for 1 epochs of augmentations; give no more sizes than epochs",
         ),
         (["train", "--recipe", "resnet"], 2, "invalid value"),
         (

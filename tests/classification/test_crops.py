@@ -3,7 +3,10 @@ import pytest
 import tensorflow as tf
 
 from kerascnn.classification.crops import CROPS, averaged_over_crops, resize_for_crops, views
+from kerascnn.classification.inference import Inference
+from kerascnn.datasets.examples import Examples
 from kerascnn.datasets.resizing import ResizeAndCrop
+from kerascnn.errors import UsageError
 
 
 def first_pixel(images, training):
@@ -62,3 +65,11 @@ def test_three_windows_lie_along_the_longer_side(turned):
     assert windows.shape == (1, 66, 22, 3)
     for number, intensity in enumerate((20, 120, 220)):
         np.testing.assert_array_equal(windows[0, 22 * number + 1 : 22 * number + 21, 1:21], intensity)
+
+
+def test_crops_of_images_that_are_floats_are_an_error():
+    floats = Examples(np.zeros((4, 32, 32, 3), np.float32), np.zeros(4, np.int32))
+    with pytest.raises(
+        UsageError, match="^tta is ten_crop, and the images are preprocessed already; give uint8 images"
+    ):
+        Inference("ten_crop").source(floats, None)

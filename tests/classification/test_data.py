@@ -52,6 +52,13 @@ def test_a_folder_beside_those_of_splits_is_named(tmp_path):
         split_folders(tmp_path)
 
 
+def test_folders_for_the_test_alone_are_no_classes(tmp_path):
+    for name in ("val", "test"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(UsageError, match=f"^data is {tmp_path}, which has test and val and no folder train; add it$"):
+        split_folders(tmp_path)
+
+
 def test_a_photo_that_has_come_since_is_for_training_whatever_its_name(photos):
     options = {"data": str(photos), "image_size": 16, "group_by": r"(\d+)\.png"}
     data = load_images(**options)
@@ -65,6 +72,7 @@ def test_a_photo_that_has_come_since_is_for_training_whatever_its_name(photos):
 def test_other_classes_than_those_of_the_run_are_named(tmp_path):
     check_classes(mlp(), list("0123456789"), list("0123456789"), tmp_path)
     for names, words in (
+        (list("0123456798"), "the data have their classes in another order, and the model in {} was trained on 0, 1"),
         (
             [*"012345678", "x"],
             "the data have a class x, and the model in {} was trained on 0, 1, 2, 3, 4, 5, 6, 7, 8, 9;",

@@ -5,7 +5,7 @@ import pytest
 
 import kerascnn as kc
 from kerascnn.classification.augmentation import augmentations
-from kerascnn.classification.recipes import RANGES, ImageRecipe
+from kerascnn.classification.recipes import RANGES, FinetuneRecipe, ImageRecipe
 from kerascnn.datasets.augmentation import (
     ColourNoise,
     CutMix,
@@ -106,3 +106,15 @@ def test_sizes_of_a_schedule_end_with_that_of_the_images_and_fit_the_network():
     assert error.value.argument == "size_schedule"
     with pytest.raises(UsageError, match=r"^size_schedule is \(32, 16\); give rising numbers of pixels, at most 4096$"):
         ImageRecipe(size_schedule=(32, 16))
+
+
+def test_a_size_schedule_is_of_the_stage_that_augments():
+    training = kc.Recipe(epochs=2)
+    assert FinetuneRecipe(blocks=1, second_epochs=3, size_schedule=(8, 16, 24), training=training)
+    for recipe in ({"blocks": 1, "second_epochs": 1}, {}):
+        with pytest.raises(
+            UsageError, match=r"^size_schedule is \(8, 16\), for [01] epochs of augmentations; give no m"
+        ):
+            FinetuneRecipe(**recipe, size_schedule=(8, 16), training=training)
+    with pytest.raises(UsageError, match="^second_epochs is 0; give a whole number from 1 to 10000$"):
+        FinetuneRecipe(second_epochs=0)

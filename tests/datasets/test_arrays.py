@@ -70,6 +70,12 @@ def test_arrays_that_do_not_fit_are_an_error(x, y, options, words):
         from_arrays(x, y, **options)
 
 
+def test_two_classes_of_one_name_are_an_error():
+    x = np.zeros((20, 8, 8, 3), np.uint8)
+    with pytest.raises(UsageError, match="^class_names has 'crane' twice; name each class once$"):
+        from_arrays(x, np.arange(20) % 3, class_names=["crane", "heron", "crane"])
+
+
 def test_small_classes_are_in_every_split():
     data = from_arrays(X[:20], np.arange(20) % 4)
     assert [np.bincount(part.labels).tolist() for part in (data.test, data.validation, data.train)] == [

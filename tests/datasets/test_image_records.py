@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import kerascnn as kc
-from kerascnn.classification.data import as_split, check_photos, load_images, split_names
+from kerascnn.classification.data import as_split, check_photos, load_images, load_tested, split_names
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.errors import DataAbsent, InputError, UsageError
 from tests.interrupting import assert_stopped_ends_as_whole
@@ -126,6 +126,19 @@ def test_a_stopped_run_on_records_goes_on_to_the_same_weights(folder, tmp_path):
         return model.get_weights()
 
     assert_stopped_ends_as_whole(run, tmp_path)
+
+
+def test_a_record_that_has_come_into_a_file_for_the_test_is_in_the_checksum_and_breaks_nothing(tmp_path):
+    rows = [example(image=encoded(number % 2, number), label=number % 2) for number in range(20)]
+    write(tmp_path / "train.tfrecord", rows[:16])
+    write(tmp_path / "test.tfrecord", rows[16:19])
+    recipe = {"data": str(tmp_path), "image_size": 8}
+    data = load_images(**recipe)
+    record = {"recipe": recipe, "split": split_names(data)}
+    write(tmp_path / "test.tfrecord", rows[16:])
+    again = load_tested(record)
+    assert again.test.names.tolist() == data.test.names.tolist()
+    assert again.checksum() != data.checksum()
 
 
 @pytest.mark.long
@@ -364,7 +377,9 @@ def test_a_name_wants_an_image_size_where_images_have_many_sizes_and_none_elsewh
         UsageError, match="^name is 'food101', which is no data set; choose one of .*, or of TensorFlow "
     ):
         kc.datasets.load("food101")
-    with pytest.raises(UsageError, match=r"^image_size is \(8, 8\), and images of mnist are taken as they are; leave"):
+    with pytest.raises(
+        UsageError, match=r"^image_size is \(8, 8\), and images and splits of mnist are taken as they are; l"
+    ):
         kc.datasets.load("mnist", image_size=(8, 8))
 
 
