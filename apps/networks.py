@@ -39,8 +39,8 @@ class Training:
     "Images per step."
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     "Type of the activations."
-    optimizer: Literal["sgd", "adam", "adamw", "adagrad", "rmsprop"] = "adam"
-    "SGD and RMSprop have momentum."
+    optimizer: Literal["sgd", "adam", "adamw", "adagrad", "rmsprop", "muon"] = "adam"
+    "SGD, RMSprop and Muon have momentum."
 
 
 @app.command(name="list")

@@ -5,6 +5,8 @@ import numpy as np
 from kerascnn.files import write_aside
 from kerascnn.images import save_image
 
+MOST_CURVES = 24  # a metric for each of many classes would make a figure that takes minutes
+
 
 def figure(width, height):
     """A matplotlib figure of width × height inches that needs no display."""
@@ -24,11 +26,11 @@ def columns_of(history):
 
 
 def plot_learning_curve(history, path):
-    """Draw losses and metrics over the epochs of `history`, a list of dicts, to a PNG file."""
+    """Draw losses and metrics, the first 24 of them, over the epochs of `history`, a list of dicts, to a PNG file."""
     epochs = np.arange(1, len(history) + 1)
     columns = columns_of(history)
     drawn = (name for name in columns if name not in ("learning_rate", "seconds", "images_per_second"))
-    names = list(dict.fromkeys(name.removeprefix("val_") for name in drawn))
+    names = list(dict.fromkeys(name.removeprefix("val_") for name in drawn))[:MOST_CURVES]
     plot = figure(4.5 * len(names), 3.6)
     for axes, name in zip(plot.subplots(1, len(names), squeeze=False).flat, names, strict=True):
         for key, text in ((name, "training"), (f"val_{name}", "validation")):

@@ -53,6 +53,7 @@ def hardware():
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     processor = platform.processor() or platform.machine()
     with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
-        processor = next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+        # ARM processors say none
+        processor = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), processor)
     gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
     return ", ".join([*(gpu.get("device_name", "GPU") for gpu in gpus), f"{processor}, {cores} cores"])

@@ -66,7 +66,7 @@ def total_rows(total):
 
 def setting(memory):
     """What an estimate of memory is for, in words."""
-    momentum = " with momentum" if memory["optimizer"] in ("sgd", "rmsprop") else ""
+    momentum = " with momentum" if memory["optimizer"] in ("sgd", "rmsprop", "muon") else ""
     return f"batch {memory['batch_size']}, {memory['precision']}, {memory['optimizer']}{momentum}"
 
 

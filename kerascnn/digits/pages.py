@@ -21,6 +21,9 @@ class ReadDigit:
     box: tuple[int, int, int, int]
 
 
+WIDEST = 12  # times the usual height: a longer line is none of digits, and would make the crops of all as wide
+
+
 def read_page(page, classify):
     """The digits on a page: a list of lines from top to bottom, each a list of ReadDigit from left to right.
 
@@ -149,7 +152,10 @@ def connected_pieces(ink):
     kept = [
         (number, x, y, x + width, y + height)
         for number, (x, y, width, height, area) in enumerate(stats[1:], 1)
-        if area > 0.01 * usual**2 and max(width, height) > 0.15 * usual and height < 3 * usual
+        if area > 0.01 * usual**2
+        and max(width, height) > 0.15 * usual
+        and height < 3 * usual
+        and width < WIDEST * usual
     ]
     found = []
     for group in grouped(kept, usual):
@@ -171,19 +177,20 @@ def bounds(group):
 
 def grouped(pieces, usual):
     """Lists of pieces that lie above one another and close, as the bar of a 5 or the parts of a broken stroke do."""
-    groups = []
+    groups, edges = [], np.empty((len(pieces), 4))
     for piece in sorted(pieces, key=lambda piece: -(piece[3] - piece[1]) * (piece[4] - piece[2])):
         _, left, upper, right, lower = piece
-        for group in groups:
-            first, top, last, bottom = bounds(group)
-            shared = min(right, last) - max(left, first)
-            near = upper - bottom < 0.25 * usual and top - lower < 0.25 * usual
-            small = lower - upper < 0.6 * usual
-            if small and near and shared > 0.5 * min(right - left, last - first):
-                group.append(piece)
-                break
+        first, top, last, bottom = edges[: len(groups)].T
+        shared = np.minimum(right, last) - np.maximum(left, first)
+        near = (upper - bottom < 0.25 * usual) & (top - lower < 0.25 * usual)
+        near &= shared > 0.5 * np.minimum(right - left, last - first)
+        if lower - upper < 0.6 * usual and near.any():
+            place = int(near.argmax())
+            groups[place].append(piece)
         else:
+            place = len(groups)
             groups.append([piece])
+        edges[place] = bounds(groups[place])
     return groups
 
 

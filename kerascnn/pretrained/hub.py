@@ -45,8 +45,9 @@ def fetch(name):
     except Exception as error:
         path = hub.try_to_load_from_cache(repository, file)
         if not isinstance(path, str):
+            reason = (str(error) or type(error).__name__).splitlines()[0]
             raise InputError(
-                f"cannot fetch {file} of {repository} ({str(error).splitlines()[0]}); "
+                f"cannot fetch {file} of {repository} ({reason}); "
                 f"download {address} where there is a network and give that file"
             ) from None
         # The cache names its files by the checksums that the hub told.

@@ -39,11 +39,20 @@ def export(model, folder, preprocessing=None, examples=None):
     if examples is None:
         examples = np.random.default_rng(0).integers(0, 256, (2, height, width, channels), np.uint8)
         tolerance = ON_NOISE
+    check_examples(examples, channels)
     if preprocessing is not None and not hasattr(preprocessing, "preprocess"):
         words = f"preprocessing is {preprocessing!r}, which is no Preprocessing"
         raise UsageError(f"{words}; see kerascnn.segmentation.inference.Preprocessing", argument="preprocessing")
     preprocessing, card = preprocessing or RESIZING, run_card(model, folder)
     return export_segmenter(model, preprocessing, MaskSettings(), folder, card, examples, tolerance=tolerance)
+
+
+def check_examples(examples, channels):
+    """Raise UsageError unless these are slices as a client sends them."""
+    shape, dtype = np.shape(examples), getattr(examples, "dtype", type(examples).__name__)
+    if dtype != np.uint8 or len(shape) != 4 or not all(shape) or shape[3] != channels:
+        words = f"examples is {dtype} of shape {shape}; give uint8 (N, H, W, {channels})"
+        raise UsageError(words, argument="examples")
 
 
 def export_segmenter(model, preprocessing, settings, folder, card, warmup_volume, *, tolerance=ON_EXAMPLES):

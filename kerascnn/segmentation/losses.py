@@ -23,7 +23,7 @@ class Tversky(keras.losses.Loss):
     with TP = sum p t, FP = sum p (1 - t), FN = sum (1 - p) t over all pixels of the batch together.
     Weights 0.5 and 0.5 make it soft Dice, (2 TP + 2 smooth) / (sum p + sum t + 2 smooth); 1 and 1 Jaccard (Salehi,
     Erdogmus & Gholipour, 2017, arXiv:1706.05721, equation 3). `smooth` > 0 keeps empty masks finite: where there is no
-    tumor, the loss of an empty prediction is 0.
+    tumor, the loss of an empty prediction is 0. Sample weights, (B,) or (B, H, W, 1), weigh the pixels of each sum.
     """
 
     def __init__(self, false_positive=0.5, false_negative=0.5, smooth=0.5):
@@ -32,9 +32,16 @@ class Tversky(keras.losses.Loss):
             raise UsageError(f"smooth is {smooth}; give a number above 0, or empty masks have no loss", "smooth")
         self.false_positive, self.false_negative, self.smooth = false_positive, false_negative, smooth
 
-    def call(self, masks, logits):
+    def __call__(self, masks, logits, sample_weight=None):
+        # Keras would multiply the one number that call gives
+        weights = 1.0 if sample_weight is None else ops.cast(sample_weight, "float32")
+        if sample_weight is not None and len(weights.shape) == 1:
+            weights = ops.reshape(weights, (-1, 1, 1, 1))
+        return self.call(masks, logits, weights)
+
+    def call(self, masks, logits, weights=1.0):
         p, t = ops.sigmoid(foreground_logit(logits)), ops.cast(masks, "float32")
-        hit, false, missed = ops.sum(p * t), ops.sum(p * (1 - t)), ops.sum((1 - p) * t)
+        hit, false, missed = (ops.sum(weights * part) for part in (p * t, p * (1 - t), (1 - p) * t))
         whole = hit + self.false_positive * false + self.false_negative * missed
         return 1 - (hit + self.smooth) / (whole + self.smooth)
 
@@ -42,9 +49,9 @@ class Tversky(keras.losses.Loss):
 class DiceCrossEntropy(Tversky):
     """Soft Dice plus the mean cross-entropy of the pixels (Isensee et al., 2021, nnU-Net, arXiv:1904.08128)."""
 
-    def call(self, masks, logits):
+    def call(self, masks, logits, weights=1.0):
         cross_entropy = ops.binary_crossentropy(ops.cast(masks, "float32"), foreground_logit(logits), from_logits=True)
-        return super().call(masks, logits) + ops.mean(cross_entropy)
+        return super().call(masks, logits, weights) + ops.mean(weights * cross_entropy)
 
 
 class ForegroundLoss(keras.losses.Loss):

@@ -9,7 +9,7 @@ from kerascnn.plotting import contact_sheet
 TRUTH, PREDICTION = (0.2, 1.0, 0.3), (1.0, 0.35, 0.1)  # red, green, blue
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = (0.2, 0.9, 0.3), (1.0, 0.2, 0.1), (0.2, 0.5, 1.0)
 SCALE = 2  # drawn pixels per pixel of a slice, so that a contour hides little
-MOST_LARGE = 64  # slices of one patient that are drawn at this scale; of more, each is drawn as it is
+MOST_LARGE, MOST_PIXELS = 64, 2**23  # slices of one patient, and their pixels, that are drawn at this scale
 
 
 def grey(image):
@@ -69,7 +69,7 @@ def slice_sheet(images, layers, labels, path):
     layers: [(masks (S, H, W, 1), colour)], whose contours are drawn.
     A volume has hundreds of slices, and a figure of Matplotlib's takes time with the square of its panels.
     """
-    scale = SCALE if len(images) <= MOST_LARGE else 1
+    scale = SCALE if len(images) <= MOST_LARGE and images[..., 0].size <= MOST_PIXELS else 1
     tiles = []
     for place, (image, label) in enumerate(zip(images, labels, strict=True)):
         drawn = with_contours(image, [(masks[place], colour) for masks, colour in layers], scale)

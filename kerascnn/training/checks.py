@@ -16,6 +16,7 @@ from kerascnn.training.run_folder import check_logits, check_unfinished
 
 logger = logging.getLogger(__name__)
 
+LR_SETTERS = keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler
 # what a compiled model has decided already
 OF_OPTIMIZER = (
     "optimizer", "learning_rate", "layer_rates", "momentum", "schedule", "warmup_epochs", "decay_every", "decay_factor",
@@ -39,6 +40,13 @@ def check_call(model, recipe, loss, metrics, callbacks, metadata):
             words = f"callbacks has {callback!r}, which is no keras.callbacks.Callback"
             remedy = f"; give {callback.__name__}()" if isinstance(callback, type) else ""
             raise UsageError(f"{words}{remedy}", argument="callbacks")
+        if isinstance(callback, LR_SETTERS) and not rate_is_free(model, recipe):
+            words = f"callbacks has a {type(callback).__name__}, and a schedule sets the learning rate"
+            remedy = "compile the model with a number" if model.compiled else "choose the schedule plateau"
+            raise UsageError(f"{words}; leave it out, or {remedy}", argument="callbacks")
+    if taken := {"model", "compiled"} & (metadata or {}).keys():
+        words = f"metadata has {min(taken)!r}, which the run says itself"
+        raise UsageError(f"{words}; choose another name", argument="metadata")
     if not model.trainable_variables:
         words = f"model {model.name} has no layer that is trained"
         raise UsageError(f"{words}; set trainable = True of those that shall be", argument="model")
@@ -55,6 +63,15 @@ def check_call(model, recipe, loss, metrics, callbacks, metadata):
     if len(model.outputs) > 1 and not isinstance(model.output, dict):
         words = f"model {model.name} has {len(model.outputs)} outputs without names"
         raise UsageError(f"{words}; name them in a dict, logits first, or compile the model", argument="model")
+
+
+def rate_is_free(model, recipe):
+    """Whether a callback can set the learning rate: Keras raises TypeError, perhaps late, where a schedule does."""
+    if not model.compiled:
+        return recipe.schedule == "plateau"
+    return not isinstance(
+        getattr(model.optimizer, "_learning_rate", None), keras.optimizers.schedules.LearningRateSchedule
+    )
 
 
 def check_compiled(model, recipe, loss, metrics):
@@ -108,9 +125,10 @@ def check_folder(folder, unfinished, resume):
 
 
 def check_space(model, folder):
-    """Raise InputError unless two checkpoints (the last and the next) and the model fit on the disk."""
+    """Raise InputError unless two checkpoints (the last, which may be there, and the next) and the model fit."""
     weights, kept = (sum(math.prod(v.shape) for v in each) * 4 for each in (model.variables, variables(model)))
-    needed, free = 2 * (weights + kept) + weights + 2**20, shutil.disk_usage(folder).free
+    checkpoints = 1 if (folder / "checkpoint.npz").exists() else 2
+    needed, free = checkpoints * (weights + kept) + weights + 2**20, shutil.disk_usage(folder).free
     if free < needed:
         raise InputError(
             f"{folder} has {free / 2**20:.0f} MiB free and training needs {needed / 2**20:.0f}; "

@@ -77,6 +77,7 @@ def stretched(recipe, epochs):
         recipe,
         epochs=epochs,
         warmup_epochs=scale * recipe.warmup_epochs,
-        decay_every=max(1, round(scale * recipe.decay_every)),
+        # where decays at given epochs have all gone, there are none
+        decay_every=epochs if recipe.decay_epochs else max(1, round(scale * recipe.decay_every)),
         decay_epochs=tuple(sorted(decays - {epochs})),
     )

@@ -169,6 +169,9 @@ def epoch_steps(examples, batch_size, image_size, at_once=None):
     model that is compiled already.
     """
     steps = full_batches(examples, batch_size)
+    if at_once and at_once > steps:
+        words = f"data has {steps} batches an epoch, fewer than the model's {at_once} steps_per_execution"
+        raise UsageError(f"{words}; compile it with fewer", argument="data")
     if at_once and steps % at_once:
         words = "steps_per_execution is %d: %d of %d batches of an epoch are left out"
         logger.warning(words, at_once, steps % at_once, steps)

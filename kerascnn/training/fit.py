@@ -5,13 +5,14 @@ What a folder holds: `checkpoint.npz` while the run lasts, `history.csv` from th
 """
 
 import contextlib
+import json
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from kerascnn.datasets.image_folder import vanished_files_named
-from kerascnn.errors import InputError, TrainingStopped
+from kerascnn.errors import InputError, TrainingStopped, UsageError
 from kerascnn.files import FULL, disk_full, one_writer
 from kerascnn.training import batch_statistics
 from kerascnn.training.callbacks import Resumable
@@ -70,6 +71,7 @@ def fit(
     callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
     metrics = [metrics] if isinstance(metrics, keras.metrics.Metric) else list(metrics or ())
     check_call(model, recipe, loss, metrics, callbacks, metadata)
+    metadata = json.loads(json.dumps(metadata or {}))  # as it is compared on resuming: keys are texts
     folder, feed = Path(folder), Feed(data, recipe, model.steps_per_execution if model.compiled else None)
     check_fits(model, feed)
     check_clock()
@@ -77,7 +79,11 @@ def fit(
     warn_without_onednn()
     policy = policy_of(model, recipe)
     compiled = model.compiled
-    with one_writer(folder), stopped_by_limits(recipe, folder), vanished_files_named(feed.train, feed.validation):
+    with (
+        one_writer(folder),
+        stopped_by_limits(recipe, folder, feed.streamed),
+        vanished_files_named(feed.train, feed.validation),
+    ):
         with wrong_batches_named(), deterministic_operations(model, recipe.deterministic):
             try:
                 with computing_in(model, policy):
@@ -85,7 +91,7 @@ def fit(
                     check_space(model, folder)
                     run = Run(folder, recipe, feed, guard)
                     resumable = Resumable(folder, [*run.stateful, run, *callbacks])
-                    resumable.shared = {**said_of(recipe, compiled), **feed.metadata, **(metadata or {})}
+                    resumable.shared = {**said_of(recipe, compiled), **feed.metadata, **metadata}
                     with run.saying_that_xla_compiles(model):
                         train(model, feed, resumable, verbose, heads_of(model) if guard else [])
                     assign(model.variables, run.best)
@@ -94,8 +100,20 @@ def fit(
                     model.compiled, model.optimizer = False, None
             if not compiled and not has_own_step(model):
                 batch_statistics.measure(model, feed.undistorted())
-        run.finish(network, resumable, {"precision": policy, **(conclude(network) if conclude else {})})
+        run.finish(network, resumable, {"precision": policy, **(concluded(conclude, network) if conclude else {})})
     return run
+
+
+def concluded(conclude, network):
+    """What the user's function `conclude` returns. Raises UsageError where that is no dict of JSON types."""
+    found = conclude(network)
+    try:
+        json.dumps(dict(found), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        words = f"conclude returns no JSON ({error})"
+        remedy = "return a dict of texts, finite numbers, lists and dicts, and resume the run"
+        raise UsageError(f"{words}; {remedy}", argument="conclude") from None
+    return found
 
 
 def said_of(recipe, compiled):
@@ -154,10 +172,10 @@ def build_metrics(model, batches):
 
 
 @contextlib.contextmanager
-def stopped_by_limits(recipe, folder):
+def stopped_by_limits(recipe, folder, streamed=False):
     """Turn memory and disk running out into TrainingStopped with the way on, a `folder` that is gone into InputError.
 
-    Whoever has moved the folder finds the last checkpoint in it.
+    Whoever has moved the folder finds the last checkpoint in it. streamed: the batches are not the recipe's.
     """
     try:
         yield
@@ -176,4 +194,6 @@ def stopped_by_limits(recipe, folder):
         remedy = f"batch_size {recipe.batch_size // 2} and accumulate {2 * recipe.accumulate}"
         remedy = remedy if recipe.batch_size > 1 else "smaller images or a smaller network"
         words = f"out of memory with a batch_size of {recipe.batch_size}"
+        if streamed:
+            words, remedy = "out of memory", "smaller batches, smaller images or a smaller network"
         raise TrainingStopped(f"{words}; try {remedy}") from None

@@ -71,7 +71,7 @@ def check_memory(build, recipe):
     if fitting := fitting_recipe(build, recipe):
         batch = f"batch_size {fitting.batch_size} and accumulate {fitting.accumulate}"
         helps.append(f"{batch} ({gib(needed_memory(build, fitting))})")
-    if recipe.precision in ("auto", "float32"):
+    if policy_of(build(), recipe) == "float32":
         half = dataclasses.replace(recipe, precision="mixed_bfloat16")
         helps.append(f"precision mixed_bfloat16 ({gib(needed_memory(build, half))})")
     helps.append("smaller images, larger strides or fewer layers")

@@ -54,7 +54,7 @@ class BrainMri(tfds.core.GeneratorBasedBuilder):
 
 def patient_folders(path):
     """The patients' folders in the order of their names. Raises InputError when there is none."""
-    found = sorted(child for child in path.iterdir() if child.is_dir())
+    found = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
     if not found:
         raise InputError(f"{path} holds no patient's folder; unpack {SOURCE} there")
     return found

@@ -49,7 +49,8 @@ def read_volume(path):
     except FileNotFoundError:
         raise InputError(f"{path} is missing; add it or name another folder") from None
     except (OSError, ValueError, TypeError, EOFError, OverflowError, zlib.error, *NIBABEL_ERRORS) as error:
-        raise InputError(f"{path} is no NIfTI volume ({str(error).splitlines()[0]}); restore the original") from None
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path} is no NIfTI volume ({reason}); restore the original") from None
     if data.ndim != 3 or not data.size:
         raise InputError(f"{path} has the shape {data.shape}; give a volume of three axes")
     return image, np.nan_to_num(data, nan=0.0, posinf=0.0, neginf=0.0)
@@ -105,7 +106,9 @@ def to_uint8(data):
 
 def spacing_of(image):
     """Millimetres from slice to slice, row to row and column to column of as_slices' slices of an image."""
-    x, y, z = (float(step) for step in nibabel.as_closest_canonical(image).header.get_zooms()[:3])
+    header = nibabel.as_closest_canonical(image).header
+    unit = {1: 1000.0, 3: 0.001}.get(int(header["xyzt_units"]) % 8, 1.0)  # metres, micrometres
+    x, y, z = (unit * float(step) for step in header.get_zooms()[:3])
     return z, y, x
 
 
@@ -160,7 +163,7 @@ def load(folder, modalities):
     folder = Path(folder)
     if not folder.is_dir():
         raise DataAbsent(f"no folder {folder}; give one with a sub-folder of NIfTI volumes per patient")
-    found = sorted(child for child in folder.iterdir() if child.is_dir())
+    found = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
     if not found:
         raise InputError(f"{folder} holds no patient's folder; give one sub-folder of NIfTI volumes per patient")
     patients = tuple(read_patient(child, modalities) for child in found)

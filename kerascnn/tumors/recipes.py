@@ -74,7 +74,7 @@ class TumorRecipe:
     gamma: float = 0.3
     "Random exponent of a sequence's intensities, between 1 / (1 + gamma) and 1 + gamma."
     flair_only: float = 0.2
-    "Share of slices whose sequences are all FLAIR, as for patients where the others were not taken."
+    "Share of slices whose sequences are all FLAIR, where that is one, as for patients whose others were not taken."
     carvemix: float = 0.5
     "Share of slices that get the tumor of another slice, where that has one (CarveMix; Zhang et al., 2021)."
     training: Recipe = Recipe(

@@ -11,7 +11,7 @@ from PIL import Image
 
 from kerascnn.errors import InputError
 from kerascnn.files import reading_from
-from kerascnn.images import FORMATS, MOST_PIXELS, load_image, over_background
+from kerascnn.images import FORMATS, MOST_PIXELS, MOST_VOXELS, load_image, over_background
 from kerascnn.tumors.nifti import file_of, read_volumes
 
 SLICE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -93,8 +93,11 @@ def read_slices(folder):
         other = by_stem.setdefault(file.stem, file)
         if other != file:
             raise InputError(f"{folder} holds {other.name} and {file.name}; give every slice a name of its own")
-    images = [read_image(file) for file in files]
-    for file, image in zip(files, images, strict=True):
+    images = []
+    for file in files:
+        images.append(image := read_image(file))
+        if len(images) * max(image.shape[:2]) ** 2 > MOST_VOXELS:
+            raise InputError(f"{folder} holds more than {MOST_VOXELS:,} pixels; give the slices of one patient")
         if image.shape != images[0].shape:
             sizes = f"{image.shape[1]} x {image.shape[0]}, {files[0].name} {images[0].shape[1]} x {images[0].shape[0]}"
             raise InputError(f"{file} is {sizes}; give slices of one size")

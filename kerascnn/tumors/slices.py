@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from kerascnn.datasets.augmentation import CarveMix, Distortion, Intensity, MiddleChannel
+from kerascnn.datasets.augmentation import CarveMix, Distortion, Intensity, SingleChannel
 from kerascnn.datasets.batches import batches
 from kerascnn.datasets.examples import Examples
 from kerascnn.errors import InputError
 from kerascnn.segmentation.overlays import TRUTH, slice_sheet
 from kerascnn.segmentation.weight_maps import border_weights
+from kerascnn.training.free_memory import free_memory, gib
 from kerascnn.tumors.preprocessing import preprocess_masks, preprocess_volume
 
 
@@ -16,9 +17,15 @@ def slice_examples(patients, recipe, foreground_oversampling=1, share=None):
 
     Examples with images float32 (N, image_size, image_size, C) in [0, 1], masks uint8 (N, image_size, image_size, 1)
     and, for the loss `border`, weights float32 of that shape, for tumor that has `share` of all pixels: in training its
-    share of these slices. Raises InputError where such weights are asked for and there is no tumor.
+    share of these slices. Raises InputError where such weights are asked for and there is no tumor, or memory does not
+    hold the slices.
     """
     size = recipe.image_size
+    # the slices, all of them at once, those with tumor again, and TensorFlow's
+    needed = 4 * 4 * size**2 * patients[0].images.shape[-1] * sum(map(len, patients))
+    if (free := free_memory()) is not None and needed > free:
+        words = f"slices of {len(patients)} patients take about {gib(needed)}, and {gib(free)} are free"
+        raise InputError(f"{words}; give a smaller image_size or fewer patients")
     images = np.concatenate([preprocess_volume(patient.images, size) for patient in patients])
     masks = np.concatenate([preprocess_masks(patient.masks, patient.images, size) for patient in patients])
     share = masks.mean() if share is None else share
@@ -41,9 +48,13 @@ def augmentations(recipe):
         elastic=recipe.elastic * scale**2,
         sigma=24 * scale,
     )
-    shares = ((CarveMix, recipe.carvemix), (MiddleChannel, recipe.flair_only))
+    sequences = [name.lower() for name in recipe.modalities]
+    carvemix = [CarveMix(share=recipe.carvemix)] if recipe.carvemix else []
+    flair = []
+    if recipe.flair_only and "flair" in sequences:
+        flair = [SingleChannel(share=recipe.flair_only, channel=sequences.index("flair"))]
     intensity = Intensity(brightness=recipe.brightness, contrast=recipe.contrast, gamma=recipe.gamma)
-    return distortion, *(kind(share=share) for kind, share in shares if share), intensity
+    return distortion, *carvemix, *flair, intensity
 
 
 def draw_augmentation(examples, augmentations, path):

@@ -288,6 +288,22 @@ def test_the_detached_bar_of_a_five_belongs_to_it():
         assert found.y + found.ink.shape[0] > 132
 
 
+def test_a_long_slanted_line_is_no_digit_and_makes_no_crop_as_wide():
+    page = np.full((300, 1500), 255, np.uint8)
+    cv2.line(page, (20, 240), (1480, 270), 0, 5)
+    for number in range(10):
+        cv2.line(page, (100 + 80 * number, 60), (100 + 80 * number, 120), 0, 8)
+    seen = []
+
+    def ones(crops):
+        seen.append(crops.shape)
+        return np.eye(10)[np.ones(len(crops), int)]
+
+    lines = read_page(page, ones)
+    assert [len(line) for line in lines] == [10]
+    assert seen[0][1] < 200
+
+
 def test_specks_of_dirt_are_not_digits():
     page, _ = set_in_lines(["30516"])
     for x, y in ((20, 20), (300, 250), (480, 100), (40, 350)):

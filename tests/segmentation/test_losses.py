@@ -38,6 +38,19 @@ def test_cross_entropy_is_added_to_dice():
     assert value(DiceCrossEntropy()) == pytest.approx(value(Tversky()) + cross_entropy)
 
 
+def test_weights_weigh_the_pixels_of_dice_and_cross_entropy():
+    weights = np.array([1, 0, 2, 0], np.float32).reshape(1, 2, 2, 1)
+    # TP = 3/4, FP = 2 * 1/2, FN = 1/4
+    assert value(Tversky(smooth=0.5), weights=weights) == pytest.approx(1 - (0.75 + 0.5) / (0.75 + 0.5 + 0.125 + 0.5))
+    cross_entropy = (-np.log(0.75) - 2 * np.log(0.5)) / 4
+    expected = value(Tversky(), weights=weights) + cross_entropy
+    assert value(DiceCrossEntropy(), weights=weights) == pytest.approx(expected)
+    # an image of weight 0 counts nothing, whatever it says
+    both = [np.concatenate([part, other]) for part, other in ((MASK, 1 - MASK), (LOGITS, 9 + LOGITS))]
+    alone = value(Tversky())
+    assert value(Tversky(), *both, weights=np.array([1, 0], np.float32)) == pytest.approx(alone)
+
+
 def test_the_focal_loss_is_that_of_equation_5():
     # -balance_t (1 - p_t)^2 log p_t with p_t 3/4 and 1/2 of the foreground, 1/2 twice of the background
     easy, hard = -0.25 * 0.25**2 * np.log(0.75), -0.25 * 0.5**2 * np.log(0.5)

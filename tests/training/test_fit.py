@@ -333,6 +333,10 @@ def test_a_compiled_model_runs_whole_calls_of_its_own_steps(tmp_path, caplog):
     fit(model, (TRAIN, None), replace(RECIPE, learning_rate=1e-3), folder=tmp_path)
     assert int(model.optimizer.iterations) == 2 * 14, "20 steps an epoch are cut to a multiple of 7"
     assert "steps_per_execution is 7: 6 of 20 batches of an epoch are left out" in caplog.text
+    with pytest.raises(
+        UsageError, match="^data has 3 batches an epoch, fewer than the model's 7 steps_per_execution; c"
+    ):
+        epoch_steps(100, 32, 784, 7)
 
 
 def test_what_a_compiled_model_has_decided_is_recorded_and_not_the_recipe_s(tmp_path):

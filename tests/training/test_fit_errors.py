@@ -1,6 +1,7 @@
 """What fit does not do, it says before anything is done; what stops it, with the way on."""
 
 import errno
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -310,3 +311,38 @@ def test_metadata_that_recipe_json_cannot_say_are_an_error_before_training(metad
     with pytest.raises(UsageError, match="^metadata is no JSON .*; give a dict of texts, finite numbers, lists and"):
         train(tmp_path / "run", metadata=metadata)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"callbacks": [keras.callbacks.ReduceLROnPlateau()]},
+            "^callbacks has a ReduceLROnPlateau, and a schedule sets the learning rate; leave it out, or choose the s",
+        ),
+        (
+            {"callbacks": [keras.callbacks.LearningRateScheduler(lambda epoch: 0.1)]},
+            "^callbacks has a LearningRateScheduler, and a schedule sets the learning rate; leave it out, or choose",
+        ),
+        ({"metadata": {"model": "mine"}}, "^metadata has 'model', which the run says itself; choose another name$"),
+    ],
+)
+def test_what_would_end_a_run_after_hours_is_said_at_once(tmp_path, options, words):
+    with pytest.raises(UsageError, match=words):
+        train(tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_conclusion_that_is_no_json_is_said_and_the_run_can_be_finished(tmp_path):
+    for wrong in (None, {"confusion": np.eye(2)}, {"loss": float("nan")}):
+        with pytest.raises(
+            UsageError, match=r"^conclude returns no JSON \(.*\); return a dict of texts, finite numbers, li"
+        ):
+            train(tmp_path, conclude=lambda model, wrong=wrong: wrong)
+    train(tmp_path, conclude=lambda model: {"right": 1})
+    assert json.loads((tmp_path / "recipe.json").read_text())["right"] == 1
+
+
+def test_keys_of_metadata_that_are_numbers_are_kept_as_texts(tmp_path):
+    train(tmp_path, metadata={"classes": {0: "cat"}})
+    assert json.loads((tmp_path / "recipe.json").read_text())["classes"] == {"0": "cat"}

@@ -60,6 +60,13 @@ def test_volumes_become_slices_with_the_front_at_the_top(tmp_path):
     assert patient.images.max() == 255
 
 
+@pytest.mark.parametrize(("unit", "step"), [("mm", 2.0), ("micron", 0.002), ("meter", 2000.0), ("unknown", 2.0)])
+def test_the_spacing_is_in_millimetres_whatever_the_unit_of_the_header(unit, step):
+    image = nibabel.Nifti1Image(np.zeros((3, 4, 5), np.float32), np.diag([2.0, 2.0, 2.0, 1.0]))
+    image.header.set_xyzt_units(unit)
+    assert nifti.spacing_of(image) == pytest.approx((step,) * 3)
+
+
 def test_hot_and_absent_voxels_leave_the_intensities_of_the_rest():
     data = np.full((20, 20, 20), 100.0, np.float32)
     data[:10] = 50

@@ -3,8 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kerascnn.datasets.augmentation import CarveMix, Distortion, Intensity, MiddleChannel
+from kerascnn.datasets.augmentation import CarveMix, Distortion, Intensity, SingleChannel
 from kerascnn.errors import InputError
+from kerascnn.tumors import slices
 from kerascnn.tumors.phantoms import drawn_patient
 from kerascnn.tumors.recipes import TumorRecipe
 from kerascnn.tumors.slices import augmentations, slice_examples
@@ -34,10 +35,21 @@ def test_the_augmentations_are_those_of_the_recipe():
         # twice Dong's size: displacements alpha / sigma are twice his 720 / 24
         Distortion(shift=48.0, elastic=2880.0, sigma=48.0, **moved),
         CarveMix(share=0.8),
-        MiddleChannel(share=0.7),
+        SingleChannel(share=0.7, channel=1),
         Intensity(**changed),
     )
     assert len(augmentations(dataclasses.replace(recipe, carvemix=0.0, flair_only=0.0))) == 2
+    volumes = dataclasses.replace(recipe, data="nifti", carvemix=0.0)
+    assert augmentations(dataclasses.replace(volumes, modalities=("T1", "T2", "FLAIR")))[1].channel == 2
+    assert len(augmentations(dataclasses.replace(volumes, modalities=("T1", "T2")))) == 2
+
+
+def test_slices_that_memory_does_not_hold_are_an_error_before_they_are_made(monkeypatch):
+    monkeypatch.setattr(slices, "free_memory", lambda: 2**20)
+    with pytest.raises(
+        InputError, match=r"^slices of 2 patients take about 0\.\d GiB, and 0\.0 GiB are free; give a sm"
+    ):
+        slice_examples(patients(), RECIPE)
 
 
 def test_the_loss_border_weighs_pixels_by_the_classes_shares_and_moves_with_the_slices():

@@ -12,7 +12,7 @@ Written in TensorFlow ops because they run inside tf.data; keras.ops would be dr
 from kerascnn.datasets.augmentation.crops import AlternatingFlip, Cutout, HorizontalFlip, RandomCrop
 from kerascnn.datasets.augmentation.distortion import Distortion
 from kerascnn.datasets.augmentation.growing_images import GrowingImages
-from kerascnn.datasets.augmentation.intensity import ColourNoise, Intensity, MiddleChannel
+from kerascnn.datasets.augmentation.intensity import ColourNoise, Intensity, SingleChannel
 from kerascnn.datasets.augmentation.keras_layers import as_augmentation, unfolded
 from kerascnn.datasets.augmentation.mixing import CarveMix, CutMix, MixUp
 from kerascnn.datasets.augmentation.rand_augment import RandAugment
@@ -28,7 +28,7 @@ __all__ = [
     "GrowingImages",
     "HorizontalFlip",
     "Intensity",
-    "MiddleChannel",
+    "SingleChannel",
     "MixUp",
     "RandAugment",
     "RandomCrop",

@@ -65,19 +65,20 @@ class ColourNoise:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MiddleChannel:
-    """Makes all channels the middle one in some images.
+class SingleChannel:
+    """Makes all channels the same one in some images.
 
-        recipe = kc.Recipe(augmentations=[kc.augmentation.MiddleChannel(share=0.2)])
+        recipe = kc.Recipe(augmentations=[kc.augmentation.SingleChannel(share=0.2, channel=1)])
 
     So are the scans of patients of whom only that sequence was taken.
     """
 
     share: float
     "Of the images."
+    channel: int
+    "Which one, from 0."
 
     def __call__(self, images, labels, seed, *weights):
         alike = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed) < self.share
-        channels = images.shape[3]
-        middle = images[..., channels // 2 : channels // 2 + 1]
-        return tf.where(alike, tf.repeat(middle, channels, -1), images), labels, *weights
+        single = images[..., self.channel : self.channel + 1]
+        return tf.where(alike, tf.repeat(single, images.shape[3], -1), images), labels, *weights

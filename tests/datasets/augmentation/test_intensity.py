@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerascnn.datasets.augmentation import ColourNoise, Intensity, MiddleChannel
+from kerascnn.datasets.augmentation import ColourNoise, Intensity, SingleChannel
 from kerascnn.errors import UsageError
 
 
@@ -25,7 +25,7 @@ def test_powers_of_intensities_lie_within_their_limits():
 
 def test_channels_are_copies_of_the_middle_one_in_their_share_of_the_images():
     images = tf.random.stateless_uniform((200, 2, 2, 3), [0, 0])
-    copied = MiddleChannel(share=0.25)(images, tf.zeros((200, 2, 2, 1)), tf.constant([0, 5]))[0].numpy()
+    copied = SingleChannel(share=0.25, channel=1)(images, tf.zeros((200, 2, 2, 1)), tf.constant([0, 5]))[0].numpy()
     alike = (copied == copied[..., 1:2]).all((1, 2, 3))
     assert 30 < alike.sum() < 70
     np.testing.assert_allclose(copied[..., 1], images[..., 1], atol=1e-6)
