@@ -100,4 +100,4 @@ lock: install
 	    -o requirements.lock
 
 clean:
-	rm -rf .venv .venv-bench runs
+	rm -rf .venv .venv-bench

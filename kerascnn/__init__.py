@@ -153,4 +153,5 @@ def _task(data):
             "tf.data.Dataset of batches (images, labels)",
             argument="data",
         )
-    return SEGMENTATION if len(labels.shape) == 4 else CLASSIFICATION
+    rank = labels.shape.rank if hasattr(labels.shape, "rank") else len(labels.shape)  # None where it is not known
+    return SEGMENTATION if rank == 4 else CLASSIFICATION

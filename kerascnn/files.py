@@ -118,8 +118,8 @@ def one_writer(folder):
 def write_json(path, value):
     """Write `value` as indented JSON; a file that says the same already is left untouched."""
     text = json.dumps(value, indent=2) + "\n"
-    if not (Path(path).is_file() and Path(path).read_text() == text):
-        write_aside(path, lambda aside: aside.write_text(text))
+    if not (Path(path).is_file() and Path(path).read_bytes() == text.encode()):
+        write_aside(path, lambda aside: aside.write_bytes(text.encode()))
 
 
 def read_json(path):

@@ -160,3 +160,9 @@ def test_the_peak_of_memory_is_unknown_where_the_system_does_not_tell(monkeypatc
     assert 100 < peak_memory()["peak_memory_mib"] < 100_000
     monkeypatch.setitem(sys.modules, "resource", None)
     assert peak_memory() == {"peak_memory_mib": None}
+
+
+def test_a_damaged_file_is_replaced_by_new_figures(tmp_path):
+    (tmp_path / "metrics.json").write_bytes(b"\xff\xfe")
+    write_json(tmp_path / "metrics.json", {"accuracy": 1})
+    assert read_json(tmp_path / "metrics.json") == {"accuracy": 1}

@@ -47,7 +47,8 @@ def run(app, arguments=None):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, to the end of the process
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
+        # in every locale names of files and classes, which need not even be UTF-8
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     try:
         with logged_to_stderr():
             app(arguments, exit_on_error=False, print_error=False)

@@ -206,12 +206,21 @@ def predict(files, app, out, server, form="lines", reject=0.0):
         raise InputError("; ".join(errors))
     predictor = predictor_of(app, out, server, "predict_bytes", CLASSES | (TOP if form == "json" else {}))
     named, contents = itertools.tee(itertools.chain([first], encoded))
+    rejected = {}
     rows = itertools.chain.from_iterable(
         (dict(zip(answer, row, strict=True)) for row in zip(*possible(predictor, answer).values(), strict=True))
-        for answer in predictor.stream(content for _, content in contents)
+        for answer in predictor.stream((content for _, content in contents), rejected=rejected.__setitem__)
     )
-    files_read = (file for file, _ in named)
-    if invalid := print_answers(zip(files_read, rows, strict=True), form, reject):
+
+    def answered():
+        # when a row is there, all that were asked before it have been answered or rejected
+        for place, (file, _) in enumerate(named):
+            if place in rejected:
+                errors.append(f"cannot predict {file}: {rejected[place]}")
+            else:
+                yield file
+
+    if invalid := print_answers(((file, row) for row, file in zip(rows, answered(), strict=True)), form, reject):
         errors.append(
             f"cannot decode {', '.join(invalid)}; give PNG, JPEG, BMP or, to newer exports, WebP files of at most 25 "
             "million pixels"

@@ -9,8 +9,12 @@ from kerascnn.errors import printable
 
 
 def note(text):
-    """One line of words for the user, on stderr; what names of files and of classes have in them moves no cursor."""
-    print(printable(text), file=sys.stderr, flush=True)
+    """One line of words for the user, on stderr; what names of files and of classes have in them moves no cursor.
+
+    Where nobody listens any more, as behind `| head`, the work goes on.
+    """
+    with contextlib.suppress(BrokenPipeError):
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 def result(value):

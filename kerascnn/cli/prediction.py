@@ -1,6 +1,6 @@
 """What the commands that predict share: inputs read one after another, places for results, and who answers."""
 
-import itertools
+import collections
 import os
 import re
 from pathlib import Path
@@ -31,19 +31,23 @@ def places_of(named, folder, suffix=""):
     Raises UsageError when a place is, or is a folder above, a path that is read, and InputError where files cannot be
     written into `folder`.
     """
-    places = []
-    read = [(path, Path(os.path.realpath(path))) for path, _ in named]  # resolve() fails where links lead in circles
+    within = {}  # {a path that is read, or a folder above it: the first such path}
+    for path, _ in named:
+        real = Path(os.path.realpath(path))  # resolve() fails where links lead in circles
+        for each in (real, *real.parents):
+            within.setdefault(str(each), path)
+    places, used = {}, collections.Counter()
     for _, name in named:
-        numbered = (f"{name}-{number}" if number > 1 else name for number in itertools.count(1))
-        places.append(next(place for each in numbered if (place := folder / f"{each}{suffix}") not in places))
-        place = os.path.realpath(places[-1])
-        for path, resolved in read:
-            if resolved.is_relative_to(place):
-                raise UsageError(
-                    f"{path} is read and would be written over, at {places[-1]}; choose another folder with --results"
-                )
+        place = None
+        while place is None or place in places:
+            used[name] += 1
+            place = folder / f"{name}{f'-{used[name]}' if used[name] > 1 else ''}{suffix}"
+        places[place] = name
+        if path := within.get(os.path.realpath(place)):
+            words = f"{path} is read and would be written over, at {place}"
+            raise UsageError(f"{words}; choose another folder with --results")
     check_writable(folder)
-    return places
+    return list(places)
 
 
 def predictor_of(app, out, server, signature, outputs):

@@ -44,7 +44,8 @@ class Examples:
         import tensorflow as tf
 
         parts = (self.images, self.labels) + (() if self.weights is None else (self.weights,))
-        stored = [tf.constant(part) for part in parts]
+        with tf.device("CPU"):  # a GPU would hold all of them as long as it trains
+            stored = [tf.constant(part) for part in parts]
         return lambda indices: [tf.gather(part, indices) for part in stored]
 
     def update(self, digest):

@@ -188,6 +188,9 @@ def listed_names(file):
         return None
     try:
         with reading_from(file):
-            return file.read_text(encoding="utf-8-sig").splitlines()
+            lines = file.read_text(encoding="utf-8-sig").rstrip().splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{file} is no text in UTF-8 ({error}); write it again") from None
+    if "" in lines:
+        raise InputError(f"{file} names no class in line {lines.index('') + 1}; name one in each")
+    return lines

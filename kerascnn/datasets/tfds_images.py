@@ -52,9 +52,9 @@ def check_reachable(root, manual, url_infos):
         try:
             urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=3).close()
             answer.put(None)
-        except OSError as error:
-            # a host that is there and knows no HEAD
-            answer.put(None if getattr(error, "code", None) in (405, 501) else error)
+        except Exception as error:  # of the network, and of an address or a proxy that is none
+            # a host that answers with an HTTP status is there
+            answer.put(None if hasattr(error, "code") else error)
 
     # In a thread that nothing waits for: silent name servers take 20 seconds, whatever the timeout of urlopen.
     threading.Thread(target=ask, daemon=True).start()

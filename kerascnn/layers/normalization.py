@@ -51,7 +51,7 @@ class BatchRenormalization(keras.layers.Layer):
 
     def call(self, x, training=False):
         inputs, x = x, ops.cast(x, "float32")
-        if training:
+        if training and self.trainable:
             mean, variance = ops.moments(x, axes=list(range(len(x.shape) - 1)))
             sigma = ops.sqrt(variance + self.epsilon)
             r_max, d_max = self.bounds(self.step)

@@ -28,6 +28,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from kerascnn.errors import UsageError
 from kerascnn.layers import Dirac
 from kerascnn.models.input_shape import check_size
 
@@ -93,9 +94,13 @@ def whiten(model, images):
         kc.models.whiten(model, data.train.images[:5000] / 255)
 
     images: float (N, H, W, C) in [0, 1], a few thousand of those for training. The filters are the eigenvectors of the
-    covariance of all patches, divided by the root of their eigenvalues, and then the same with the other sign.
+    covariance of all patches, divided by the root of their eigenvalues, and then the same with the other sign. Raises
+    UsageError for images of another range.
     """
-    normalized = np.asarray(model.get_layer("normalize")(np.asarray(images, np.float32)))
+    if not 0 <= np.min(images) <= np.max(images) <= 1:
+        words = f"images has intensities from {np.min(images):g} to {np.max(images):g}"
+        raise UsageError(f"{words}; divide uint8 by 255", argument="images")
+    normalized = keras.ops.convert_to_numpy(model.get_layer("normalize")(np.asarray(images, np.float32)))
     windows = np.lib.stride_tricks.sliding_window_view(normalized, (PATCH, PATCH), (1, 2))
     patches = np.moveaxis(windows, 3, 5).reshape(-1, PATCH**2 * images.shape[3]).astype(np.float64)
     variances, directions = np.linalg.eigh(patches.T @ patches / len(patches))

@@ -94,5 +94,7 @@ def averaged(models, name=None):
 
 def ensemble_of(model):
     """The networks that `averaged` made `model` of, or []."""
-    average = isinstance(model.layers[-1], keras.layers.Average)
-    return [layer for layer in model.layers if average and isinstance(layer, keras.Model)]
+    networks = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    averages = isinstance(model.layers[-1], keras.layers.Average)
+    # besides the networks the image and their mean: what averages anything else is no ensemble
+    return networks if averages and 1 < len(networks) == len(model.layers) - 2 else []

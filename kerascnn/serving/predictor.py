@@ -6,7 +6,6 @@ both answer is checked here, once.
 
 import math
 import os
-import re
 import time
 from pathlib import Path
 
@@ -43,7 +42,7 @@ def load_predictor(place, timeout=TIMEOUT):
     """
     if not isinstance(timeout, int | float) or not 0 < timeout <= 86_400:
         raise UsageError(f"timeout is {timeout!r}; give seconds, above 0 and at most a day", argument="timeout")
-    if re.search("://|/v1/models/", os.fspath(place)):
+    if "://" in (text := os.fspath(place)) or ("/v1/models/" in text and not os.path.exists(place)):
         return Predictor(ServedModel(place, timeout))
     folder = Path(place)
     return Predictor(SavedModel(folder if (folder / "saved_model.pb").is_file() else latest_version(folder)))
@@ -84,11 +83,12 @@ class Predictor:
         answers = list(self.stream(inputs, batch_size))
         return together(answers) if answers else self._nothing()
 
-    def stream(self, inputs, batch_size=BATCH_SIZE):
+    def stream(self, inputs, batch_size=BATCH_SIZE, rejected=None):
         """What `predict` gives, as an iterator of such dicts for consecutive inputs, at most batch_size each.
 
-        However many the inputs, memory holds one batch. Of an iterator that is no list each file is only looked for
-        when its turn comes.
+        rejected(place, error): called for an input that the model does not take, which is then left out; without it
+        InputRejected is raised. However many the inputs, memory holds one batch. Of an iterator that is no list each
+        file is only looked for when its turn comes.
         """
         if not (isinstance(batch_size, int) and batch_size >= 1):
             raise UsageError(f"batch_size is {batch_size!r}; give a whole number, at least 1", argument="batch_size")
@@ -100,7 +100,7 @@ class Predictor:
             raise UsageError(f"inputs is of type {type(inputs).__name__}; {IMAGES}", argument="inputs")
         if isinstance(inputs, (list, tuple)):
             self._check(enumerate(inputs))
-        return self._batches(inputs, batch_size)
+        return self._batches(inputs, batch_size, rejected)
 
     def call(self, signature, values):
         """{output name: array} of a signature by name, asked once: an array (N, ...) for it, or a list of N bytes.
@@ -110,9 +110,10 @@ class Predictor:
         for each of the values, numbers that are not finite.
         """
         _, tensor, outputs = self._signature(signature)
-        dtype = "string" if isinstance(values, list) else values.dtype.name
-        if dtype != tensor.dtype or not tensor.fits(np.shape(values)):
-            given, taken = Tensor(dtype, np.shape(values)), str(tensor)
+        # NumPy would make an array of a list, each item as long as the longest
+        dtype, shape = ("string", (len(values),)) if isinstance(values, list) else (values.dtype.name, values.shape)
+        if dtype != tensor.dtype or not tensor.fits(shape):
+            given, taken = Tensor(dtype, shape), str(tensor)
             raise InputRejected(f"{self.name} takes {taken} as {signature}, not {given}; give such values")
         answer = self._model.call(signature, values, outputs)
         if missing := outputs.keys() - answer.keys():
@@ -160,7 +161,7 @@ class Predictor:
         if absent:
             raise InputError(f"no file at {', '.join(absent)}; correct the paths, or leave them out")
 
-    def _batches(self, inputs, batch_size):
+    def _batches(self, inputs, batch_size, rejected):
         """What `stream` gives; files are read when their batch is put together."""
         batch, size = [], 0
         for place, item in enumerate(inputs):
@@ -172,35 +173,39 @@ class Predictor:
             length = len(value) if isinstance(value, bytes) else value.nbytes
             if batch and (len(batch) >= batch_size or size + length > BATCH_BYTES):
                 parts = 0
-                for answer in self._halved(batch):
+                for answer in self._halved(batch, rejected):
                     yield answer
                     parts += 1
                 if parts > 1:  # what follows is likely to be too much at a time, too
                     batch_size = max(1, len(batch) // parts)
                 batch, size = [], 0
-            batch.append((str(item) if file else f"inputs[{place}]", value))
+            batch.append((place, str(item) if file else f"inputs[{place}]", value))
             size += length
         if batch:
-            yield from self._halved(batch)
+            yield from self._halved(batch, rejected)
 
-    def _halved(self, batch, asked=0.0):
-        """The answers to a batch of (what to call it, image), in parts where the model does not take the whole.
+    def _halved(self, batch, rejected, asked=0.0):
+        """The answers to a batch of (place, what to call it, image), in parts where the model does not take the whole.
 
         asked: for how many seconds in vain. A server that has taken a fifth of what one request may is asked no more.
         """
         started = time.monotonic()
         try:
-            answer = self._answer([value for _, value in batch])
+            answer = self._answer([value for *_, value in batch])
         except InputRejected as error:
             asked += time.monotonic() - started
             if len(batch) == 1:
-                raise InputRejected(f"cannot predict {batch[0][0]}: {error}") from None
+                ((place, name, _),) = batch
+                if rejected is None:
+                    raise InputRejected(f"cannot predict {name}: {error}") from None
+                rejected(place, error)
+                return
             if asked > self._model.timeout / 5:
                 words = f"{self.name} took {asked:.0f} s to refuse these and half of these images, and so on"
                 raise InputError(f"{words}; {self.remedy}") from None
             middle = len(batch) // 2
-            yield from self._halved(batch[:middle], asked)
-            yield from self._halved(batch[middle:], asked)
+            yield from self._halved(batch[:middle], rejected, asked)
+            yield from self._halved(batch[middle:], rejected, asked)
         else:
             yield answer
 

@@ -185,3 +185,10 @@ def test_a_reader_that_closes_the_pipe_is_no_error():
     command = f'{sys.executable} -c "{code}" | head -1'
     ran = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert (ran.stdout, ran.stderr) == ("0\n", "")
+
+
+def test_words_that_nobody_hears_end_no_work():
+    code = "import sys; from kerascnn.cli.messages import note; [note(str(i)) for i in range(9999)]; print('done')"
+    command = f'{sys.executable} -c "{code}" 2> >(head -1 >&2)'
+    found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (0, "done\n", "0\n")

@@ -160,6 +160,11 @@ def test_names_of_classes_come_from_the_argument_then_labels_txt_then_texts_then
     assert kc.datasets.image_records(folder, (8, 8), class_names=["a", "b", "c"]).class_names == ("a", "b", "c")
     (folder / "labels.txt").write_text("r\ng\nb\nviolet\n")
     assert kc.datasets.image_records(folder, (8, 8)).class_names == ("r", "g", "b", "violet")
+    (folder / "labels.txt").write_text("r\ng\nb\n\n")
+    assert kc.datasets.image_records(folder, (8, 8)).class_names == ("r", "g", "b")
+    (folder / "labels.txt").write_text("r\n\nb\n")
+    with pytest.raises(InputError, match=f"^{folder}/labels.txt names no class in line 2; name one in each$"):
+        kc.datasets.image_records(folder, (8, 8))
     (folder / "labels.txt").write_text("r\ng\n")
     with pytest.raises(
         UsageError, match="^class_names has 2 names and labels reach 2; name each label, from 0, in the"

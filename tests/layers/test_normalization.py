@@ -29,6 +29,17 @@ def test_batch_renormalization_follows_algorithm_1_and_its_schedules():
     np.testing.assert_allclose(layer(x.astype(np.float32)).numpy(), (x - moving[0]) / moving[1], rtol=1e-4, atol=1e-4)
 
 
+def test_a_frozen_batch_renormalization_stays_as_it_is():
+    layer = BatchRenormalization()
+    x = tf.constant(np.random.default_rng(0).normal(3, 2, size=(4, 5, 6, 3)), tf.float32)
+    layer(x)
+    layer.trainable = False
+    before = [weight.numpy() for weight in layer.weights]
+    np.testing.assert_array_equal(layer(x, training=True), layer(x))
+    for weight, value in zip(layer.weights, before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
 def test_batch_renormalization_begins_as_batch_normalization_with_its_gradient():
     x = tf.constant(np.random.default_rng(0).normal(3, 2, size=(4, 5, 6, 3)), tf.float32)
     weight = tf.constant(np.random.default_rng(1).normal(size=(4, 5, 6, 3)), tf.float32)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerascnn.errors import UsageError
 from kerascnn.models import airbench, whiten
 
 PHOTOS = np.random.default_rng(0).random((40, 9, 9, 3)).repeat(4, 1).repeat(4, 2)[:, :32, :32]  # neighbours are alike
@@ -33,3 +34,8 @@ def test_convolutions_begin_as_the_identity_of_the_channels_that_they_get(model)
     y = model.get_layer("block2_conv1")(x).numpy()
     np.testing.assert_allclose(y[..., :64], x, atol=1e-6)
     assert np.abs(y[..., 64:]).mean() > 0.1
+
+
+def test_pixels_that_are_not_divided_are_an_error(model):
+    with pytest.raises(UsageError, match="^images has intensities from 0 to 255; divide uint8 by 255$"):
+        whiten(model, np.array([0, 255], np.uint8).repeat(1536 * 20).reshape(20, 32, 32, 3))

@@ -5,7 +5,7 @@ from keras import layers
 
 from kerascnn.layers.convolution import GroupedConv2D
 from kerascnn.models import builder
-from kerascnn.saved_model.folding import averaged, folded, in_float32
+from kerascnn.saved_model.folding import averaged, ensemble_of, folded, in_float32
 
 
 def shaken(model):
@@ -100,3 +100,16 @@ def test_a_normalization_that_is_used_twice_is_not_folded():
     model = shaken(keras.Model(image, layers.Dense(2)(layers.Flatten()(x))))
     images = np.random.default_rng(1).random((2, 8, 8, 1), dtype=np.float32)
     np.testing.assert_allclose(folded(model)(images), model(images), atol=1e-6)
+
+
+def test_what_averages_anything_else_than_whole_networks_is_no_ensemble():
+    x = np.random.default_rng(0).random((3, 8, 8, 3), np.float32)
+    image, inner = keras.Input((8, 8, 3)), keras.Input((8, 8, 3))
+    net = keras.Model(inner, layers.Dense(4)(layers.Flatten()(inner)), name="net")
+    flipped = layers.Average(name="logits")([net(image), net(layers.Lambda(lambda y: y[:, :, ::-1])(image))])
+    heads = layers.Average(name="logits")([layers.Dense(4)(net(image)), layers.Dense(4)(net(image))])
+    for output in (flipped, heads):
+        model = keras.Model(image, output)
+        assert ensemble_of(model) == []
+        np.testing.assert_allclose(folded(in_float32(model))(x), model(x), atol=1e-6)
+    assert len(ensemble_of(averaged([net, net]))) == 2

@@ -284,6 +284,22 @@ def test_an_image_that_the_model_does_not_take_is_named(tumors, tmp_path):
             predictor.predict([tmp_path / "a.png"] * 3)
 
 
+def test_the_others_are_answered_where_one_is_left_out():
+    def no_large_ones(request, handler):
+        if any(len(item["b64"]) > 100 for item in request["inputs"]):
+            handler.send_error(413)
+            return None
+        return numbered(request, handler)
+
+    contents = [number.to_bytes(2) * (1000 if number in (3, 6) else 1) for number in range(7)]
+    left_out = {}
+    with served(no_large_ones) as (address, _):
+        parts = list(kc.load_predictor(address).stream(contents, rejected=left_out.__setitem__))
+    assert [score for part in parts for score in part["score"].tolist()] == [0, 1, 2, 4, 5]
+    assert sorted(left_out) == [3, 6]
+    assert "413" in str(left_out[3])
+
+
 class Strange(tf.Module):
     """Answers that a predictor passes on to nobody."""
 
