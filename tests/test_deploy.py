@@ -23,6 +23,8 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from apps import digits
 from apps.tumors import app  # noqa: F401, run by the fixtures `printed` and `command`
+from kerascnn.classification import recipes as image_recipes
+from kerascnn.classification.inference import Inference
 from kerascnn.cli import app as cli
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.saved_model.folding import in_float32
@@ -221,6 +223,12 @@ def test_shipped_saved_models_are_those_of_the_shipped_networks():
     check_probabilities(
         "tumors", slices, network_probabilities(in_float32(network), slices, record["settings"]["flip_tta"])
     )
+    image = cv2.cvtColor(cv2.imread(str(ROOT / "docs" / "images" / "cat.jpg")), cv2.COLOR_BGR2RGB)
+    images = cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA)[None].astype(np.float32) / 255
+    for name in ("cifar10_fast", "cifar10_resnet20"):
+        network, record = load_trained(MODELS / name, image_recipes.RUNS)
+        logits = Inference.recorded(record).logits(in_float32(network))(images)
+        check_probabilities(name, images, keras.ops.softmax(logits))
 
 
 def check_probabilities(name, images, expected):

@@ -226,6 +226,10 @@ def test_the_shipped_models_error_is_that_of_its_metrics():
     many, one = percent(metrics["accuracy"]), percent(metrics["accuracy_single_view"])
     assert f"test accuracy of {many} by six views" in FIGURES
     assert f"test accuracy by six views, and by one | {many}, {one} |" in README
+    metrics = json.loads((ROOT / "saved_models" / "cifar10_resnet20" / "metrics.json").read_text())
+    two, one = percent(metrics["error"]), percent(1 - metrics["accuracy_single_view"])
+    assert f"test error of {two} by an image and its mirror image" in FIGURES
+    assert f"test error by two views, and by one | {two}, {one} |" in README
 
 
 def test_the_shipped_tumor_networks_figures_are_those_of_its_run():
