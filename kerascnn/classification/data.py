@@ -169,10 +169,16 @@ def load_tested(record, data_dir=None):
     said = record["recipe"]
     recipe = {name: getattr(ImageRecipe, name) if said.get(name) is None else said[name] for name in FIELDS}
     split = section(record, "split")
-    recipe |= {"group_by": ""} if split else {}
     if Path(recipe["data"]).is_absolute() and not Path(recipe["data"]).exists():
         raise InputError(f"no {recipe['data']}, which the model was trained on; put it back")
-    return as_split(load_images(**recipe, data_dir=data_dir), split)
+    try:
+        data = load_images(**recipe, data_dir=data_dir)
+    except UsageError as error:
+        if error.argument != "group_by" or not split:
+            raise
+        # a photo of no group has come since, and the split is known
+        data = load_images(**recipe | {"group_by": ""}, data_dir=data_dir)
+    return as_split(data, split)
 
 
 def as_split(data, names):
