@@ -40,3 +40,8 @@ def printable(text):
 def shortened(text):
     """Text from elsewhere as one line of at most 500 characters."""
     return printable(text[:500])[:500]
+
+
+def reason_of(error):
+    """The first line of what somebody else's error says; its name where it says nothing."""
+    return (str(error) or type(error).__name__).splitlines()[0]

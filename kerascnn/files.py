@@ -174,3 +174,8 @@ def check_archive(file, most_compression=MOST_COMPRESSION):
         found.add(entry.filename)
         if entry.file_size > 2**20 + most_compression * entry.compress_size:
             raise ValueError(f"{entry.filename} grows from {entry.compress_size:,} to {entry.file_size:,} bytes")
+
+
+def shown(name):
+    """Whether a file or folder is somebody's, not the system's: macOS puts __MACOSX into archives."""
+    return not name.startswith(".") and name != "__MACOSX"

@@ -6,20 +6,21 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.classification.recipes import ImageRecipe
+from kerascnn.classification.recipes import SIZES, ImageRecipe
 from kerascnn.datasets import DATASETS, TFDS_NAME, image_folder, image_records, image_table, load
 from kerascnn.datasets.examples import Examples
-from kerascnn.datasets.image_folder import ImageFiles, shown
+from kerascnn.datasets.image_folder import ImageFiles
 from kerascnn.datasets.image_records import record_files
 from kerascnn.datasets.image_table import SPLITS
 from kerascnn.errors import InputError, UsageError
+from kerascnn.files import shown
 from kerascnn.training.record import section
 
 logger = logging.getLogger(__name__)
 
 OTHERS = "or name a folder with a sub-folder per class or with TFRecord files, or a CSV file"
 # of an ImageRecipe, for load_images
-FIELDS = ("data", "image_size", "crop_ratio", "interpolation", "train_size", "group_by", "validation")
+FIELDS = ("data", *SIZES, "group_by", "validation")
 
 
 def check_data(data):
@@ -34,7 +35,7 @@ def check_data(data):
 
 def check_sizes(recipe):
     """Raise UsageError where an ImageRecipe wants sizes of a data set whose images are taken as they are."""
-    for name in ("image_size", "crop_ratio", "interpolation", "train_size"):
+    for name in SIZES:
         value = getattr(recipe, name)
         if recipe.data in DATASETS and value not in (None, getattr(ImageRecipe, name)):
             words = f"{name} is {value}, and images of {recipe.data} are taken as they are"

@@ -22,7 +22,7 @@ from kerascnn.decoding import preprocess_bytes
 from kerascnn.errors import UsageError
 from kerascnn.saved_model.archive import described, write_version
 from kerascnn.saved_model.folding import folded, in_float32
-from kerascnn.saved_model.verification import ON_EXAMPLES, ON_NOISE, verify_answers
+from kerascnn.saved_model.verification import ON_EXAMPLES, ON_NOISE, check_examples, verify_answers
 from kerascnn.training.record import read_record_if_any, rebuilt, recorded_in, section
 from kerascnn.training.run_folder import check_logits, main_head, plain, run_card
 
@@ -62,7 +62,7 @@ def export(model, folder, class_names=None, preprocessing=None, examples=None):
     if examples is None:
         channels = shape[2] if shape[2] in (1, 3) else 3
         examples, tolerance = np.random.default_rng(0).integers(0, 256, (4, *shape[:2], channels), np.uint8), ON_NOISE
-    check_examples(examples)
+    check_examples(examples, (1, 3, 4))
     with tf.device("CPU"):
         preprocessed, of_one_view = (function(tf.constant(examples)).numpy() for function in (preprocess, single))
         probabilities = tf.nn.softmax(inference.logits(network)(preprocessed)).numpy()
@@ -99,14 +99,6 @@ def check_preprocessing(preprocessing, network, inference):
     if preprocessing and inference.crops:
         words = f"preprocessing is {described(preprocessing).partition(':')[0]}, and the run averages over"
         raise UsageError(f"{words} {inference.tta}, views of larger photos; leave it out", argument="preprocessing")
-
-
-def check_examples(examples):
-    """Raise UsageError unless these are images as a client sends them."""
-    shape, dtype = np.shape(examples), getattr(examples, "dtype", type(examples).__name__)
-    if dtype != np.uint8 or len(shape) != 4 or not all(shape) or shape[3] not in (1, 3, 4):
-        words = f"examples is {dtype} of shape {shape}; give uint8 (N, H, W, C) with 1, 3 or 4 channels"
-        raise UsageError(words, argument="examples")
 
 
 def classifier(model):

@@ -29,6 +29,7 @@ RANGES = {
     "mixup": (0, 100),
     "cutmix": (0, 100),
 }
+SIZES = "image_size", "crop_ratio", "interpolation", "train_size"  # for images that have none of their own
 LEAST_ALPHA = 0.05  # of a beta distribution: below it both gamma variables that it is drawn by may be 0
 
 
@@ -114,6 +115,7 @@ class ImageRecipe:
 
     @property
     def epochs_of_augmentations(self):
+        """In how many epochs images are augmented."""
         return self.training.epochs
 
     def check_model(self):

@@ -8,6 +8,7 @@ import dataclasses
 import itertools
 
 import kerascnn as kc
+from kerascnn.classification.recipes import SIZES
 from kerascnn.cli.answers import check_reject, print_answers
 from kerascnn.cli.app import require
 from kerascnn.cli.folders import RUNS
@@ -31,7 +32,7 @@ def smoke(recipe):
     """The recipe of a few seconds' run on synthetic data, which proves the wiring and says so."""
     note("note: --smoke trains two epochs on drawn numerals, whatever other flags say; its figures mean nothing")
     training = dataclasses.replace(recipe.training, epochs=2, batch_size=min(recipe.training.batch_size, 32))
-    of_others = ("image_size", "crop_ratio", "interpolation", "train_size", "group_by", "size_schedule")
+    of_others = (*SIZES, "group_by", "size_schedule")
     usual = {field.name: field.default for field in dataclasses.fields(recipe) if field.name in of_others}
     return dataclasses.replace(recipe, data="synthetic", training=training, **usual)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from kerascnn.datasets.examples import Dataset, cut_missing, warn_of_empty_classes
-from kerascnn.datasets.image_folder import ImageFiles, check_groups, grouped
+from kerascnn.datasets.groups import check_groups, grouped
+from kerascnn.datasets.image_folder import ImageFiles
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import reading_from

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from kerascnn.errors import InputError, UsageError
+from kerascnn.errors import InputError, UsageError, reason_of
 
 
 def folder(data_dir=None):
@@ -34,7 +34,7 @@ def prepared_builder(name, create, root, manual, check_originals):
     except UsageError:
         raise
     except (ParseError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = reason_of(error)
         raise InputError(f"{root / name} is damaged ({reason}); delete the folder and run again") from error
     if ready:
         return builder
@@ -44,7 +44,7 @@ def prepared_builder(name, create, root, manual, check_originals):
         with contextlib.redirect_stdout(sys.stderr):
             builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual))
     except tfds.core.download.download_manager.NonMatchingChecksumError as error:
-        reason = str(error).splitlines()[0]
+        reason = reason_of(error)
         raise InputError(
             f"the download of {name} is damaged ({reason}); run again, or place the files by hand"
         ) from error
@@ -65,7 +65,7 @@ def arrays(builder, split):
     try:
         examples = builder.as_dataset(split=split, batch_size=-1, shuffle_files=False)
     except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as error:
-        reason = str(error).splitlines()[0]
+        reason = reason_of(error)
         raise InputError(
             f"the prepared data in {builder.data_path} are damaged ({reason}); delete the folder and run again"
         ) from error

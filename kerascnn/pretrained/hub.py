@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from kerascnn.errors import InputError, UsageError
+from kerascnn.errors import InputError, UsageError, reason_of
 from kerascnn.pretrained.names import KERAS, TORCH
 from kerascnn.pretrained.readers import sha256
 
@@ -45,7 +45,7 @@ def fetch(name):
     except Exception as error:
         path = hub.try_to_load_from_cache(repository, file)
         if not isinstance(path, str):
-            reason = (str(error) or type(error).__name__).splitlines()[0]
+            reason = reason_of(error)
             raise InputError(
                 f"cannot fetch {file} of {repository} ({reason}); "
                 f"download {address} where there is a network and give that file"

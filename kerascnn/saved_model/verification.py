@@ -11,12 +11,23 @@ import sys
 
 import numpy as np
 
+from kerascnn.errors import UsageError
 from kerascnn.files import raise_if_disk_full, write_json
 
 CONSUMER = "kerascnn.saved_model.consumer"
 WAYS = ("saved_model", "session")
 ON_EXAMPLES = 1e-5  # of probabilities
 ON_NOISE = 1e-4  # logits of random images may be so large that rounding alone is more than 1e-5
+
+
+def check_examples(examples, channels):
+    """Raise UsageError unless these are images as a client sends them, of one of the numbers of channels."""
+    shape, dtype = np.shape(examples), getattr(examples, "dtype", type(examples).__name__)
+    if dtype != np.uint8 or len(shape) != 4 or not all(shape) or shape[3] not in channels:
+        *most, last = map(str, channels)
+        allowed = f"{', '.join(most)} or {last}" if most else last
+        words = f"examples is {dtype} of shape {shape}; give uint8 (N, H, W, C) with {allowed} channels"
+        raise UsageError(words, argument="examples")
 
 
 def verify_answers(version, work, inputs, outputs, expected, tolerance=ON_EXAMPLES):

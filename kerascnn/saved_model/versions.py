@@ -5,7 +5,7 @@ import math
 import re
 from pathlib import Path
 
-from kerascnn.errors import InputError, InputRejected
+from kerascnn.errors import InputError, InputRejected, reason_of
 from kerascnn.files import read_json_if_any, reading_from
 from kerascnn.saved_model.signatures import signatures_of
 
@@ -57,7 +57,7 @@ def load_signatures(version):
     try:
         return tf.saved_model.load(str(version)).signatures
     except Exception as error:  # whatever a damaged file makes TensorFlow raise
-        words = (str(error) or type(error).__name__).splitlines()[0]
+        words = reason_of(error)
         raise InputError(f"the SavedModel {version} is damaged ({words}); restore it or export again") from None
 
 

@@ -16,7 +16,7 @@ from kerascnn.errors import UsageError
 from kerascnn.images import MOST_VOXELS
 from kerascnn.saved_model.archive import described, write_version
 from kerascnn.saved_model.folding import folded, in_float32
-from kerascnn.saved_model.verification import ON_EXAMPLES, ON_NOISE, verify_answers
+from kerascnn.saved_model.verification import ON_EXAMPLES, ON_NOISE, check_examples, verify_answers
 from kerascnn.segmentation.inference import MaskSettings, network_probabilities, segment, volume_probabilities
 from kerascnn.segmentation.preprocessing import RESIZING
 from kerascnn.training.run_folder import check_logits, plain, run_card
@@ -39,20 +39,12 @@ def export(model, folder, preprocessing=None, examples=None):
     if examples is None:
         examples = np.random.default_rng(0).integers(0, 256, (2, height, width, channels), np.uint8)
         tolerance = ON_NOISE
-    check_examples(examples, channels)
+    check_examples(examples, (channels,))
     if preprocessing is not None and not hasattr(preprocessing, "preprocess"):
         words = f"preprocessing is {preprocessing!r}, which is no Preprocessing"
         raise UsageError(f"{words}; see kerascnn.segmentation.inference.Preprocessing", argument="preprocessing")
     preprocessing, card = preprocessing or RESIZING, run_card(model, folder)
     return export_segmenter(model, preprocessing, MaskSettings(), folder, card, examples, tolerance=tolerance)
-
-
-def check_examples(examples, channels):
-    """Raise UsageError unless these are slices as a client sends them."""
-    shape, dtype = np.shape(examples), getattr(examples, "dtype", type(examples).__name__)
-    if dtype != np.uint8 or len(shape) != 4 or not all(shape) or shape[3] != channels:
-        words = f"examples is {dtype} of shape {shape}; give uint8 (N, H, W, {channels})"
-        raise UsageError(words, argument="examples")
 
 
 def export_segmenter(model, preprocessing, settings, folder, card, warmup_volume, *, tolerance=ON_EXAMPLES):

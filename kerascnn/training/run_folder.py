@@ -4,7 +4,7 @@ import json
 import logging
 from pathlib import Path
 
-from kerascnn.errors import InputError, UsageError
+from kerascnn.errors import InputError, UsageError, reason_of
 from kerascnn.files import check_archive, read_json_if_any, reading_from
 from kerascnn.training.record import read_record, read_record_if_any, record_file
 
@@ -45,7 +45,7 @@ def load_model(place):
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # whatever a damaged file makes Keras, h5py and zipfile raise
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         if "Could not locate" in str(error):
             raise InputError(
                 f"{path} holds what Keras does not know ({reason}); import the module that registers it with "

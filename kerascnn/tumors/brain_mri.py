@@ -15,6 +15,7 @@ from PIL import Image
 
 from kerascnn.datasets.tfds_builders import arrays, folder, prepared_builder
 from kerascnn.errors import DataAbsent, InputError
+from kerascnn.files import shown
 from kerascnn.tumors.patients import Patient, PatientDataset
 
 SOURCE = "https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"
@@ -54,7 +55,7 @@ class BrainMri(tfds.core.GeneratorBasedBuilder):
 
 def patient_folders(path):
     """The patients' folders in the order of their names. Raises InputError when there is none."""
-    found = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
+    found = sorted(child for child in path.iterdir() if child.is_dir() and shown(child.name))
     if not found:
         raise InputError(f"{path} holds no patient's folder; unpack {SOURCE} there")
     return found

@@ -15,7 +15,8 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from kerascnn.errors import DataAbsent, InputError
+from kerascnn.errors import DataAbsent, InputError, reason_of
+from kerascnn.files import shown
 from kerascnn.images import MOST_VOXELS
 from kerascnn.tumors.patients import Patient, PatientDataset
 
@@ -49,7 +50,7 @@ def read_volume(path):
     except FileNotFoundError:
         raise InputError(f"{path} is missing; add it or name another folder") from None
     except (OSError, ValueError, TypeError, EOFError, OverflowError, zlib.error, *NIBABEL_ERRORS) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise InputError(f"{path} is no NIfTI volume ({reason}); restore the original") from None
     if data.ndim != 3 or not data.size:
         raise InputError(f"{path} has the shape {data.shape}; give a volume of three axes")
@@ -163,7 +164,7 @@ def load(folder, modalities):
     folder = Path(folder)
     if not folder.is_dir():
         raise DataAbsent(f"no folder {folder}; give one with a sub-folder of NIfTI volumes per patient")
-    found = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+    found = sorted(child for child in folder.iterdir() if child.is_dir() and shown(child.name))
     if not found:
         raise InputError(f"{folder} holds no patient's folder; give one sub-folder of NIfTI volumes per patient")
     patients = tuple(read_patient(child, modalities) for child in found)

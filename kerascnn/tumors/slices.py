@@ -48,13 +48,12 @@ def augmentations(recipe):
         elastic=recipe.elastic * scale**2,
         sigma=24 * scale,
     )
-    sequences = [name.lower() for name in recipe.modalities]
-    carvemix = [CarveMix(share=recipe.carvemix)] if recipe.carvemix else []
-    flair = []
+    asked, sequences = [distortion], [name.lower() for name in recipe.modalities]
+    if recipe.carvemix:
+        asked.append(CarveMix(share=recipe.carvemix))
     if recipe.flair_only and "flair" in sequences:
-        flair = [SingleChannel(share=recipe.flair_only, channel=sequences.index("flair"))]
-    intensity = Intensity(brightness=recipe.brightness, contrast=recipe.contrast, gamma=recipe.gamma)
-    return distortion, *carvemix, *flair, intensity
+        asked.append(SingleChannel(share=recipe.flair_only, channel=sequences.index("flair")))
+    return *asked, Intensity(brightness=recipe.brightness, contrast=recipe.contrast, gamma=recipe.gamma)
 
 
 def draw_augmentation(examples, augmentations, path):
