@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from kerascnn.analysis.memory import estimate_memory, largest_batch
+from kerascnn.analysis.memory import activation_peak, estimate_memory, largest_batch
 from kerascnn.errors import UsageError
 from kerascnn.training.precision import on_accelerator, policy_of
 
@@ -74,7 +74,8 @@ def check_memory(build, recipe):
     if policy_of(build(), recipe) == "float32":
         half = dataclasses.replace(recipe, precision="mixed_bfloat16")
         helps.append(f"precision mixed_bfloat16 ({gib(needed_memory(build, half))})")
-    helps.append("smaller images, larger strides or fewer layers")
+    activations = recipe.batch_size * activation_peak(in_precision(build, recipe))
+    helps.append(f"smaller images, larger strides or fewer layers (activations are {gib(activations)} of it)")
     raise UsageError(
         f"batch_size is {recipe.batch_size}, with which training {build().name} takes about {gib(needed)}, and "
         f"{gib(free)} are free; try {', or '.join(helps)}",

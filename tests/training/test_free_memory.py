@@ -64,13 +64,14 @@ def test_a_training_that_does_not_fit_says_what_helps_and_how_much(memory):
     memory(int(0.75 * needed(4000)))
     with pytest.raises(UsageError) as caught:
         free_memory.check_memory(build, large)
-    sizes = [needed(4000), 0.75 * needed(4000), needed(2000, 2), needed(4000, policy="mixed_bfloat16")]
-    whole, free, smaller, half = (f"{size / 2**30:.1f} GiB" for size in sizes)
+    activations = needed(4000) - needed(0)
+    sizes = [needed(4000), 0.75 * needed(4000), needed(2000, 2), needed(4000, policy="mixed_bfloat16"), activations]
+    whole, free, smaller, half, kept = (f"{size / 2**30:.1f} GiB" for size in sizes)
     assert half < whole
     assert str(caught.value) == (
         f"batch_size is 4000, with which training resnet20 takes about {whole}, and {free} are free; try batch_size "
         f"2000 and accumulate 2 ({smaller}), or precision mixed_bfloat16 ({half}), or smaller images, larger strides "
-        "or fewer layers"
+        f"or fewer layers (activations are {kept} of it)"
     )
 
 
