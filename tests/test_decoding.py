@@ -217,6 +217,24 @@ def test_25_million_pixels_are_allowed_and_a_blank_image_is_valid():
     np.testing.assert_array_equal(images, 0)
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_of_a_large_camera_is_decoded_at_an_eighth_alone(progressive):
+    file = encoded(Image.new("RGB", (8256, 6192), (200, 30, 90)), "JPEG", progressive=progressive)
+    small = decode_image(file, 224).numpy()
+    assert small.shape == (774, 1032, 3)
+    np.testing.assert_allclose(small.astype(int), np.broadcast_to([200, 30, 90], small.shape), atol=3)
+    for shortest in (None, 4000):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="a JPEG of too many pixels"):
+            decode_image(file, shortest)
+
+
+def test_a_jpeg_that_claims_more_than_any_camera_has_is_rejected():
+    file = encoded(PHOTO, "JPEG")
+    place = file.index(b"\xff\xc0") + 5  # of height and width in the start of frame
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a JPEG of too many pixels"):
+        decode_image(file[:place] + struct.pack(">HH", 12_000, 12_000) + file[place + 4 :], 1)
+
+
 def test_a_decompression_bomb_is_rejected_before_it_is_decoded():
     bomb = png(12_000, 12_000, bytes(12_000 * 12_001))
     bytes_in_graph([png(1, 1, bytes(2))])  # traces the graph

@@ -101,7 +101,7 @@ class ImageFiles:
             for path in map(os.fsdecode, broken):
                 if path not in self.said:
                     self.said.add(path)
-                    words = "cannot decode %s; it counts nothing, replace or delete it (%d so far)"
+                    words = "cannot decode %s, or it is too large; it counts nothing, replace or delete it (%d so far)"
                     logger.warning(words, path, len(self.said))
             return np.float32(0)
 
@@ -154,8 +154,9 @@ def image_folder(
     PNG, JPEG, WebP and BMP files are listed at once and read when a batch needs them, so that any number of them fits.
     Files may differ in size and proportions: each is resized until it covers image_size (H, W) divided by crop_ratio,
     with interpolation bilinear, bicubic or lanczos, and cut in the middle; kerascnn.export puts the same into the
-    SavedModel. Grey images become RGB. A file that does not decode keeps its place with the weight 0, and a warning
-    names it; one of HEIC, AVIF, TIFF, GIF and JPEG 2000 or XL files, which are not read, says their number.
+    SavedModel. Grey images become RGB. A file that does not decode, or has more pixels than decode_image takes, keeps
+    its place with the weight 0, and a warning names it; one of HEIC, AVIF, TIFF, GIF and JPEG 2000 or XL files, which
+    are not read, says their number.
     class_names are the names of the sub-folders in order. validation, test: the share of the files that is cut off, of
     each class alike, drawn with `seed`; 0 for none, or another folder with sub-folders of the same names. group_by: a
     regular expression that is searched in the path of a file below `folder`, or below that of its split; files in

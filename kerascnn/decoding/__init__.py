@@ -6,7 +6,9 @@
 import tensorflow as tf
 
 from kerascnn.decoding.headers import let_in
-from kerascnn.images import MOST_PIXELS
+from kerascnn.images import MOST_JPEG_PIXELS, MOST_PIXELS
+
+RATIOS = (1, 2, 4, 8)  # of libjpeg's own scaling
 
 
 def decode_image(image_bytes, shortest=None):
@@ -15,7 +17,8 @@ def decode_image(image_bytes, shortest=None):
     Accepts PNG, JPEG, WebP and BMP of at most 25 million pixels by their header, which is read before anything is
     decoded; no animated WebP. The orientation in EXIF metadata is followed. 16 bits per channel are cut to 8; the alpha
     channel of a BMP is ignored. shortest: a JPEG is decoded at the smallest of 1/8, 1/4, 1/2 and its full size of which
-    no side is shorter than these pixels, which saves most of the time for large photos.
+    no side is shorter than these pixels, which saves most of the time for large photos; 25 million pixels are then
+    those of this size, and a JPEG may have 2^27 in full.
     Raises tf.errors.InvalidArgumentError for everything else and for what does not decode.
     """
     item = {name: value[0] for name, value in let_in(tf.reshape(image_bytes, [1])).items()}
@@ -61,17 +64,16 @@ def stored_pixels(item, shortest):
 
 def decode_jpeg(image_bytes, shortest):
     """Scalar string -> RGB uint8 (H, W, 3), as small as `shortest` allows."""
-    sides = tf.cast(tf.io.extract_jpeg_shape(image_bytes)[:2], tf.float64)
-    words = "a JPEG of more than 25 million pixels; its sides are"
-    image_bytes = checked(image_bytes, tf.reduce_prod(sides) <= MOST_PIXELS, words, sides)
+    sides, ratios = tf.cast(tf.io.extract_jpeg_shape(image_bytes)[:2], tf.float64), RATIOS if shortest else (1,)
+    small = [tf.math.ceil(tf.reduce_min(sides) / ratio) >= shortest for ratio in ratios[1:]]
+    halved = tf.reduce_sum(tf.cast(small, tf.int32)) if small else 0
+    most = tf.constant([min(MOST_PIXELS * ratio**2, MOST_JPEG_PIXELS) for ratio in ratios], tf.float64)[halved]
+    image_bytes = checked(image_bytes, tf.reduce_prod(sides) <= most, "a JPEG of too many pixels; its sides are", sides)
 
     def at(ratio):
         return lambda: tf.io.decode_jpeg(image_bytes, channels=3, ratio=ratio)
 
-    if shortest is None:
-        return at(1)()
-    small = [tf.math.ceil(tf.reduce_min(sides) / ratio) >= shortest for ratio in (2, 4, 8)]
-    return tf.switch_case(tf.reduce_sum(tf.cast(small, tf.int32)), [at(ratio) for ratio in (1, 2, 4, 8)])
+    return tf.switch_case(halved, [at(ratio) for ratio in ratios]) if small else at(1)()
 
 
 def as_rgb(image, item):

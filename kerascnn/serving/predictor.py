@@ -13,8 +13,8 @@ import numpy as np
 
 from kerascnn.errors import InputError, InputRejected, UsageError, shortened
 from kerascnn.files import reading_from
-from kerascnn.image_headers import claimed_sides
-from kerascnn.images import MOST_PIXELS
+from kerascnn.image_headers import JPEG, claimed_sides
+from kerascnn.images import MOST_JPEG_PIXELS, MOST_PIXELS
 from kerascnn.saved_model.signatures import Tensor
 from kerascnn.saved_model.versions import SavedModel, latest_version
 from kerascnn.serving.client import TIMEOUT, ServedModel
@@ -168,8 +168,8 @@ class Predictor:
             self._check([(place, item)])
             file = isinstance(item, (str, os.PathLike))
             value = read(item) if file else bytes(item) if isinstance(item, bytearray) else item
-            if isinstance(value, bytes) and math.prod(claimed_sides(value) or (0, 0)) > MOST_PIXELS:
-                value = b""  # what no model of ours decodes is not valid, wherever it is asked
+            if isinstance(value, bytes) and undecodable(value):
+                value = b""  # it is not valid, wherever it is asked
             length = len(value) if isinstance(value, bytes) else value.nbytes
             if batch and (len(batch) >= batch_size or size + length > BATCH_BYTES):
                 parts = 0
@@ -229,6 +229,12 @@ class Predictor:
         """What no images are answered with."""
         _, _, outputs = self.signatures.get("predict_bytes") or self._signature("serving_default")
         return {name: empty(name, *tensor) for name, tensor in outputs.items()} | {"valid": np.empty(0, bool)}
+
+
+def undecodable(content):
+    """Whether an encoded image claims more pixels than any model of ours decodes."""
+    most = MOST_JPEG_PIXELS if content.startswith(JPEG) else MOST_PIXELS
+    return math.prod(claimed_sides(content) or (0, 0)) > most
 
 
 def image_words(tensor):

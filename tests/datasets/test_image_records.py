@@ -151,7 +151,7 @@ def test_broken_images_keep_their_place_with_weight_0_and_are_named(tmp_path, ca
     assert (labels.numpy().tolist(), weights.numpy().tolist()) == ([0, 1, 0, 1], [1, 0, 0, 1])
     assert not images[1:3].numpy().any()
     assert sorted(record.getMessage() for record in caplog.records) == [
-        f"cannot decode {tmp_path}/train.tfrecord#{number}; it counts nothing, replace or delete it ({number} so far)"
+        f"cannot decode {tmp_path}/train.tfrecord#{number}, or it is too large; it counts nothing, replace or delete it ({number} so far)"
         for number in (1, 2)
     ]
 
