@@ -107,7 +107,7 @@ def train(
         return
     if not smoke:
         asked = classification.fitted(asked, data, changes, out, minutes, auto_batch)
-    classification.train("images", asked, data, changes, out, resume, split_names(data))
+    classification.train("images", asked, data, changes, out, resume, split_names(data, asked.data))
 
 
 @app.command
@@ -140,14 +140,14 @@ def check(
     check.html shows them and check.json lists them; training would split the photos as it says.
     """
     requirements = parse_requirements(require)
-    from kerascnn.classification.data import check_photos, load_images
+    from kerascnn.classification.data import check_photos, load_images, resolved
 
     check_photos(photos)
     out = out or next_folder("images", "check")
     check_writable(out)
     backbone = backbone or shipped("images")
     load_tensorflow()
-    data = load_images(str(photos.resolve()), ImageRecipe.image_size, group_by=group_by)
+    data = load_images(resolved(str(photos)), ImageRecipe.image_size, group_by=group_by)
     classification.check(data, out, requirements, backbone)
 
 

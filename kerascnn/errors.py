@@ -37,9 +37,9 @@ def printable(text):
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
-def shortened(text):
-    """Text from elsewhere as one line of at most 500 characters."""
-    return printable(text[:500])[:500]
+def shortened(text, most=500):
+    """Text from elsewhere as one line of at most so many characters."""
+    return printable(text[:most])[:most]
 
 
 def reason_of(error):

@@ -176,6 +176,10 @@ def check_archive(file, most_compression=MOST_COMPRESSION):
             raise ValueError(f"{entry.filename} grows from {entry.compress_size:,} to {entry.file_size:,} bytes")
 
 
+# macOS puts the first into archives, storage by Synology thumbnails into the second; others are of whole disks.
+OF_SYSTEMS = {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
+
+
 def shown(name):
-    """Whether a file or folder is somebody's, not the system's: macOS puts __MACOSX into archives."""
-    return not name.startswith(".") and name != "__MACOSX"
+    """Whether a file or folder is somebody's, not the system's."""
+    return not name.startswith(".") and name not in OF_SYSTEMS

@@ -1,7 +1,9 @@
 """The images that classifiers are trained on: a data set by name, or a folder of photos or TFRecord files."""
 
 import dataclasses
+import itertools
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,9 @@ import numpy as np
 from kerascnn.classification.recipes import SIZES, ImageRecipe
 from kerascnn.datasets import DATASETS, TFDS_NAME, image_folder, image_records, image_table, load
 from kerascnn.datasets.examples import Examples
-from kerascnn.datasets.image_folder import ImageFiles
+from kerascnn.datasets.image_folder import SUFFIXES, UNREAD, ImageFiles
 from kerascnn.datasets.image_records import record_files
-from kerascnn.datasets.image_table import SPLITS
+from kerascnn.datasets.image_table import SPLITS, split_in
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import shown
 from kerascnn.training.record import section
@@ -65,8 +67,8 @@ def is_table(data):
 
 
 def resolved(data):
-    """The whole path of a folder or a CSV file; what is a name as it is."""
-    return str(Path(data).resolve()) if data not in DATASETS and is_path(data) else data
+    """The whole path of a folder or a CSV file, which may be a link; what is a name as it is."""
+    return os.path.abspath(data) if data not in DATASETS and is_path(data) else data
 
 
 def load_images(data, image_size, *, train_size=0, validation=True, data_dir=None, **options):
@@ -85,6 +87,8 @@ def load_images(data, image_size, *, train_size=0, validation=True, data_dir=Non
     if (group_by := options.get("group_by")) and not in_files:
         words = f"group_by is {group_by!r}, and {data} has no files of its images"
         raise UsageError(f"{words}; leave it out", argument="group_by")
+    if data in DATASETS and Path(data).is_dir():
+        logger.warning("data is the data set %s; write ./%s for the folder here", data, data)
     sides, kept = (image_size, image_size), {} if validation else {"validation": 0}
     if data in DATASETS:
         found = load(data, data_dir) if validation else with_validation_in_train(load(data, data_dir))
@@ -136,30 +140,45 @@ def with_validation_in_train(data):
 def split_folders(folder):
     """{"train": the folder itself}, or {split: its folder} where its sub-folders are called as splits are.
 
-    Raises UsageError where two of them are of one split, others stand beside two splits, or none is for training.
+    Such a one beside others is a class, as trains among vehicles, where photos lie in it. Raises UsageError where two
+    of them are of one split, others stand beside them, or none is for training.
     """
     names = sorted(place.name for place in folder.iterdir() if place.is_dir() and shown(place.name))
-    of_splits = [name for name in names if name.lower() in SPLITS]
-    splits = {SPLITS[name.lower()]: folder / name for name in of_splits}
-    others = sorted(set(names) - set(of_splits))
-    if len(splits) > 1 and "train" not in splits and not others:
-        words = f"data is {folder}, which has {' and '.join(of_splits)} and no folder train"
-        raise UsageError(f"{words}; add it", argument="data")
-    if "train" not in splits or (others and len(splits) == 1):  # trains are a class of vehicles, too
+    of_splits = [name for name in names if split_in(name)]
+    if not all(name.lower() in SPLITS for name in names):
+        of_splits = [name for name in of_splits if not holds_photos(folder / name)]
+    if not of_splits:
         return {"train": folder}
-    if others:
+    splits = {split_in(name): folder / name for name in of_splits}
+    if others := sorted(set(names) - set(of_splits)):
         words = f"data is {folder}, which has {others[0]} beside {', '.join(of_splits)}"
-        raise UsageError(f"{words}; move it elsewhere", argument="data")
+        raise UsageError(f"{words}; move it elsewhere, or give {of_splits[0]} another name")
+    if "train" not in splits:
+        raise UsageError(f"data is {folder}, which has {' and '.join(of_splits)} and no folder train; add it")
     if len(splits) < len(names):
-        words = f"data is {folder}, which has two folders of one split; keep one of {', '.join(names)}"
-        raise UsageError(words, argument="data")
+        raise UsageError(f"data is {folder}, which has two folders of one split; keep one of {', '.join(names)}")
     return splits
 
 
-def split_names(data):
-    """{split: the names of its files or records} of a Dataset of photos for recipe.json, {} of any other."""
+def holds_photos(folder):
+    """Whether files of photos lie in a folder itself."""
+    return any(place.is_file() and place.name.lower().endswith(SUFFIXES + UNREAD) for place in folder.iterdir())
+
+
+def split_names(data, source):
+    """{split: the paths of its files or records} of a Dataset of photos for recipe.json, {} of any other.
+
+    source: what load_images made it of; paths are below that folder, or the one of that file.
+    """
     parts = {"validation": data.validation, "test": data.test}
-    return {split: part.names.tolist() for split, part in parts.items() if isinstance(part, ImageFiles)}
+    return {split: paths(part, source) for split, part in parts.items() if isinstance(part, ImageFiles)}
+
+
+def paths(part, source):
+    """The paths of ImageFiles below the folder of `source`, see split_names."""
+    base = os.path.dirname(source) if is_table(source) else source
+    below = os.path.relpath(part.root, base) if is_path(source) else "."
+    return part.names.tolist() if below == "." else [f"{below}/{name}" for name in part.names]
 
 
 def load_tested(record, data_dir=None):
@@ -179,30 +198,30 @@ def load_tested(record, data_dir=None):
             raise
         # a photo of no group has come since, and the split is known
         data = load_images(**recipe | {"group_by": ""}, data_dir=data_dir)
-    return as_split(data, split)
+    return as_split(data, split, recipe["data"])
 
 
-def as_split(data, names):
+def as_split(data, names, source):
     """A Dataset of photos split as split_names says of an earlier one; what has come since is for training.
 
-    Or in no split, where it lies in a folder for validation or the test.
+    Or in no split, where it lies in a folder for validation or the test. Raises InputError where a file is gone.
     """
-    own = {split: part for split in ("validation", "test") if names.get(split) and (part := getattr(data, split))}
-    if not own:
+    names = {split: own for split, own in names.items() if own}
+    if not names:
         return data
     parts = [part for part in (data.train, data.validation, data.test) if part]
-    changed = {split: renamed(part, names[split], parts) for split, part in own.items()}
-    taken = {name for part in changed.values() if part.root == data.train.root for name in part.names.tolist()}
-    left = [name for part in parts if part.root == data.train.root for name in part.names if name not in taken]
-    return dataclasses.replace(data, train=renamed(data.train, left, parts), **changed)
+    known = {path: (part, i) for part in parts for i, path in enumerate(paths(part, source))}
+    if gone := next((path for own in names.values() for path in own if path not in known), None):
+        place = Path(source, gone) if Path(source).is_dir() else data.train.root / gone
+        raise InputError(f"cannot read {place}, which was there before; restore it and run again")
+    taken = set(itertools.chain(*names.values()))
+    left = [path for path, (part, _) in known.items() if part.root == data.train.root and path not in taken]
+    splits = {split: chosen(known, own) for split, own in {**names, "train": left}.items() if own}
+    return dataclasses.replace(data, **splits)
 
 
-def renamed(files, names, parts):
-    """ImageFiles of these names, whose labels are among `parts`. Raises InputError where a file is gone."""
-    within = [part for part in parts if part.root == files.root]
-    known = {name: label for part in within for name, label in zip(part.names.tolist(), part.labels, strict=True)}
-    if gone := next((name for name in names if name not in known), None):
-        words = f"cannot read {files.root / gone}, which was there before"
-        raise InputError(f"{words}; restore it and run again")
-    labels = np.array([known[name] for name in names], np.int32)
-    return dataclasses.replace(files, names=np.array(names), labels=labels, groups=None)
+def chosen(known, paths):
+    """The ImageFiles of these paths, all below one root. known: {path: (the ImageFiles that it is of, its place)}."""
+    found = [known[path] for path in paths]
+    names, labels = (np.array([getattr(part, each)[i] for part, i in found]) for each in ("names", "labels"))
+    return dataclasses.replace(found[0][0], names=names, labels=labels, groups=None)

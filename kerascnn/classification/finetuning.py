@@ -77,13 +77,16 @@ def with_new_head(backbone, image_shape, num_classes, seed=0):
     The size of the images may differ from the backbone's where the network is globally pooled, or only its head depends
     on it. Raises UsageError where it is no network of kerascnn.models or its layers do not fit such images.
     """
-    if backbone.name not in NETWORKS:
+    keras.utils.set_random_seed(seed)
+    network, known = None, {layer.name for layer in backbone.layers}
+    if backbone.name in NETWORKS:
+        network = main_head(models.builder(backbone.name)(image_shape, num_classes))
+    # some of keras.applications have the same name
+    if network is None or not all(layer.name in known for layer in network.layers if layer.weights):
         words = f"backbone is {backbone.name}, which is no network of kerascnn.models"
         raise UsageError(
             f"{words}; freeze layers yourself (layer.trainable = False) and call kc.fit", argument="backbone"
         )
-    keras.utils.set_random_seed(seed)
-    network = main_head(models.builder(backbone.name)(image_shape, num_classes))
     for layer in network.layers:
         if layer.weights and layer.name != "logits":
             given = backbone.get_layer(layer.name).get_weights()

@@ -26,7 +26,7 @@ def write_projector(folder, features, examples, class_names, names=None):
     names = range(len(examples)) if names is None else names
     pairs = zip((class_names[label] for label in examples.labels), map(str, names), strict=True)
     rows = ["\t".join(map(printable, pair)) for pair in pairs]
-    write_aside(folder / "metadata.tsv", lambda path: path.write_text("\n".join(["class\tname", *rows, ""])))
+    write_aside(folder / "metadata.tsv", lambda path: path.write_text("\n".join(["class\tname", *rows, ""]), "utf-8"))
     height, width = write_sprite(folder / "sprite.png", examples)
     blocks = []
     for number, (layer, vectors) in enumerate(features.items(), 1):
@@ -37,7 +37,7 @@ def write_projector(folder, features, examples, class_names, names=None):
             f'embeddings {{ tensor_name: "{layer}" tensor_path: "vectors-{number}.tsv" '
             f'metadata_path: "metadata.tsv" {sprite} }}\n'
         )
-    write_aside(folder / "projector_config.pbtxt", lambda path: path.write_text("".join(blocks)))
+    write_aside(folder / "projector_config.pbtxt", lambda path: path.write_text("".join(blocks), "utf-8"))
 
 
 def write_sprite(path, examples):

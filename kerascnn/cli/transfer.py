@@ -58,7 +58,7 @@ def finetune(app, recipe, data_dir, out, resume):
         finetune(
             network, data, dataclasses.replace(recipe, training=training), out, resume=resume, callbacks=[progress],
             conclude=lambda trained: calibrate(trained, data.validation, recipe.tta),
-            metadata=metadata | ({"split": split} if (split := split_names(data)) else {}),
+            metadata=metadata | ({"split": split} if (split := split_names(data, recipe.data)) else {}),
         )  # fmt: skip
 
 

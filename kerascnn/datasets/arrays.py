@@ -35,7 +35,7 @@ def from_arrays(x, y, *, class_names=None, validation=0.1, test=0.1, seed=0):
             f"class_names has {len(names)} names and y reaches {np.max(labels)}; name each label, from 0",
             argument="class_names",
         )
-    warn_of_empty_classes(rest, names)
+    warn_of_empty_classes({"train": rest}, names)
     description = f"{len(y):,} images of {'x'.join(map(str, rest.image_shape))} in memory"
     return Dataset("arrays", rest, **splits, class_names=names, licence="not stated", description=description)
 

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 
 from kerascnn.datasets.resizing import ResizeAndCrop
-from kerascnn.errors import UsageError
+from kerascnn.errors import UsageError, shortened
 
 logger = logging.getLogger(__name__)
 
@@ -107,11 +107,12 @@ def source_metadata(data):
     }
 
 
-def warn_of_empty_classes(examples, class_names):
-    """Log a warning that names the classes of which Examples or ImageFiles have none."""
-    counts = np.bincount(examples.labels, minlength=len(class_names)) if examples.labels.ndim == 1 else np.ones(1)
-    if missing := [class_names[label] for label in np.flatnonzero(counts == 0)]:
-        logger.warning("no training example of the classes %s", ", ".join(missing))
+def warn_of_empty_classes(splits, class_names):
+    """Log a warning that names the classes of which a split has none; splits: {name: Examples or ImageFiles}."""
+    for split, examples in splits.items():
+        counts = np.bincount(examples.labels, minlength=len(class_names)) if examples.labels.ndim == 1 else np.ones(1)
+        if missing := [class_names[label] for label in np.flatnonzero(counts == 0)]:
+            logger.warning("no example of the classes %s for %s", shortened(", ".join(missing)), split)
 
 
 def cut(examples, count):

@@ -161,7 +161,7 @@ def image_folder(
     each class alike, drawn with `seed`; 0 for none, or another folder with sub-folders of the same names. group_by: a
     regular expression that is searched in the path of a file below `folder`, or below that of its split; files in
     which its first group, or all of it, is the same stay in one split. Raises InputError where a folder is not there,
-    or the name of a class cannot be printed; UsageError where it has no classes or another one than `folder`, for an
+    or the name of a class cannot be printed; UsageError where it has no classes or other ones than `folder`, for an
     image_size, crop_ratio or interpolation that is none, or where group_by is no expression, is not found in a file's
     path, or finds the same in two splits that are given.
     """
@@ -175,9 +175,10 @@ def image_folder(
     for name, share in shares.items():
         if share is None or isinstance(share, int | float):
             continue
-        if others := set(class_folders(share, name)) - set(classes):
-            words = f"{share} has the class {min(others)}, which {folder} has not"
-            raise UsageError(f"{name} {words}; give folders of the same classes")
+        if others := set(class_folders(share, name)) ^ set(classes):
+            has, has_not = (folder, share) if min(others) in classes else (share, folder)
+            words = f"{name} is {share}, and {has} has the class {min(others)}, which {has_not} has not"
+            raise UsageError(f"{words}; give folders of the same classes, if need be an empty one")
         splits[name] = listed(share, classes, resize)
     groups = grouped(np.concatenate([split.names for split in splits.values()]), group_by)
     if groups is not None:
@@ -185,8 +186,9 @@ def image_folder(
         parts = zip(splits.items(), np.split(groups, ends), strict=True)
         splits = {name: dataclasses.replace(split, groups=part) for (name, split), part in parts}
         check_groups(splits, group_by)
+    warn_of_empty_classes(splits, classes)
     splits = cut_missing(splits, shares, seed)
-    warn_of_empty_classes(splits["train"], classes)
+    warn_of_levels(splits["train"].names)
     name, licence = Path(folder).resolve().name, "not stated"
     count = sum(map(len, filter(None, splits.values())))
     description = f"{count:,} image files in {len(classes)} classes, resized to {image_size[0]}x{image_size[1]}"
@@ -212,12 +214,29 @@ def class_folders(folder, argument):
     return names
 
 
+def warn_of_levels(names):
+    """Log a warning where the folders of classes look as if the classes lay in them, one level below."""
+    parts = [name.split(os.sep) for name in names]
+    if min(map(len, parts)) > 2:
+        classes_in = {}
+        for above, below, *_ in parts:
+            classes_in.setdefault(below, set()).add(above)
+        below, above = max(classes_in.items(), key=lambda item: len(item[1]))
+        if len(above) > 1:
+            words = "the classes are %s, and each has a folder %s; if that is the class, give a folder of such folders"
+            logger.warning(words, ", ".join(sorted(above)), below)
+
+
 def listed(folder, classes, resize):
     """The ImageFiles of a folder, class by class, each in the order of its names."""
     names, labels, unread = [], [], []
     for label, name in enumerate(classes):
-        found = []
-        for place, folders, files in os.walk(os.path.join(folder, name)):
+        found, seen = [], set()
+        for place, folders, files in os.walk(os.path.join(folder, name), followlinks=True):
+            if (real := os.path.realpath(place)) in seen:  # a link to a folder above it
+                folders.clear()
+                continue
+            seen.add(real)
             folders[:] = filter(shown, folders)
             paths = [os.path.join(place, file) for file in filter(shown, files)]
             unread += [path for path in paths if path.lower().endswith(UNREAD)]

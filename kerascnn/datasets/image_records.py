@@ -3,13 +3,14 @@
 import dataclasses
 import os
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from kerascnn.datasets.examples import Dataset, cut_missing, warn_of_empty_classes
 from kerascnn.datasets.image_folder import ImageFiles
-from kerascnn.datasets.image_table import SPLITS
+from kerascnn.datasets.image_table import split_in
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.datasets.tfrecords import FOOTER, HEADER, MOST_CLASSES, indexed, keys_of
 from kerascnn.errors import InputError, UsageError
@@ -92,6 +93,9 @@ def image_records(
     largest = check_labels(splits, MOST_CLASSES if class_names is None else len(class_names))
     if class_names is None:
         class_names = names_by_text(texts, largest + 1, folder)
+    if twice := [name for name, count in Counter(class_names).items() if count > 1]:
+        words = f"two labels of the records in {folder} are called {twice[0]}"
+        raise InputError(f"{words}; write labels.txt there, a line for each label with a name of its own")
     count = sum(map(len, splits.values()))
     words = f"{count:,} images in TFRecord files, {len(class_names)} classes"
     return split_up(splits, {"test": test, "validation": validation}, seed, {
@@ -101,15 +105,15 @@ def image_records(
 
 def split_up(splits, shares, seed, words):
     """The Dataset of ImageRecords {split: …}; shares as cut_missing takes them, `words` what else a Dataset says."""
-    if not shares["validation"] and "validation" in splits:
-        train, more = splits["train"], splits["validation"]
-        names, labels = np.concatenate([train.names, more.names]), np.concatenate([train.labels, more.labels])
-        splits["train"] = dataclasses.replace(train, names=names, labels=labels)
     # a record that has come since may be asked for as one of another split, see as_split
     starts = {file: places for part in splits.values() for file, places in part.starts.items()}
     splits = {name: dataclasses.replace(part, starts=starts) for name, part in splits.items()}
+    if not shares["validation"] and "validation" in splits:
+        train, more = splits["train"], splits.pop("validation")
+        names, labels = np.concatenate([train.names, more.names]), np.concatenate([train.labels, more.labels])
+        splits["train"] = dataclasses.replace(train, names=names, labels=labels)
+    warn_of_empty_classes(splits, words["class_names"])
     splits, resize = cut_missing(splits, shares, seed), splits["train"].resize
-    warn_of_empty_classes(splits["train"], words["class_names"])
     height, width = resize.image_size
     words = words | {"description": f"{words['description']}, resized to {height}x{width}"}
     return Dataset(**splits, **words, resize=resize)
@@ -125,8 +129,7 @@ def record_files(folder):
     found = {}
     for name in entries:
         if NAMED.search(name) and not name.startswith("."):
-            words = [word for word in re.split(r"[-_.]", name.lower()) if SPLITS.get(word) and word]
-            found.setdefault(SPLITS[words[0]] if words else "", []).append(name)
+            found.setdefault(split_in(name) or "", []).append(name)
     if "" in found and len(found) > 1:
         words = f"folder {folder} has {found[''][0]}, which names no split, beside files that do"
         raise UsageError(f"{words}; call it as train-00000-of-00010.tfrecord, or move it away")

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,11 @@ SPLITS = {
     **dict.fromkeys(("test", "testing"), "test"),
     **dict.fromkeys(("validation", "valid", "val"), "validation"),
 }
+
+
+def split_in(name):
+    """The split that the name of a file or folder has among its words, as train-00000-of-00010 or test_set; or None."""
+    return next((SPLITS[word] for word in re.split(r"[-_.]", name.lower()) if word and word in SPLITS), None)
 
 
 def image_table(
@@ -48,8 +54,8 @@ def image_table(
     check_groups(splits, group_by)
     if "train" not in splits:
         raise UsageError(f"file {file} has no image for training; leave the field split of some empty")
+    warn_of_empty_classes(splits, classes)
     splits = cut_missing(splits, {"test": test, "validation": validation}, seed)
-    warn_of_empty_classes(splits["train"], classes)
     description = f"{len(rows):,} image files in {len(classes)} classes, resized to {image_size[0]}x{image_size[1]}"
     return Dataset(
         Path(file).stem, **splits, class_names=tuple(classes), licence="not stated", description=description,
@@ -78,8 +84,9 @@ def read_rows(file):
         if row["split"] not in SPLITS:
             words = f"file {file} has the split {row['split']!r} in line {line}"
             raise UsageError(f"{words}; write train, validation or test, or nothing")
-        if (before := found.setdefault(row["file"], line)) != line:
+        place = Path(file).parent / row["file"]
+        if (before := found.setdefault(os.path.abspath(place), line)) != line:
             raise UsageError(f"file {file} has {row['file']} in lines {before} and {line}; name it once")
-        if not os.path.isfile(place := Path(file).parent / row["file"]):
+        if not os.path.isfile(place):
             raise InputError(f"no file {place}, which line {line} of {file} names; check the path")
     return rows

@@ -41,6 +41,9 @@ def keys_of(paths):
             wanted = " or ".join(LABELS if image else IMAGES)
             words = f"{path} has records without {wanted}, but with {', '.join(sorted(features)) or 'nothing'}"
             raise InputError(f"{words}; write an image and a label into each")
+        if len(features[image].bytes_list.value) != 1:
+            words = f"{path} has records whose {image} is no single PNG, JPEG, WebP or BMP file"
+            raise InputError(f"{words}; write its bytes into each")
         return image, label, TEXT if TEXT in features else None
     raise InputError(f"no record in {paths[0]}; write at least one for each class")
 

@@ -8,6 +8,8 @@ import time
 
 import keras
 
+from kerascnn.datasets.batches import evaluation_batches
+from kerascnn.datasets.image_folder import ImageFiles
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import write_aside, writing_to
 from kerascnn.training.checkpoint import variables
@@ -16,6 +18,7 @@ from kerascnn.training.run_folder import check_logits, check_unfinished
 
 logger = logging.getLogger(__name__)
 
+LOOKED_AT = 8  # images at a time, until one decodes
 LR_SETTERS = keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler
 # what a compiled model has decided already
 OF_OPTIMIZER = (
@@ -134,3 +137,13 @@ def check_space(model, folder):
             f"{folder} has {free / 2**20:.0f} MiB free and training needs {needed / 2**20:.0f}; "
             "free some space or choose another folder"
         )
+
+
+def check_decodes(*splits):
+    """Raise InputError where of the ImageFiles of a split none decodes; others may be anything."""
+    for split in splits:
+        if isinstance(split, ImageFiles):
+            batches = evaluation_batches(split, LOOKED_AT)
+            if not any(weights.numpy().any() for _, _, weights in batches):
+                words = f"none of the {len(split):,} images in {split.root} decodes"
+                raise InputError(f"{words}; give PNG, JPEG, WebP or BMP files")

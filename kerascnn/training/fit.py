@@ -17,7 +17,15 @@ from kerascnn.files import FULL, disk_full, one_writer
 from kerascnn.training import batch_statistics
 from kerascnn.training.callbacks import Resumable
 from kerascnn.training.checkpoint import assign
-from kerascnn.training.checks import OF_OPTIMIZER, check_call, check_clock, check_fits, check_folder, check_space
+from kerascnn.training.checks import (
+    OF_OPTIMIZER,
+    check_call,
+    check_clock,
+    check_decodes,
+    check_fits,
+    check_folder,
+    check_space,
+)
 from kerascnn.training.feed import Feed, wrong_batches_named
 from kerascnn.training.guard import FiniteLoss
 from kerascnn.training.optimizers import create_optimizer
@@ -84,6 +92,7 @@ def fit(
         stopped_by_limits(recipe, folder, feed.streamed),
         vanished_files_named(feed.train, feed.validation),
     ):
+        check_decodes(feed.train, feed.validation)
         with wrong_batches_named(), deterministic_operations(model, recipe.deterministic):
             try:
                 with computing_in(model, policy):

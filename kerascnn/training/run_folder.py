@@ -4,7 +4,7 @@ import json
 import logging
 from pathlib import Path
 
-from kerascnn.errors import InputError, UsageError, reason_of
+from kerascnn.errors import InputError, UsageError, reason_of, shortened
 from kerascnn.files import check_archive, read_json_if_any, reading_from
 from kerascnn.training.record import read_record, read_record_if_any, record_file
 
@@ -139,5 +139,5 @@ def differences(recorded, given):
         if isinstance(was, dict) and isinstance(now, dict):
             found += differences(was, now)
         elif was != now:
-            found.append(f"{name} {was!r} (now {now!r})")
+            found.append(f"{name} {shortened(repr(was), 200)} (now {shortened(repr(now), 200)})")
     return found

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from kerascnn.classification.data import load_images, load_tested, split_folders, split_names
+from kerascnn.classification.data import load_images, load_tested, resolved, split_folders, split_names
 from kerascnn.cli.classification import check_classes
 from kerascnn.errors import InputError, UsageError
 from kerascnn.models import mlp
@@ -25,30 +25,44 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
+def folders(root, *names):
+    """Folders with a photo in each, or in a folder cat in those whose name ends in a slash."""
+    for name in names:
+        place = root / name / ("cat" if name.endswith("/") else "")
+        place.mkdir(parents=True)
+        (place / "1.jpg").touch()
+
+
 @pytest.mark.parametrize(
     ("names", "splits"),
     [
         (["train", "val", "test"], {"train": "train", "validation": "val", "test": "test"}),
         (["Training", "Testing"], {"train": "Training", "test": "Testing"}),
-        (["train", "test", "__MACOSX", ".git"], {"train": "train", "test": "test"}),
+        (
+            ["train", "test", "__MACOSX", ".git", "@eaDir", "System Volume Information"],
+            {"train": "train", "test": "test"},
+        ),
         (["train"], {"train": "train"}),
+        (["training_set/", "test_set/"], {"train": "training_set", "test": "test_set"}),
+        (["seg_train/", "seg_test/"], {"train": "seg_train", "test": "seg_test"}),
         (["bus", "car", "train"], {"train": ""}),
-        (["a", "b"], {"train": ""}),
+        (["bullet_train", "test_tube"], {"train": ""}),
+        (["a/", "b/"], {"train": ""}),
         (["a", "test"], {"train": ""}),
     ],
 )
 def test_folders_that_are_called_as_splits_are_these(tmp_path, names, splits):
-    for name in names:
-        (tmp_path / name).mkdir()
+    folders(tmp_path, *names)
     assert split_folders(tmp_path) == {split: tmp_path / name for split, name in splits.items()}
 
 
 def test_a_folder_beside_those_of_splits_is_named(tmp_path):
-    for name in ("train", "test", "extra"):
-        (tmp_path / name).mkdir()
-    with pytest.raises(
-        UsageError, match=f"^data is {tmp_path}, which has extra beside test, train; move it elsewhere$"
-    ):
+    folders(tmp_path, "train/", "test/", "extra")
+    words = "; move it elsewhere, or give test another name$"
+    with pytest.raises(UsageError, match=f"^data is {tmp_path}, which has extra beside test, train{words}"):
+        split_folders(tmp_path)
+    shutil.rmtree(tmp_path / "train")
+    with pytest.raises(UsageError, match=f"^data is {tmp_path}, which has extra beside test{words}"):
         split_folders(tmp_path)
 
 
@@ -62,11 +76,42 @@ def test_folders_for_the_test_alone_are_no_classes(tmp_path):
 def test_a_photo_that_has_come_since_is_for_training_whatever_its_name(photos):
     options = {"data": str(photos), "image_size": 16, "group_by": r"(\d+)\.png"}
     data = load_images(**options)
-    record = {"recipe": options, "split": split_names(data)}
+    record = {"recipe": options, "split": split_names(data, options["data"])}
     shutil.copy(photos / "dark" / "0.png", photos / "dark" / "new.png")
     again = load_tested(record)
     assert again.test.names.tolist() == data.test.names.tolist()
     assert set(again.train.names) == {*data.train.names, "dark/new.png"}
+
+
+def test_a_folder_for_the_test_that_has_come_since_is_not_what_the_run_was_tested_on(photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "data" / "train")
+    options = {"data": str(tmp_path / "data"), "image_size": 16}
+    data = load_images(**options)
+    record = {"recipe": options, "split": split_names(data, options["data"])}
+    assert all(name.startswith("train/") for name in record["split"]["test"])
+    shutil.copytree(photos, tmp_path / "data" / "test")
+    again = load_tested(record)
+    assert (again.test.root, again.test.names.tolist()) == (data.test.root, data.test.names.tolist())
+    assert sorted(again.train.names) == sorted(data.train.names)
+    own = {"recipe": options, "split": split_names(load_images(**options), options["data"])}
+    assert len(load_tested(own).test) == 40
+    shutil.rmtree(tmp_path / "data" / "test")
+    with pytest.raises(
+        InputError, match=rf"^cannot read {tmp_path}/data/test/dark/0\.png, which was there before; rest"
+    ):
+        load_tested(own)
+
+
+def test_a_table_may_be_a_link_and_a_folder_may_be_called_as_a_data_set(photos, tmp_path, monkeypatch, caplog):
+    rows = [f"{path.relative_to(photos)},{path.parent.name}" for path in photos.rglob("*.png")]
+    (tmp_path / "elsewhere.txt").write_text("\n".join(["file,label", *rows]))
+    (photos / "labels.csv").symlink_to(tmp_path / "elsewhere.txt")
+    monkeypatch.chdir(photos)
+    assert resolved("labels.csv") == str(photos / "labels.csv")
+    assert sum(load_images(resolved("labels.csv"), 16).counts().values()) == 40
+    (photos / "synthetic").mkdir()
+    load_images("synthetic", None)
+    assert caplog.messages[0] == "data is the data set synthetic; write ./synthetic for the folder here"
 
 
 def test_other_classes_than_those_of_the_run_are_named(tmp_path):

@@ -113,6 +113,9 @@ def test_images_may_have_another_size_where_only_the_head_depends_on_it():
         UsageError, match="^backbone is own, which is no network of kerascnn.models; freeze layers your"
     ):
         with_new_head(keras.Model(fixed.input, fixed.output, name="own"), (28, 28, 1), 4)
+    theirs = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.GlobalAveragePooling2D()], name="resnet50")
+    with pytest.raises(UsageError, match="^backbone is resnet50, which is no network of kerascnn.models; freeze lay"):
+        with_new_head(theirs, (32, 32, 3), 4)
 
 
 def test_small_data_train_the_head_alone_and_the_run_holds_the_whole_network(backbone, data, tmp_path):

@@ -88,5 +88,5 @@ def test_small_classes_are_in_every_split():
 def test_labels_may_be_a_column_and_classes_without_examples_are_told(caplog):
     data = from_arrays(X, Y[:, np.newaxis] + 1, class_names=["none", "cat", "dog"])
     assert np.bincount(data.train.labels).tolist() == [0, 120, 40]
-    assert caplog.messages == ["no training example of the classes none"]
+    assert caplog.messages == ["no example of the classes none for train"]
     assert repr(data) == "Dataset('arrays', train 160, validation 20, test 20, images 4x1x1, 3 classes)"

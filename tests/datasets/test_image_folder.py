@@ -251,6 +251,37 @@ def test_a_file_that_vanishes_is_named(few, tmp_path):
         kc.fit(kc.models.mlp((32, 32, 3), 2), data, kc.Recipe(batch_size=8), folder=tmp_path / "run", verbose=0)
 
 
+@pytest.mark.long
+def test_a_training_of_which_no_photo_decodes_does_not_begin(few, tmp_path):
+    for path in few.rglob("*.png"):
+        path.write_bytes(b"HEIC, in truth")
+    data = kc.datasets.image_folder(few, (32, 32), validation=0, test=0)
+    words = rf"^none of the {len(data.train)} images in {few} decodes; give PNG, JPEG, WebP or BMP files$"
+    with pytest.raises(InputError, match=words):
+        kc.fit(kc.models.mlp((32, 32, 3), 2), data, kc.Recipe(batch_size=8), folder=tmp_path / "run", verbose=0)
+
+
+def test_folders_that_are_linked_are_looked_into_once(few, tmp_path):
+    data = kc.datasets.image_folder(few, (32, 32), validation=0, test=0)
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(few / "circle" / "1.png", tmp_path / "elsewhere")
+    (few / "circle" / "session").symlink_to(tmp_path / "elsewhere")
+    (few / "circle" / "above").symlink_to(few / "circle")
+    (few / "circle" / "@eaDir").mkdir()
+    shutil.copy(few / "circle" / "1.png", few / "circle" / "@eaDir")
+    linked = kc.datasets.image_folder(few, (32, 32), validation=0, test=0)
+    assert sorted({*linked.train.names} - {*data.train.names}) == ["circle/session/1.png"]
+    assert len(linked.train) == len(data.train) + 1
+
+
+def test_classes_that_lie_a_level_below_are_suspected(few, tmp_path, caplog):
+    for name in ("colour", "grey"):
+        shutil.copytree(few, tmp_path / "levels" / name)
+    kc.datasets.image_folder(tmp_path / "levels", (32, 32))
+    words = "the classes are colour, grey, and each has a folder circle; if that is the class, give a folder of such"
+    assert caplog.messages == [f"{words} folders"]
+
+
 def test_formats_that_are_not_read_are_counted_with_the_way_on(few, caplog):
     for name in ("b.heic", "a.AVIF"):
         (few / "circle" / name).write_bytes(b"no matter what")
@@ -284,8 +315,13 @@ def test_a_folder_that_does_not_fit_is_an_error(photos, tmp_path):
     (tmp_path / "round").mkdir()
     with pytest.raises(InputError, match="^no PNG, JPEG, WebP or BMP file in the sub-folders of .*; check the path$"):
         kc.datasets.image_folder(tmp_path, (32, 32))
-    with pytest.raises(UsageError, match="^test .* has the class round, which .* has not; give folders of the same cl"):
+    words = "has the class circle, which .* has not; give folders of the same classes, if need be an empty one$"
+    with pytest.raises(UsageError, match=f"^test is {tmp_path}, and {photos} {words}"):
         kc.datasets.image_folder(photos, (32, 32), test=tmp_path)
+    shutil.copytree(photos, tmp_path / "more")
+    (tmp_path / "more" / "round").mkdir()
+    with pytest.raises(UsageError, match=f"^test is .*/more, and .*/more has the class round, which {photos} has not;"):
+        kc.datasets.image_folder(photos, (32, 32), test=tmp_path / "more")
     with pytest.raises(UsageError, match=r"^image_size is \(0, 3\); give \(height, width\) in pixels$"):
         kc.datasets.image_folder(photos, (0, 3))
 

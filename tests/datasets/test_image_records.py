@@ -134,7 +134,7 @@ def test_a_record_that_has_come_into_a_file_for_the_test_is_in_the_checksum_and_
     write(tmp_path / "test.tfrecord", rows[16:19])
     recipe = {"data": str(tmp_path), "image_size": 8}
     data = load_images(**recipe)
-    record = {"recipe": recipe, "split": split_names(data)}
+    record = {"recipe": recipe, "split": split_names(data, recipe["data"])}
     write(tmp_path / "test.tfrecord", rows[16:])
     again = load_tested(record)
     assert again.test.names.tolist() == data.test.names.tolist()
@@ -150,9 +150,9 @@ def test_broken_images_keep_their_place_with_weight_0_and_are_named(tmp_path, ca
     ((images, labels, weights),) = evaluation_batches(data.train)
     assert (labels.numpy().tolist(), weights.numpy().tolist()) == ([0, 1, 0, 1], [1, 0, 0, 1])
     assert not images[1:3].numpy().any()
+    words = "or it is too large; it counts nothing, replace or delete it"
     assert sorted(record.getMessage() for record in caplog.records) == [
-        f"cannot decode {tmp_path}/train.tfrecord#{number}, or it is too large; it counts nothing, replace or delete it ({number} so far)"
-        for number in (1, 2)
+        f"cannot decode {tmp_path}/train.tfrecord#{number}, {words} ({number} so far)" for number in (1, 2)
     ]
 
 
@@ -252,15 +252,36 @@ def test_a_file_that_vanishes_is_named(folder):
         kc.evaluate(model, data.test)
 
 
+def test_files_for_validation_are_trained_on_where_there_is_to_be_none(folder):
+    write(folder / "validation.tfrecord", [coloured(number % 3, 300 + number) for number in range(6)])
+    assert load_images(str(folder), 8).counts() == {"train": 60, "validation": 6, "test": 9}
+    assert load_images(str(folder), 8, validation=False).counts() == {"train": 66, "validation": 0, "test": 9}
+
+
+def test_records_whose_image_is_no_file_or_whose_labels_share_a_name_are_errors(tmp_path):
+    write(tmp_path / "train.tfrecord", [example(image=7, label=0)])
+    with pytest.raises(
+        InputError, match="^.*/train.tfrecord has records whose image is no single PNG, JPEG, WebP or B"
+    ):
+        kc.datasets.image_records(tmp_path, (8, 8))
+    texts = {"image__class__text": b"crane"}
+    write(
+        tmp_path / "train.tfrecord", [example(image__encoded=encoded(0, 0), label=label, **texts) for label in (0, 1)]
+    )
+    words = f"two labels of the records in {tmp_path} are called crane; write labels.txt there, a line for each label"
+    with pytest.raises(InputError, match=f"^{words} with a name of its own$"):
+        kc.datasets.image_records(tmp_path, (8, 8))
+
+
 def test_the_split_of_a_run_is_restored_by_names_of_records(folder):
     before = load_images(str(folder), 8)
     with (folder / "train-00001-of-00002.tfrecord").open("ab") as file:  # what has come since
         write(folder / "more", [coloured(0, number) for number in range(200, 230)])
         file.write((folder / "more").read_bytes())
-    names = split_names(before)
+    names = split_names(before, str(folder))
     assert names["test"] == [f"test.tfrecord#{number}" for number in range(9)]
-    now = as_split(load_images(str(folder), 8), names)
-    assert split_names(now) == names
+    now = as_split(load_images(str(folder), 8), names, str(folder))
+    assert split_names(now, str(folder)) == names
     assert (len(now.train), now.counts()["validation"]) == (54 + 30, 6)
     np.testing.assert_array_equal(now.validation.labels, before.validation.labels)
     kept = load_images(str(folder), 8, validation=False)
