@@ -43,7 +43,7 @@ def asked_for(recipe, data):
     if recipe.random_resized_crop:
         yield RandomResizedCrop(least_area=recipe.random_resized_crop, **size)
     elif recipe.random_crop:
-        yield RandomCrop(padding=recipe.random_crop, fill="reflect", **size)
+        yield RandomCrop(padding=recipe.random_crop, fill=recipe.crop_fill, **size)
     elif size:
         yield RandomCrop(**size)
     if recipe.horizontal_flip == "random":

@@ -22,8 +22,8 @@ LOOKED_AT = 8  # images at a time, until one decodes
 LR_SETTERS = keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler
 # what a compiled model has decided already
 OF_OPTIMIZER = (
-    "optimizer", "learning_rate", "layer_rates", "momentum", "schedule", "warmup_epochs", "decay_every", "decay_factor",
-    "decay_epochs", "bias_learning_rate", "head_learning_rate", "coupled_weight_decay", "weight_decay",
+    "optimizer", "learning_rate", "layer_rates", "momentum", "nesterov", "schedule", "warmup_epochs", "decay_every",
+    "decay_factor", "decay_epochs", "bias_learning_rate", "head_learning_rate", "coupled_weight_decay", "weight_decay",
     "label_smoothing", "clip_norm", "ema", "accumulate",
 )  # fmt: skip
 

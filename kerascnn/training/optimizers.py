@@ -24,7 +24,7 @@ def create_optimizer(recipe, steps_per_epoch):
     kind, own = {
         "sgd": (
             CoupledSGD if recipe.coupled_weight_decay else keras.optimizers.SGD,
-            {"momentum": recipe.momentum, "nesterov": recipe.momentum > 0},
+            {"momentum": recipe.momentum, "nesterov": recipe.nesterov and recipe.momentum > 0},
         ),
         "adam": (keras.optimizers.Adam, {}),
         "adamw": (keras.optimizers.AdamW, {}),

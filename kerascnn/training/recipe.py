@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from types import UnionType
-from typing import Literal, get_args, get_origin
+from typing import Literal, Union, get_args, get_origin
 
 from kerascnn.errors import UsageError
 from kerascnn.training.layer_rates import parse_layer_rate
@@ -56,7 +56,7 @@ class Recipe:
     batch_size: int = 128
     "Images per step."
     optimizer: Literal["sgd", "adam", "adamw", "adagrad", "rmsprop", "muon"] = "adam"
-    "SGD is the one with Nesterov momentum; muon takes SGD for all but kernels of hidden layers."
+    "SGD is the one with momentum; muon takes SGD for all but kernels of hidden layers."
     learning_rate: float = 1e-3
     "The highest learning rate of the run."
     bias_learning_rate: float | None = None
@@ -68,6 +68,8 @@ class Recipe:
     counts."""
     momentum: float = 0.9
     "Momentum of sgd, rmsprop and muon."
+    nesterov: bool = True
+    "Under sgd: Nesterov's momentum; papers before 2013 and that of ResNet have the plain one."
     schedule: Literal["constant", "linear", "cosine", "step", "plateau"] = "cosine"
     "Linear and cosine fall to zero; step and plateau multiply by decay_factor."
     warmup_epochs: float = 0.0
@@ -128,9 +130,10 @@ class Recipe:
             if rate and not self.learning_rate:
                 words = f"{name} is {rate:g}, and learning_rate is 0, of which it is a multiple"
                 raise UsageError(f"{words}; give a larger learning_rate", argument=name)
-        if self.coupled_weight_decay and self.optimizer != "sgd":
-            words = f"coupled_weight_decay is True, and optimizer is {self.optimizer}"
-            raise UsageError(f"{words}; leave it out, or choose the optimizer sgd", argument="coupled_weight_decay")
+        for name, usual in (("coupled_weight_decay", False), ("nesterov", True)):
+            if (value := getattr(self, name)) != usual and self.optimizer != "sgd":
+                words = f"{name} is {value}, and optimizer is {self.optimizer}"
+                raise UsageError(f"{words}; leave it out, or choose the optimizer sgd", argument=name)
 
     def check_schedule(self):
         """Raise UsageError for what another schedule than the chosen one takes, or none can use."""
@@ -155,7 +158,7 @@ def check_fields(recipe, ranges):
     """
     for field in fields(recipe):
         kind, value = field.type, getattr(recipe, field.name)
-        if isinstance(kind, UnionType):  # int | None
+        if get_origin(kind) in (UnionType, Union):  # int | None, Literal[…] | None
             if value is None:
                 continue
             kind = get_args(kind)[0]
