@@ -16,14 +16,13 @@ import tensorflow as tf
 
 from kerascnn.classification.class_names import checked_names
 from kerascnn.classification.inference import Inference
-from kerascnn.classification.preprocessing import Preprocessing
-from kerascnn.datasets.resizing import ResizeAndCrop
+from kerascnn.classification.preprocessing import Preprocessing, recorded_resize
 from kerascnn.decoding import preprocess_bytes
 from kerascnn.errors import UsageError
 from kerascnn.saved_model.archive import described, write_version
 from kerascnn.saved_model.folding import folded, in_float32
 from kerascnn.saved_model.verification import ON_EXAMPLES, ON_NOISE, check_examples, verify_answers
-from kerascnn.training.record import read_record_if_any, rebuilt, recorded_in, section
+from kerascnn.training.record import read_record_if_any, recorded_in
 from kerascnn.training.run_folder import check_logits, main_head, plain, run_card
 
 
@@ -84,7 +83,7 @@ def export(model, folder, class_names=None, preprocessing=None, examples=None):
 
 def size_of_input(network, record):
     """((h, w, c), the ResizeAndCrop of photos to it) of a network; of any size, that of the run's photos or 224x224."""
-    recorded = rebuilt(ResizeAndCrop, {"image_size": (224, 224), **section(section(record, "data"), "resize")})
+    recorded = recorded_resize(record)
     *sides, channels = network.input_shape[1:]
     size = tuple(side or own for side, own in zip(sides, recorded.image_size, strict=True))
     return (*size, channels), dataclasses.replace(recorded, image_size=size)

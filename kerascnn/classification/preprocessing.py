@@ -7,6 +7,15 @@ import tensorflow as tf
 from kerascnn.datasets.batches import scaled
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.decoding import in_colour
+from kerascnn.training.record import rebuilt, section
+
+
+def recorded_resize(record):
+    """The ResizeAndCrop of the photos of a run by its recipe.json, or {}; to 224x224 where that says nothing of it.
+
+    Raises UsageError for values that it does not take.
+    """
+    return rebuilt(ResizeAndCrop, {"image_size": (224, 224), **section(section(record, "data"), "resize")})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,7 +29,7 @@ def finetune(app, recipe, data_dir, out, resume):
     from kerascnn.classification.evaluation import calibrate
     from kerascnn.classification.finetuning import blocks, finetune
     from kerascnn.cli.progress import Progress
-    from kerascnn.pretrained.conventions import evaluation_crop
+    from kerascnn.pretrained.conventions import usual_resize
     from kerascnn.training.free_memory import check_memory
     from kerascnn.training.run_folder import load_model, main_head
 
@@ -44,8 +44,9 @@ def finetune(app, recipe, data_dir, out, resume):
         image_size=recipe.image_size or own[0] or 224,
         data=resolved(recipe.data),
     )
-    if recipe.crop_ratio is None:
-        recipe = dataclasses.replace(recipe, crop_ratio=1.0 if network else evaluation_crop(own[0]))
+    resize = resize_of(recipe.backbone) if network else usual_resize(recipe.model, own[0])
+    resize = {name: value for name, value in resize.items() if getattr(recipe, name) is None}
+    recipe = dataclasses.replace(recipe, **resize)
     data = load_images(**{name: getattr(recipe, name) for name in FIELDS}, data_dir=data_dir)
     changes = augmentations(recipe, data)
     network = network or published(recipe, data.train.image_shape, len(data.class_names))
@@ -75,6 +76,16 @@ def with_backbone(app, recipe):
     if not (place / "model.keras" if place.is_dir() else place).is_file():
         raise InputError(f"no trained model at {place}; train one first, or name another run with --backbone")
     return dataclasses.replace(recipe, backbone=str(place.resolve()))
+
+
+def resize_of(run):
+    """{"crop_ratio": …, "interpolation": …} of the photos that the network in a run folder, or a file, has seen."""
+    from kerascnn.classification.preprocessing import recorded_resize
+    from kerascnn.training.record import read_record_if_any, recorded_in
+
+    with recorded_in(run):
+        resize = recorded_resize((read_record_if_any(run) if Path(run).is_dir() else None) or {})
+    return {name: getattr(resize, name) for name in ("crop_ratio", "interpolation")}
 
 
 def published(recipe, shape, classes):

@@ -55,9 +55,13 @@ def convention(model, names):
     return Convention(layers, usual, channels_first=True)
 
 
-def evaluation_crop(image_size):
-    """The crop_ratio with which published weights of a network for images of that size are usually measured."""
-    return 224 / 256 if image_size > 64 else 1.0
+def usual_resize(name, image_size):
+    """How photos are resized where published weights of the network `name` are measured: crop_ratio, interpolation.
+
+    torchvision's and timm's settings of the weights that `convention` knows; image_size: the pixels of a side.
+    """
+    kernel = "bicubic" if name == "inception_v4" else "bilinear"
+    return {"crop_ratio": 224 / 256 if image_size > 64 else 1.0, "interpolation": kernel}
 
 
 def without_prefix(arrays, modules):

@@ -1,14 +1,19 @@
 """What the embedded server takes at most: each limit is a flag, and whoever passes it is told which."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, get_origin
 
 from cyclopts import Parameter, convert
 from cyclopts.validators import Number
 
 
 def whole(kind, tokens):
-    """What Cyclopts makes of the text of a flag, whole numbers as they are: by itself it would round 1.5 to 2."""
+    """What Cyclopts makes of the text of a flag, whole numbers as they are: by itself it would round 1.5 to 2.
+
+    Several numbers may have commas between them.
+    """
+    if get_origin(kind) is tuple:
+        tokens = [token.evolve(value=part) for token in tokens for part in token.value.split(",") if part]
     for token in tokens:
         if "." in token.value:
             raise ValueError(f"{token.value} is no whole number")

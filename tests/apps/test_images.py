@@ -7,7 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+import kerascnn as kc
 from apps.images import app  # noqa: F401, run by the fixtures `printed` and `command`
+from tests.pretrained.test_conversion import torch_names
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +94,9 @@ def test_photos_of_a_table_are_checked_and_trained_on(photos, tmp_path, command)
     code, out, words = command(
         "check", tmp_path / "labels.csv", "--out", tmp_path / "report", "--require", "readable=1"
     )
-    assert (code, json.loads(out)["files"], json.loads(out)["readable"]) == (0, 60, 1)
+    summary = json.loads(out)
+    assert (code, summary["files"], summary["readable"]) == (0, 60, 1)
+    assert 0 < summary["trusted"] <= 1  # by the shipped network
     assert words.endswith(f"report: {tmp_path}/report/check.html\n")
     assert command("check", tmp_path / "labels.csv", "--out", tmp_path / "report", "--require", "regular=1.1")[0] == 4
     flags = (*table, "--model", "mlp", "--image-size", 16, "--epochs", 1, "--batch-size", 16, "--balance", "sampling")
@@ -117,7 +121,9 @@ def test_splits_of_their_own_are_taken_and_a_class_of_none_is_an_error(photos, t
     (tmp_path / "data" / "val" / "cross").mkdir()
     code, _, words = command("train", "--data", tmp_path / "data", "--model", "mlp", "--out", tmp_path / "run")
     assert code == 2
-    expected = f"validation {tmp_path}/data/val has the class cross, which {tmp_path}/data/train has not; give folders"
+    expected = (
+        f"validation is {tmp_path}/data/val, and {tmp_path}/data/val has the class cross, which {tmp_path}/data/tr"
+    )
     assert words.splitlines()[-1].startswith(f"error: {expected}")
     (tmp_path / "data" / "val" / "cross").rmdir()
     (tmp_path / "data" / "valid").mkdir()
@@ -178,6 +184,11 @@ def test_tfrecord_files_are_trained_on_and_evaluated_with_the_split_of_the_train
             2,
             "--random-crop is 28, and images are of 28x28; gi",
         ),
+        (
+            ["train", "--data", "no_such_set"],
+            2,
+            "--data is 'no_such_set', which is no data set; choose one of",
+        ),
         (["train", "--model", "resnet21"], 2, "--model is 'resnet21', which is no network; choose one of resnet"),
         (["train", "--image-size", "0"], 2, "--image-size is 0; give a whole number from 1 to 4096"),
         (["train", "--mixup", "nan"], 2, "--mixup is nan; give a number from 0 to 100"),
@@ -189,7 +200,7 @@ def test_tfrecord_files_are_trained_on_and_evaluated_with_the_split_of_the_train
         ),
         (["train", "--recipe", "alexnet"], 2, "--image-size is 227, and images of cifar10 are taken as they are; lea"),
         (
-            ["train", "--size-schedule", "8", "16", "--epochs", "1"],
+            ["train", "--size-schedule", "8,16", "--epochs", "1"],
             2,
             "--size-schedule is (8, 16), for 1 epochs of augmentations; give no more sizes than epochs",
         ),
@@ -231,11 +242,12 @@ def test_bad_usage_is_one_line(arguments, code, words, tmp_path, command):
 
 @pytest.mark.slow
 def test_a_trained_network_learns_other_classes_and_shows_what_it_sees(folder, photos, tmp_path, printed, command):
-    flags = ("--data", photos, "--backbone", folder, "--epochs", 3, "--batch-size", 16, "--crop-ratio", 0.9)
+    flags = ("--data", photos, "--backbone", folder, "--epochs", 3, "--batch-size", 16)
     assert printed("finetune", *flags, "--out", tmp_path) == ""
     record = json.loads((tmp_path / "recipe.json").read_text())
     assert (record["recipe"]["model"], record["recipe"]["image_size"]) == ("five_layer_cnn", 32)
     assert (record["app"], record["recipe"]["backbone"], record["epochs_run"]) == ("images", str(folder), 3)
+    assert record["data"]["resize"]["crop_ratio"] == 0.9  # as the backbone's run
     metrics = json.loads(printed("evaluate", "--out", tmp_path))
     assert (metrics["accuracy"], metrics["model"]) == (1, "five_layer_cnn")
     answer = json.loads(printed("features", "--out", tmp_path, "--layer", "conv1", "--layer", "embedding"))
@@ -253,6 +265,55 @@ def test_a_trained_network_learns_other_classes_and_shows_what_it_sees(folder, p
     code, _, words = command("features", "--out", tmp_path, "--layer", "conv9")
     assert code == 2
     assert words.splitlines()[-1].startswith("error: --layer is 'conv9', and five_layer_cnn has no layer of that name;")
+
+
+@pytest.mark.slow
+def test_published_weights_are_the_backbone_and_say_how_photos_are_resized(photos, tmp_path, printed):
+    drawn = torch_names(kc.models.resnet18())
+    arrays = {name: 1e-3 * array if array.ndim == 4 else np.ones_like(array) for name, array in drawn.items()}
+    np.savez(tmp_path / "weights.npz", **arrays)
+    flags = ("--model", "resnet18", "--weights", tmp_path / "weights.npz", "--image-size", 64, "--epochs", 2)
+    assert printed("finetune", "--data", photos, *flags, "--batch-size", 16, "--out", tmp_path / "run") == ""
+    record = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    assert record["data"]["resize"] == {"image_size": [64, 64], "crop_ratio": 0.875, "interpolation": "bilinear"}
+    trained = kc.load_model(tmp_path / "run")
+    np.testing.assert_array_equal(trained.get_layer("stem_conv").kernel, arrays["conv1.weight"].transpose(2, 3, 1, 0))
+    assert trained.output_shape == (None, 2)
+
+
+@pytest.mark.slow
+def test_views_and_temperature_are_those_of_the_run_in_evaluation_and_export(tmp_path, printed):
+    flags = ("--data", "synthetic", "--model", "mlp", "--epochs", 2, "--random-crop", 0, "--tta", "flip")
+    assert printed("train", *flags, "--out", tmp_path) == ""
+    record = json.loads((tmp_path / "recipe.json").read_text())
+    metrics = json.loads(printed("evaluate", "--out", tmp_path))
+    assert metrics["temperature"] == record["temperature"] != 1
+    assert metrics["accuracy"] != metrics["accuracy_single_view"]  # numerals are no mirror images of themselves
+    printed("export", "--out", tmp_path)
+    test = kc.datasets.load("synthetic").test
+    logits = np.stack([
+        kc.load_model(tmp_path)(images / np.float32(255)) for images in (test.images, test.images[:, :, ::-1])
+    ])  # fmt: skip
+    calibrated = np.exp(logits.mean(0) / record["temperature"])
+    calibrated /= calibrated.sum(-1, keepdims=True)
+    answers = kc.load_predictor(tmp_path).predict(test.images)
+    np.testing.assert_allclose(answers["probabilities"], calibrated, atol=1e-5)
+    assert metrics["accuracy"] == np.mean(answers["class_id"] == test.labels)
+
+
+@pytest.mark.slow
+def test_photos_of_one_pixel_and_panoramas_are_trained_on_and_answered(photos, tmp_path, command):
+    shutil.copytree(photos, tmp_path / "photos")
+    odd = [tmp_path / "photos" / "bar" / "pixel.png", tmp_path / "photos" / "disc" / "panorama.jpg"]
+    cv2.imwrite(str(odd[0]), np.zeros((1, 1, 3), np.uint8))
+    cv2.imwrite(str(odd[1]), np.full((10, 20_000, 3), 90, np.uint8))
+    flags = ("--model", "mlp", "--image-size", 16, "--epochs", 1, "--batch-size", 16, "--out", tmp_path / "run")
+    assert command("train", "--data", tmp_path / "photos", *flags)[0] == 0
+    assert command("evaluate", "--out", tmp_path / "run")[0] == 0
+    assert command("export", "--out", tmp_path / "run")[0] == 0
+    code, out, words = command("predict", *odd, "--out", tmp_path / "run")
+    assert (code, words) == (0, "")
+    assert [line.split("\t")[0] for line in out.splitlines()] == list(map(str, odd))
 
 
 def test_a_folder_of_one_class_is_an_error(tmp_path, command):

@@ -1,12 +1,16 @@
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 
 import kerascnn as kc
 from kerascnn.classification.augmentation import augmentations
-from kerascnn.classification.recipes import RANGES, FinetuneRecipe, ImageRecipe
+from kerascnn.classification.data import load_images
+from kerascnn.classification.recipes import RANGES, RECIPES, FinetuneRecipe, ImageRecipe
+from kerascnn.cli.classification import smoke
 from kerascnn.datasets.augmentation import (
+    AlternatingFlip,
     ColourNoise,
     CutMix,
     Cutout,
@@ -72,6 +76,84 @@ def test_each_field_adds_its_augmentation_and_the_mixing_ones_come_last():
         MixUp(alpha=0.2, num_classes=10),
         CutMix(alpha=1.0, num_classes=10),
     )
+
+
+def test_images_of_airbench_alternate_before_the_crop_and_others_move_and_change_as_asked():
+    recipe = ImageRecipe(
+        random_crop=2, crop_fill="constant", horizontal_flip="alternating", zoom=0.1, shear=0.2, brightness=0.3
+    )
+    assert augmentations(recipe, DATA) == (
+        AlternatingFlip(),
+        RandomCrop(padding=2, fill="constant"),
+        Distortion(zoom=0.1, shear=0.2),
+        Intensity(brightness=0.3),
+    )
+
+
+def test_all_images_for_training_are_those_of_both_splits():
+    split, whole = (load_images("synthetic", None, validation=kept) for kept in (True, False))
+    both = np.concatenate([split.train.images, split.validation.images])
+    np.testing.assert_array_equal(whole.train.images, both)
+    np.testing.assert_array_equal(whole.train.labels, np.concatenate([split.train.labels, split.validation.labels]))
+    assert (len(both), whole.validation) == (740, None)
+    np.testing.assert_array_equal(whole.test.images, split.test.images)
+
+
+# What the papers and Jordan's airbench94_muon say, whose rates are of losses that are summed over 2,000 images.
+PAPERS = {
+    # Krizhevsky et al., 2012, section 5: and three reductions by 10, when the validation error stopped improving
+    "alexnet": {
+        "epochs": 90, "batch_size": 128, "optimizer": "sgd", "momentum": 0.9, "nesterov": False, "learning_rate": 0.01,
+        "weight_decay": 5e-4, "coupled_weight_decay": True, "schedule": "plateau", "decay_factor": 0.1,
+    },
+    # He et al., 2015, section 4.2: 64,000 steps, 32,000 and 48,000 of them at higher rates, of 45,000 images
+    "resnet20_2015": {
+        "epochs": round(64_000 * 128 / 45_000), "batch_size": 128, "optimizer": "sgd", "momentum": 0.9,
+        "nesterov": False, "learning_rate": 0.1, "weight_decay": 1e-4, "coupled_weight_decay": True,
+        "schedule": "step", "decay_factor": 0.1, "warmup_epochs": 0,
+        "decay_epochs": (round(32_000 * 128 / 45_000), round(48_000 * 128 / 45_000)),
+    },
+    "cifar_fast": {
+        "batch_size": 2000, "optimizer": "muon", "learning_rate": 0.24, "momentum": 0.6, "schedule": "linear",
+        "bias_learning_rate": 0.053 * 2000, "label_smoothing": 0.2,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_recipe_that_is_called_after_a_paper_has_its_numbers(name):
+    training = RECIPES[name].training
+    assert {field: getattr(training, field) for field in PAPERS[name]} == PAPERS[name]
+
+
+def test_photos_for_alexnet_are_cut_out_of_256_pixels_and_those_for_resnet20_have_black_borders():
+    recipe = RECIPES["alexnet"]
+    assert (recipe.image_size, recipe.train_size, recipe.colour_noise, recipe.tta) == (227, 256, 0.1, "ten_crop")
+    assert (recipe.random_crop, recipe.horizontal_flip, 227 / recipe.crop_ratio) == (0, "random", 256)
+    recipe = RECIPES["resnet20_2015"]
+    assert (recipe.random_crop, recipe.crop_fill, recipe.horizontal_flip) == (4, "constant", "random")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_has_a_run_of_seconds(name):
+    tried = smoke(RECIPES[name])
+    assert (tried.data, tried.training.epochs, tried.training.batch_size) == ("synthetic", 2, 32)
+
+
+def test_alexnet_begins_as_in_its_paper():
+    # section 5: N(0, 0.01); biases 1 in the second, fourth and fifth convolution and the dense hidden layers, else 0
+    keras.utils.set_random_seed(0)
+    model = kc.models.alexnet((227, 227, 3), 10)
+    biased = set()
+    for layer in model.layers:
+        for weight in layer.trainable_weights:
+            values = np.asarray(weight)
+            if values.ndim > 1:
+                assert (values.mean(), values.std()) == pytest.approx((0, 0.01), abs=3e-4)
+            else:
+                assert set(np.unique(values)) in ({0}, {1})
+                biased |= {layer.name} if values[0] else set()
+    assert biased == {"conv2", "conv4", "conv5", "fc6", "embedding"}
 
 
 def test_a_border_as_wide_as_the_image_is_an_error():

@@ -15,6 +15,7 @@ from PIL import Image
 import kerascnn as kc
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.examples import fitting
+from kerascnn.decoding import decode_image
 from kerascnn.errors import InputError, UsageError
 from tests.interrupting import assert_stopped_ends_as_whole, run_whole_and_killed
 
@@ -292,14 +293,21 @@ def test_formats_that_are_not_read_are_counted_with_the_way_on(few, caplog):
 
 @pytest.mark.slow
 def test_an_export_resizes_as_the_photos_of_its_run_were(few, tmp_path):
-    data, model = kc.datasets.image_folder(few, (24, 24), crop_ratio=0.7), kc.models.mlp((24, 24, 3), 2)
+    large = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    cv2.imwrite(str(few / "line" / "large.jpg"), large)
+    data = kc.datasets.image_folder(few, (24, 24), crop_ratio=0.7, validation=0, test=0)
+    model = kc.models.mlp((24, 24, 3), 2)
     kc.fit(model, data, kc.Recipe(epochs=1, batch_size=4), folder=tmp_path / "run", verbose=0)
     kc.export(model, tmp_path / "run", class_names=data.class_names)
-    files = [few / name for name in data.test.names]
-    images = np.concatenate([images for images, *_ in evaluation_batches(data.test)])
+    images = np.concatenate([images for images, *_ in evaluation_batches(data.train)])
     expected = keras.ops.softmax(model(images))
-    answer = kc.load_predictor(tmp_path / "run").predict(files)["probabilities"]
+    predictor = kc.load_predictor(tmp_path / "run")
+    answer = predictor.predict(data.train.files())["probabilities"]
     np.testing.assert_allclose(answer, expected, atol=1e-5)
+    # a JPEG is decoded at an eighth of its size there, too: all of its pixels are resized to others
+    (place,) = np.flatnonzero(data.train.names == "line/large.jpg")
+    whole = decode_image((few / "line" / "large.jpg").read_bytes()).numpy()
+    assert np.abs(predictor.predict(whole)["probabilities"][0] - answer[place]).max() > 1e-4
 
 
 def test_a_folder_that_does_not_fit_is_an_error(photos, tmp_path):

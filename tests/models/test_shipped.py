@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import kerascnn as kc
+
 SHIPPED = Path(__file__).parents[2] / "saved_models"
 
 LOAD = """
@@ -15,6 +17,21 @@ for file in sys.argv[1:]:
     print(model.name, model.compiled, model.input.name, model.layers[-1].name, model.layers[-1].compute_dtype)
 print([name for name in sys.modules if name.startswith("kerascnn")])
 """
+
+
+def test_a_photo_is_named_right_after_cloning():
+    photo = SHIPPED.parent / "docs" / "images" / "cat.jpg"
+    for name in ("cifar10_fast", "cifar10_resnet20"):
+        answer = kc.load_predictor(SHIPPED / name).predict(photo)
+        assert answer["class_name"].tolist() == ["cat"]
+    readme = (SHIPPED.parent / "README.md").read_text(encoding="utf-8")
+    (score,) = kc.load_predictor(SHIPPED / "cifar10_fast").predict(photo)["score"]
+    assert f"docs/images/cat.jpg\tcat\t{score:.4f}\n" in readme
+
+
+def test_the_networks_for_cifar10_take_less_than_20_mb():
+    files = [file for name in ("cifar10_fast", "cifar10_resnet20") for file in (SHIPPED / name).rglob("*")]
+    assert sum(file.stat().st_size for file in files if file.is_file()) < 20e6
 
 
 @pytest.mark.slow
