@@ -76,8 +76,9 @@ def main():
     if options.contender:
         print(seconds(options.contender, options.name))
         return
+    from machine import machine
+
     from kerascnn.model_names import NETWORKS
-    from kerascnn.provenance import provenance
 
     peers = {library: theirs for library, theirs in PEERS.items() if library != "torchvision" or TORCH_PYTHON.exists()}
     if "torchvision" not in peers:
@@ -105,7 +106,7 @@ def main():
         "seconds": medians,
         "rounds": ROUNDS,
     }
-    print(json.dumps({**figures, **provenance()}))
+    print(json.dumps({**figures, **machine()}))
 
 
 if __name__ == "__main__":

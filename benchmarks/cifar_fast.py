@@ -21,6 +21,8 @@ from cyclopts import App
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from machine import matrix_rate
+
 from kerascnn.classification.recipes import RECIPES
 from kerascnn.cli.app import run
 from kerascnn.cli.messages import result
@@ -29,20 +31,6 @@ from kerascnn.tensorflow_setup import load_tensorflow
 
 RESULTS = ROOT / "benchmarks" / "results" / "cifar_fast.json"
 RECORD = 0.264e15  # operations: 243 steps of 1,536 images, https://github.com/hiverge/cifar10-speedrun
-
-
-def matrix_rate(side=2048, seconds=2.0):
-    """Operations a second of float32 matrix products."""
-    import tensorflow as tf
-
-    square = tf.random.stateless_uniform((side, side), [0, 0])
-    multiply = tf.function(lambda x: tf.reduce_sum(tf.matmul(x, x)))
-    float(multiply(square))
-    started, count = time.perf_counter(), 0
-    while time.perf_counter() < started + seconds:
-        float(multiply(square))
-        count += 1
-    return count * 2 * side**3 / (time.perf_counter() - started)
 
 
 def train(seed, data, folder):

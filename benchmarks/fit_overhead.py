@@ -45,9 +45,9 @@ def main(*, turns: int = 6, epochs: int = 4, images: int = 60_000):
     import keras
     import numpy as np
     import tensorflow as tf
+    from machine import machine
 
     import kerascnn as kc
-    from kerascnn.provenance import provenance
 
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (images, 28, 28, 1), np.uint8).astype(np.float32) / 255
@@ -82,7 +82,7 @@ def main(*, turns: int = 6, epochs: int = 4, images: int = 60_000):
         figures[clock + "ratio"] = round(statistics.median(our_times) / statistics.median(plain_times), 3)
         ratios = [ours / plain for plain, ours in zip(plain_times, our_times, strict=True)]
         figures[clock + "ratio by turn"] = round(statistics.median(ratios), 3)
-    result({**figures, **provenance()})
+    result({**figures, **machine()})
 
 
 if __name__ == "__main__":

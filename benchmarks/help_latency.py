@@ -31,9 +31,9 @@ def main(*, runs: int = 10):
         subprocess.run([sys.executable, "-m", "apps.digits", "--help"], cwd=ROOT, stdout=subprocess.PIPE, check=True)
         seconds.append(time.perf_counter() - start)
     load_tensorflow()
-    from kerascnn.provenance import provenance
+    from machine import machine
 
-    result({"unit": "s", "median": round(median(seconds), 3), "runs": runs, **provenance()})
+    result({"unit": "s", "median": round(median(seconds), 3), "runs": runs, **machine()})
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def main(*, files: int = 20_000):
     import json
 
     load_tensorflow()
-    from kerascnn.provenance import provenance
+    from machine import machine
 
     figures = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +101,7 @@ def main(*, files: int = 20_000):
             command = [sys.executable, __file__, "measure", contender, folder]
             figures[contender] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
     ratios = {name: round(figures["kerascnn"][name] / figures["keras"][name], 2) for name in figures["keras"]}
-    result({"files": files, **figures, "ratios": ratios, **provenance()})
+    result({"files": files, **figures, "ratios": ratios, **machine()})
 
 
 if __name__ == "__main__":

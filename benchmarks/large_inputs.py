@@ -39,8 +39,7 @@ app = App(help=__doc__, result_action="return_value")
 @app.default
 def main(photos: Path, *, names: tuple[str, ...] = tuple(NETWORKS)):
     import psutil
-
-    from kerascnn.provenance import provenance
+    from machine import machine
 
     memory, found = psutil.virtual_memory().total / 2**20, {}
     for name in names:
@@ -58,7 +57,7 @@ def main(photos: Path, *, names: tuple[str, ...] = tuple(NETWORKS)):
         }
         note(f"{name}: {found[name]}")
     examples = record["data"]["examples"]
-    result({"memory_mib": round(memory), "photos": examples, "networks": found, **provenance()})
+    result({"memory_mib": round(memory), "photos": examples, "networks": found, **machine()})
 
 
 if __name__ == "__main__":

@@ -166,7 +166,7 @@ EXPERIMENTS = {"depth": depth, "activation": activation, "batch_norm": batch_nor
 @app.default
 def main(name: Literal[tuple(EPOCHS)]):
     load_tensorflow()
-    from kerascnn.provenance import provenance
+    from machine import machine
 
     found = EXPERIMENTS[name]()
     picture = ROOT / "docs" / "images" / f"lecture_{name}.png"
@@ -177,7 +177,7 @@ def main(name: Literal[tuple(EPOCHS)]):
         draw_errors(found, picture)
         keep = ("accuracy", "loss", "val_accuracy", "val_loss", "seconds")
         figures = {label: {key: [row[key] for row in history] for key in keep} for label, history in found.items()}
-    summary = {"epochs": EPOCHS[name], **figures, **provenance()}
+    summary = {"epochs": EPOCHS[name], **figures, **machine()}
     write_json(ROOT / "benchmarks" / "results" / f"lecture_{name}.json", summary)
     result(summary)
 

@@ -80,7 +80,8 @@ def main():
         return
     load = two_idle_cores()
     sys.path.insert(0, str(ROOT))
-    from kerascnn.provenance import provenance
+    from machine import machine
+
     from kerascnn.tumors.training import WIDTH
 
     width = json.loads((SHIPPED / "recipe.json").read_text())["recipe"]["width"] or WIDTH
@@ -93,7 +94,7 @@ def main():
     ratio = round(rates["network"] / rates["pytorch"], 2)
     print(
         json.dumps(
-            {**rates, "ratio": ratio, "width": width, "rounds": options.rounds, "load_before": load, **provenance()}
+            {**rates, "ratio": ratio, "width": width, "rounds": options.rounds, "load_before": load, **machine()}
         )
     )
 

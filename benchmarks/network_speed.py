@@ -124,13 +124,13 @@ def main():
         rows[name] = row
         print(name, row, file=sys.stderr, flush=True)
     sys.path.insert(0, str(ROOT))
-    from kerascnn.provenance import provenance
+    from machine import machine
 
     medians = {
         f"median_{kind}_ratio": statistics.median(row[kind]["ratio"] for row in rows.values())
         for kind in ("inference", "training")
     }
-    print(json.dumps({"networks": rows, **medians, "rounds": options.rounds, "load_before": load, **provenance()}))
+    print(json.dumps({"networks": rows, **medians, "rounds": options.rounds, "load_before": load, **machine()}))
 
 
 if __name__ == "__main__":

@@ -89,14 +89,14 @@ def measure(folder, photos):
 @app.default
 def main(*, photos: int = 400):
     load_tensorflow()
-    from kerascnn.provenance import provenance
+    from machine import machine
 
     figures = {}
     for name, (height, width) in SIZES.items():
         with tempfile.TemporaryDirectory() as folder:
             draw(Path(folder), photos, height, width)
             figures[name] = measure(folder, photos)
-    result({"photos": photos, "rounds": ROUNDS, **figures, **provenance()})
+    result({"photos": photos, "rounds": ROUNDS, **figures, **machine()})
 
 
 if __name__ == "__main__":

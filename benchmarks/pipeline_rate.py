@@ -48,9 +48,10 @@ app = App(help=__doc__, result_action="return_value")
 @app.default
 def main(*, batch_size: int = 128, epochs: int = 3):
     load_tensorflow()
+    from machine import machine
+
     from kerascnn.digits import data as sources
     from kerascnn.digits.augmentation import augmentations
-    from kerascnn.provenance import provenance
 
     recipe = DigitRecipe()
     recipe = replace(recipe, training=replace(recipe.training, batch_size=batch_size, epochs=epochs))
@@ -61,7 +62,7 @@ def main(*, batch_size: int = 128, epochs: int = 3):
         training = training_rate(data, recipe, distort)
         figures[name] = {"pipeline": round(pipeline), "training": training, "share": round(training / pipeline, 3)}
     metadata = {"unit": "images/s", "data": data.name, "model": recipe.model, "batch_size": batch_size}
-    result({**metadata, **figures, **provenance()})
+    result({**metadata, **figures, **machine()})
 
 
 if __name__ == "__main__":

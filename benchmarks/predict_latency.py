@@ -33,8 +33,7 @@ def main(*, model: Path = ROOT / "saved_models" / "digits", count: int = 1000):
     version = latest_version(model)
     load_tensorflow()
     import tensorflow as tf
-
-    from kerascnn.provenance import provenance
+    from machine import machine
 
     predict = tf.saved_model.load(version).signatures["predict_bytes"]
     encoded = [cv2.imencode(".png", image)[1].tobytes() for image in drawn(64, 0).images]
@@ -48,7 +47,7 @@ def main(*, model: Path = ROOT / "saved_models" / "digits", count: int = 1000):
     batches = [seconds(encoded) for _ in range(1 + BATCHES)][1:]
     median, late = (1000 * np.percentile(times, [50, 99])).round(2)
     figures = {"unit": "ms", "median": float(median), "p99": float(late), "requests": count, "warm_up": 20}
-    result({**figures, "images_per_second": round(64 * BATCHES / sum(batches)), **provenance()})
+    result({**figures, "images_per_second": round(64 * BATCHES / sum(batches)), **machine()})
 
 
 if __name__ == "__main__":

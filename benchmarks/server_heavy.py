@@ -128,9 +128,9 @@ def main(*, seconds: float = 20):
         finally:
             server.terminate()
     load_tensorflow()
-    from kerascnn.provenance import provenance
+    from machine import machine
 
-    result({"beside": figures, **provenance()})
+    result({"beside": figures, **machine()})
 
 
 if __name__ == "__main__":

@@ -118,9 +118,9 @@ def main(*, model: Path = ROOT / "saved_models" / "digits", seconds: float = 20)
             finally:
                 server.terminate()
     load_tensorflow()
-    from kerascnn.provenance import provenance
+    from machine import machine
 
-    result({"clients_x_batch": figures, "new_versions": len(numbers), **provenance()})
+    result({"clients_x_batch": figures, "new_versions": len(numbers), **machine()})
 
 
 if __name__ == "__main__":

@@ -54,10 +54,10 @@ def main(*, model: Path = ROOT / "saved_models" / "digits", requests: int = 500)
     counted = np.array(milliseconds[20:])
     median, late = np.percentile(counted, [50, 99]).round(2)
     load_tensorflow()
-    from kerascnn.provenance import provenance
+    from machine import machine
 
     figures = {"unit": "ms", "median": float(median), "p99": float(late), "requests": requests, "warm_up": 20}
-    result({**figures, **provenance()})
+    result({**figures, **machine()})
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def main(*, runs: int = 5, seed: int | None = None):
         {"seconds_sd": round(stdev(seconds), 2), "accuracy_sd": round(stdev(accuracy), 5)} if runs > 1 else {}
     )
     load_tensorflow()
-    from kerascnn.provenance import provenance
+    from machine import machine
 
     figures = {
         "seconds": round(mean(seconds), 2),
@@ -102,7 +102,7 @@ def main(*, runs: int = 5, seed: int | None = None):
         **standard_deviations,
         "runs": found,
     }
-    result({**figures, **provenance()})
+    result({**figures, **machine()})
 
 
 if __name__ == "__main__":

@@ -160,9 +160,9 @@ def main():
     from kerascnn.tensorflow_setup import load_tensorflow
 
     load_tensorflow()
-    from kerascnn.provenance import provenance
+    from machine import machine
 
-    result({**figures, **provenance()})
+    result({**figures, **machine()})
 
 
 if __name__ == "__main__":

@@ -89,9 +89,9 @@ def main():
         rows[name] = {"batch_size": NETWORKS[name], **medians, **ratios}
         print(name, rows[name], file=sys.stderr, flush=True)
     sys.path.insert(0, str(ROOT))
-    from kerascnn.provenance import provenance
+    from machine import machine
 
-    print(json.dumps({"networks": rows, "rounds": options.rounds, "load_before": load, **provenance()}))
+    print(json.dumps({"networks": rows, "rounds": options.rounds, "load_before": load, **machine()}))
 
 
 if __name__ == "__main__":

@@ -54,8 +54,9 @@ def trained(kind, backbone, data, seed, folder):
 @app.default
 def main(photos: Path, *, backbone: Path, splits: int = 5, image_size: int = 32):
     load_tensorflow()
+    from machine import machine
+
     import kerascnn as kc
-    from kerascnn.provenance import provenance
 
     network = kc.load_model(backbone)
     accuracies, seconds = {kind: [] for kind in KINDS}, {kind: [] for kind in KINDS}
@@ -76,7 +77,7 @@ def main(photos: Path, *, backbone: Path, splits: int = 5, image_size: int = 32)
         }
         for kind, values in accuracies.items()
     }
-    result({"backbone": network.name, "image_size": image_size, "splits": splits, **figures, **provenance()})
+    result({"backbone": network.name, "image_size": image_size, "splits": splits, **figures, **machine()})
 
 
 if __name__ == "__main__":
