@@ -114,10 +114,10 @@ def main(seed: int):
     others = [other for other in known if (other["seed"], other["hardware"]) != (seed, figures["hardware"])]
     runs = sorted([*others, figures], key=lambda each: each["seed"])
     accuracies = [each["accuracy"] for each in runs]
-    spread = {"accuracy_sd": round(statistics.stdev(accuracies), 5)} if len(runs) > 1 else {}
+    standard_deviation = {"accuracy_sd": round(statistics.stdev(accuracies), 5)} if len(runs) > 1 else {}
     of_last = {name: figures[name] for name in ("hardware", "date", "versions")}
     accuracy = round(statistics.mean(accuracies), 5)
-    summary = {"accuracy": accuracy, **spread, "runs": runs, **of_last}
+    summary = {"accuracy": accuracy, **standard_deviation, "runs": runs, **of_last}
     write_json(RESULTS, summary)
     result(summary)
 

@@ -1,4 +1,4 @@
-"""Experiments that lectures on convolutional networks show, in a few epochs on a CPU: a picture and a JSON file each.
+"""Experiments that lectures on convolutional networks show, in a few epochs on a CPU: a plot and a JSON file each.
 
     python benchmarks/lecture.py depth         # He et al., 2015, arXiv:1512.03385, figure 6: plain and residual ones
     python benchmarks/lecture.py activation    # Krizhevsky et al., 2012, figure 1: ReLU and tanh
@@ -7,7 +7,7 @@
 
 The first three train on CIFAR-10 and show errors over the epochs, measured in training and on 5,000 validation images;
 the last one trains on MNIST and asks on its test images, each moved left, right, up and down. What is trained lies in
-runs/lecture; a killed experiment goes on where it was. The picture goes to docs/images/lecture_NAME.png, the figures to
+runs/lecture; a killed experiment goes on where it was. The plot goes to docs/images/lecture_NAME.png, the figures to
 benchmarks/results/lecture_NAME.json.
 """
 
@@ -169,12 +169,12 @@ def main(name: Literal[tuple(EPOCHS)]):
     from machine import machine
 
     found = EXPERIMENTS[name]()
-    picture = ROOT / "docs" / "images" / f"lecture_{name}.png"
+    image = ROOT / "docs" / "images" / f"lecture_{name}.png"
     if name == "pixel_shift":
-        draw_shifts(found, picture)
+        draw_shifts(found, image)
         figures = {"shifts": list(SHIFTS), "accuracy": found}
     else:
-        draw_errors(found, picture)
+        draw_errors(found, image)
         keep = ("accuracy", "loss", "val_accuracy", "val_loss", "seconds")
         figures = {label: {key: [row[key] for row in history] for key in keep} for label, history in found.items()}
     summary = {"epochs": EPOCHS[name], **figures, **machine()}

@@ -1,7 +1,7 @@
 """What the bytes of a PNG, JPEG, WebP or BMP file claim of themselves, read without decoding and without TensorFlow.
 
 The same rules as in kerascnn.decoding.headers, whose TensorFlow ops look at images inside a SavedModel. Pillow's are
-others: it refuses headers that TensorFlow decodes.
+others: it rejects headers that TensorFlow decodes.
 """
 
 import math

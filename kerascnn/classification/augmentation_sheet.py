@@ -6,7 +6,7 @@ import tensorflow as tf
 from kerascnn.classification.plots import of_letters
 from kerascnn.datasets.augmentation import as_augmentation, unfolded
 from kerascnn.datasets.batches import as_batch, augmented
-from kerascnn.datasets.image_folder import ImageFiles, vanished_files_named
+from kerascnn.datasets.image_files import ImageFiles, vanished_files_named
 from kerascnn.plotting import figure, save_figure
 
 IMAGES, VERSIONS = 8, 7

@@ -11,7 +11,8 @@ import numpy as np
 from kerascnn.classification.recipes import SIZES, ImageRecipe
 from kerascnn.datasets import DATASETS, TFDS_NAME, image_folder, image_records, image_table, load
 from kerascnn.datasets.examples import Examples
-from kerascnn.datasets.image_folder import SUFFIXES, UNREAD, ImageFiles
+from kerascnn.datasets.image_files import ImageFiles
+from kerascnn.datasets.image_folder import SUFFIXES, UNREAD
 from kerascnn.datasets.image_records import record_files
 from kerascnn.datasets.image_table import SPLITS, split_in
 from kerascnn.errors import InputError, UsageError

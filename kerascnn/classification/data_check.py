@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from kerascnn.classification.doubtful_labels import doubtful_labels
 from kerascnn.datasets.batches import evaluation_batches
-from kerascnn.datasets.image_folder import vanished_files_named
+from kerascnn.datasets.image_files import vanished_files_named
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.files import reading_from
 from kerascnn.image_headers import claimed_sides
@@ -42,8 +42,8 @@ def check_images(data, backbone=None):
     hashes, contrast, readable = map(np.concatenate, zip(*map(looked_at, splits.values()), strict=True))
     odd = [
         {"file": file, "why": why}
-        for file, good, deviation in zip(files, readable, contrast, strict=True)
-        if good and (why := oddity(file, deviation))
+        for file, good, own in zip(files, readable, contrast, strict=True)
+        if good and (why := oddity(file, own))
     ]
     groups = duplicates(files, hashes, readable & (contrast >= LEAST_CONTRAST))
     for group in groups:

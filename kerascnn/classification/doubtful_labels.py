@@ -40,7 +40,8 @@ def doubtful_labels(backbone, splits):
     readable = np.flatnonzero(counted)
     classes, sizes = np.unique(labels[readable], return_counts=True)
     if len(classes) < 2 or sizes.min() < 2:
-        logger.warning("labels are not looked at: a class has fewer than two photos, or there is one class alone")
+        words = "labels are not looked at: a class has fewer than two photos, or there is one class alone; add photos"
+        logger.warning(words)
         return None
     places, likelier = confident_errors(features[readable], labels[readable])
     return readable[places], likelier

@@ -9,7 +9,7 @@ from kerascnn.classification.preprocessing import Preprocessing
 from kerascnn.classification.recipes import Views
 from kerascnn.classification.views import averaged_over_views
 from kerascnn.datasets.batches import evaluation_batches
-from kerascnn.datasets.image_folder import ImageFiles, vanished_files_named
+from kerascnn.datasets.image_files import ImageFiles, vanished_files_named
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import UsageError
 from kerascnn.training.recipe import check_fields

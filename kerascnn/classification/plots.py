@@ -4,7 +4,7 @@ import numpy as np
 
 from kerascnn.classification.calibration import expected_calibration_error, reliability
 from kerascnn.datasets.batches import evaluation_batches
-from kerascnn.datasets.image_folder import vanished_files_named
+from kerascnn.datasets.image_files import vanished_files_named
 from kerascnn.plotting import figure, save_figure
 
 

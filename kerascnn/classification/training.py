@@ -6,7 +6,7 @@ from kerascnn import models
 from kerascnn.classification.losses import CrossEntropy
 from kerascnn.classification.metrics import Accuracy
 from kerascnn.datasets.batches import evaluation_batches
-from kerascnn.datasets.image_folder import vanished_files_named
+from kerascnn.datasets.image_files import vanished_files_named
 
 WHITENING_BATCH = 500  # images at most, of ten batches
 

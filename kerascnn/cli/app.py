@@ -111,4 +111,4 @@ def require(metrics, requirements):
         if name not in numbers:
             raise UsageError(f"--require names no metric {name!r}; choose one of {', '.join(numbers)}")
         if not numbers[name] >= minimum:
-            raise RequirementError(f"{name} is {numbers[name]:.4f}, required {minimum:g}")
+            raise RequirementError(f"{name} is {numbers[name]:.4f}, required {minimum:g}; improve it, or require less")

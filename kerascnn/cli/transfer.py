@@ -162,5 +162,6 @@ def split_of(data, split):
     """The examples of a split. Raises UsageError where the data have none."""
     if not (examples := getattr(data, split)):
         has = [name for name, count in data.counts().items() if count]
-        raise UsageError(f"split is {split}, which the data have not, but {', '.join(has)}; choose other data")
+        words = f"split is {split}, which the data have not, but {', '.join(has)}"
+        raise UsageError(f"{words}; choose one of these, or other data", argument="split")
     return examples

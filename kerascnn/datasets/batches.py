@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from kerascnn.datasets.augmentation import as_augmentation, unfolded
 from kerascnn.datasets.examples import check_seed
-from kerascnn.datasets.image_folder import ImageFiles
+from kerascnn.datasets.image_files import ImageFiles
 from kerascnn.errors import UsageError
 
 BATCH_PIXELS = 2**19  # of one channel, in a batch for evaluation

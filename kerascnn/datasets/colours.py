@@ -14,7 +14,7 @@ def colour_covariance(examples):
     not decode count nothing.
     """
     from kerascnn.datasets.batches import evaluation_batches
-    from kerascnn.datasets.image_folder import vanished_files_named
+    from kerascnn.datasets.image_files import vanished_files_named
 
     drawn = np.sort(np.random.default_rng(0).permutation(len(examples))[:MOST_IMAGES])
     channels = examples.image_shape[2]

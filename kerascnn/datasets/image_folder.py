@@ -1,6 +1,5 @@
-"""Photos in folders, one a class, streamed from their files as they are needed."""
+"""Photos in folders, one a class."""
 
-import contextlib
 import dataclasses
 import logging
 import os
@@ -10,138 +9,15 @@ import numpy as np
 
 from kerascnn.datasets.examples import Dataset, cut_missing, warn_of_empty_classes
 from kerascnn.datasets.groups import check_groups, grouped
+from kerascnn.datasets.image_files import ImageFiles
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import InputError, UsageError, printable
-from kerascnn.files import reading_from, shown
+from kerascnn.files import shown
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp")
 UNREAD = (".heic", ".heif", ".avif", ".tif", ".tiff", ".gif", ".jp2", ".jxl")
 
 logger = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class ImageFiles:
-    """Examples that are read from files.
-
-    root: the folder above them. names: their paths below it, text (N,). labels: int32 (N,). resize: what every image
-    goes through. weights: as those of Examples. training_size: (height, width) of the images of batches for training,
-    where an augmentation cuts the size of `resize` out of larger ones. groups: int (N,), equal for files that no split
-    may part. unread: paths of files in these folders that hold images of other formats, text. said: broken files that
-    were warned of, by all splits of a folder.
-    """
-
-    root: Path
-    names: np.ndarray
-    labels: np.ndarray
-    resize: ResizeAndCrop
-    weights: np.ndarray | None = None
-    training_size: tuple[int, int] | None = None
-    groups: np.ndarray | None = None
-    unread: tuple[str, ...] = ()
-    said: set = dataclasses.field(default_factory=set)
-
-    def __len__(self):
-        return len(self.labels)
-
-    def __repr__(self):
-        return f"{type(self).__name__}({len(self):,} in {str(self.root)!r})"
-
-    @property
-    def image_shape(self):
-        return (*self.resize.image_size, 3)
-
-    def in_training(self):
-        """The same files, resized as for training."""
-        size = self.training_size or self.resize.image_size
-        # of larger images no border is cut off: the augmentation chooses the window
-        ratio = 1.0 if self.training_size else self.resize.crop_ratio
-        return dataclasses.replace(self, resize=dataclasses.replace(self.resize, image_size=size, crop_ratio=ratio))
-
-    def take(self, indices):
-        weights, groups = (None if part is None else part[indices] for part in (self.weights, self.groups))
-        parts = {"names": self.names[indices], "labels": self.labels[indices]}
-        return dataclasses.replace(self, **parts, weights=weights, groups=groups)
-
-    def files(self):
-        """The paths of the files that are read."""
-        return [self.root / name for name in self.names]
-
-    def sizes(self):
-        """The bytes of each example, in order. Raises InputError where a file is gone."""
-        for path in self.files():
-            with reading_from(path):
-                yield os.path.getsize(path)
-
-    def encoded(self, indices, paths):
-        """The images as they are stored, string (B,), of examples int (B,), whose names below root are string (B,)."""
-        import tensorflow as tf
-
-        return tf.map_fn(tf.io.read_file, paths)
-
-    def loader(self):
-        """load(indices int (B,)) -> tensors (images uint8 (B, H, W, 3), labels, weights).
-
-        A file that does not decode is black and has the weight 0, so that the others keep their places; a warning
-        names it.
-        """
-        import tensorflow as tf
-
-        from kerascnn.decoding import decode_each
-
-        # as bytes: names need not be UTF-8
-        paths = tf.constant([os.fsencode(os.path.join(self.root, name)) for name in self.names], tf.string)
-        labels = tf.constant(self.labels)
-        weights = tf.constant(np.ones(len(self), np.float32) if self.weights is None else self.weights)
-
-        def resized(image):
-            return self.resize(image[tf.newaxis])[0]
-
-        def warn(broken):
-            for path in map(os.fsdecode, broken):
-                if path not in self.said:
-                    self.said.add(path)
-                    words = "cannot decode %s, or it is too large; it counts nothing, replace or delete it (%d so far)"
-                    logger.warning(words, path, len(self.said))
-            return np.float32(0)
-
-        def load(indices):
-            chosen = tf.gather(paths, indices)
-            spec = tf.TensorSpec(self.image_shape, tf.uint8)
-            images, valid = decode_each(self.encoded(indices, chosen), resized, spec, self.resize.shortest)
-            # what it returns is used, and it is said to be stateless: else tf.data would leave it out, or load one
-            # batch at a time where operations are deterministic
-            nothing = tf.cond(
-                tf.reduce_all(valid),
-                lambda: 0.0,
-                lambda: tf.numpy_function(warn, [tf.boolean_mask(chosen, ~valid)], tf.float32, stateful=False),
-            )
-            weighed = tf.where(valid, tf.gather(weights, indices), tf.ensure_shape(nothing, []))
-            return [images, tf.gather(labels, indices), weighed]
-
-        return load
-
-    def update(self, digest):
-        """Feed a hash with what tells these examples from others: names, sizes and labels."""
-        for name, size, label in zip(self.names, self.sizes(), self.labels, strict=True):
-            digest.update(f"{name}\0{size}\0{label}\0".encode("utf-8", "surrogateescape"))
-
-
-@contextlib.contextmanager
-def vanished_files_named(*splits):
-    """Turn an image file that cannot be read, which TensorFlow does not name, into InputError with its path.
-
-    splits: ImageFiles, or anything else, which has no files.
-    """
-    import tensorflow as tf
-
-    try:
-        yield
-    except (tf.errors.NotFoundError, tf.errors.PermissionDeniedError, tf.errors.UnknownError):
-        paths = (path for split in splits if isinstance(split, ImageFiles) for path in split.files())
-        if not (unread := next((path for path in paths if not os.access(path, os.R_OK)), None)):
-            raise
-        raise InputError(f"cannot read {unread}, which was there before; restore it and run again") from None
 
 
 def image_folder(
@@ -227,6 +103,14 @@ def warn_of_levels(names):
             logger.warning(words, ", ".join(sorted(above)), below)
 
 
+def warn_of_unread(paths, place):
+    """Log a warning where there are paths of image files whose formats are not read; place: what names them."""
+    if paths:
+        kinds = ", ".join(sorted({os.path.splitext(path)[1].lower() for path in paths}))
+        words = "%d files of %s (%s) are left out, the first is %s; convert them to JPEG"
+        logger.warning(words, len(paths), place, kinds, min(paths))
+
+
 def listed(folder, classes, resize):
     """The ImageFiles of a folder, class by class, each in the order of its names."""
     names, labels, unread = [], [], []
@@ -244,10 +128,7 @@ def listed(folder, classes, resize):
         found.sort()
         names += found
         labels += [label] * len(found)
-    if unread:
-        kinds = ", ".join(sorted({os.path.splitext(path)[1].lower() for path in unread}))
-        words = "%d files of %s (%s) are left out, the first is %s; convert them to JPEG"
-        logger.warning(words, len(unread), folder, kinds, min(unread))
+    warn_of_unread(unread, folder)
     if not names:
         raise InputError(f"no PNG, JPEG, WebP or BMP file in the sub-folders of {folder}; check the path")
     return ImageFiles(Path(folder), np.array(names), np.array(labels, np.int32), resize, unread=tuple(sorted(unread)))

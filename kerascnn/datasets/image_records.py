@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kerascnn.datasets.examples import Dataset, cut_missing, warn_of_empty_classes
-from kerascnn.datasets.image_folder import ImageFiles
+from kerascnn.datasets.image_files import ImageFiles
 from kerascnn.datasets.image_table import split_in
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.datasets.tfrecords import FOOTER, HEADER, MOST_CLASSES, indexed, keys_of

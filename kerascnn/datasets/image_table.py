@@ -9,7 +9,8 @@ import numpy as np
 
 from kerascnn.datasets.examples import Dataset, cut_missing, warn_of_empty_classes
 from kerascnn.datasets.groups import check_groups, grouped
-from kerascnn.datasets.image_folder import ImageFiles
+from kerascnn.datasets.image_files import ImageFiles
+from kerascnn.datasets.image_folder import UNREAD, warn_of_unread
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import reading_from
@@ -36,17 +37,24 @@ def image_table(
 
     file: paths in it are below its own folder, or absolute. A split, train, validation or test, is of the images that
     the column says; one that it does not name is cut off those for training, as image_folder does it, which says the
-    other arguments, and validation=0 leaves those that it calls so among these. class_names are the labels in order.
+    other arguments and which formats are left out, and validation=0 leaves those that it calls so among these.
+    class_names are the labels in order.
     Raises InputError where a file is not there, UsageError for a table without these columns, with one class, with a
     file that it names twice, or with another split.
     """
     resize, root = ResizeAndCrop(image_size, crop_ratio, interpolation), Path(file).parent
     rows = read_rows(file)
+    unread = [str(root / row["file"]) for row in rows if row["file"].lower().endswith(UNREAD)]
+    warn_of_unread(unread, file)
+    rows = [row for row in rows if not row["file"].lower().endswith(UNREAD)]
+    if not rows:
+        raise InputError(f"file {file} names no PNG, JPEG, WebP or BMP file; convert its images")
     classes = sorted({row["label"] for row in rows})
     if len(classes) == 1:
         raise UsageError(f"file {file} has one class, {classes[0]}; name the images of each class")
     names, labels = np.array([row["file"] for row in rows]), [classes.index(row["label"]) for row in rows]
-    every = ImageFiles(root, names, np.array(labels, np.int32), resize, groups=grouped(names, group_by))
+    groups, unread = grouped(names, group_by), tuple(sorted(unread))
+    every = ImageFiles(root, names, np.array(labels, np.int32), resize, groups=groups, unread=unread)
     said = np.array([SPLITS[row["split"]] for row in rows])
     if not validation:
         said[said == "validation"] = "train"

@@ -9,7 +9,7 @@ import time
 import keras
 
 from kerascnn.datasets.batches import evaluation_batches
-from kerascnn.datasets.image_folder import ImageFiles
+from kerascnn.datasets.image_files import ImageFiles
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import write_aside, writing_to
 from kerascnn.training.checkpoint import variables

@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 
 from kerascnn.datasets.batches import WAITING
-from kerascnn.datasets.image_folder import vanished_files_named
+from kerascnn.datasets.image_files import vanished_files_named
 from kerascnn.errors import UsageError
 from kerascnn.training.feed import Feed
 from kerascnn.training.fit import compile_model, heads_of, stopped_by_limits

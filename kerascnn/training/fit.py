@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from kerascnn.datasets.image_folder import vanished_files_named
+from kerascnn.datasets.image_files import vanished_files_named
 from kerascnn.errors import InputError, TrainingStopped, UsageError
 from kerascnn.files import FULL, disk_full, one_writer
 from kerascnn.training import batch_statistics

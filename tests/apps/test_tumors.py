@@ -244,7 +244,7 @@ def test_requirements_that_are_not_met_end_with_4(folder, command):
     code, out, words = command("evaluate", "--out", folder, "--empty", "zero", "--require", "patient_dice=1.01")
     assert code == 4
     assert (json.loads(out)["patients"], json.loads(out)["empty_masks"]) == (3, "zero")
-    assert words.splitlines()[-1].endswith("required 1.01")
+    assert words.splitlines()[-1].endswith("required 1.01; improve it, or require less")
 
 
 @pytest.mark.slow

@@ -39,6 +39,17 @@ def test_labels_are_those_of_the_table(table):
         np.testing.assert_array_equal(labels, np.mean(images, (1, 2, 3)) * 255 > 95)
 
 
+def test_formats_that_are_not_read_are_left_out_with_the_way_on(table, tmp_path, caplog):
+    (tmp_path / "shots" / "phone.HEIC").write_bytes(b"no matter what")
+    phone = "shots/phone.HEIC,dark,"
+    data = kc.datasets.image_table(table([f"{labelled(number)}," for number in range(20)] + [phone]), (8, 8))
+    assert (sum(data.counts().values()), data.train.unread) == (20, (f"{tmp_path}/shots/phone.HEIC",))
+    words = f"1 files of {tmp_path}/labels.csv (.heic) are left out, the first is {tmp_path}/shots/phone.HEIC; convert"
+    assert caplog.messages == [f"{words} them to JPEG"]
+    with pytest.raises(InputError, match=r"^file .* names no PNG, JPEG, WebP or BMP file; convert its images$"):
+        kc.datasets.image_table(table([phone]), (8, 8))
+
+
 def test_splits_are_those_of_the_table_and_what_it_does_not_say_is_cut(table):
     splits = ["test"] * 4 + ["train"] * 8 + [""] * 4 + ["val"] * 4
     path = table([f"{labelled(number)},{split}" for number, split in enumerate(splits)])
