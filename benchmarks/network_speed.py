@@ -56,7 +56,8 @@ def ours(name, side):
 
     from kerascnn.models import builder
     from kerascnn.saved_model.folding import folded
-    from kerascnn.training.fit import on_accelerator
+    from kerascnn.training.fused_normalization import fused_normalization
+    from kerascnn.training.precision import on_accelerator
 
     model = builder(name)()
     classes = model.output_shape[-1]
@@ -68,7 +69,8 @@ def ours(name, side):
     binary = classes == 1
     kind = keras.losses.BinaryCrossentropy if binary else keras.losses.SparseCategoricalCrossentropy
     model.compile(keras.optimizers.SGD(0.01, momentum=0.9), kind(from_logits=True), jit_compile=on_accelerator())
-    return inference, median_milliseconds(lambda: model.train_on_batch(images, labels))
+    with fused_normalization(model):
+        return inference, median_milliseconds(lambda: model.train_on_batch(images, labels))
 
 
 def theirs(reference, side):

@@ -27,6 +27,7 @@ from kerascnn.training.checks import (
     check_space,
 )
 from kerascnn.training.feed import Feed, wrong_batches_named
+from kerascnn.training.fused_normalization import fused_normalization
 from kerascnn.training.guard import FiniteLoss
 from kerascnn.training.optimizers import create_optimizer
 from kerascnn.training.precision import (
@@ -95,7 +96,7 @@ def fit(
         check_decodes(feed.train, feed.validation)
         with wrong_batches_named(), deterministic_operations(model, recipe.deterministic):
             try:
-                with computing_in(model, policy):
+                with computing_in(model, policy), fused_normalization(model):
                     guard = None if compiled else compile_model(model, recipe, loss, metrics, feed)
                     check_space(model, folder)
                     run = Run(folder, recipe, feed, guard)
