@@ -5,6 +5,7 @@ exports it as a SavedModel, and names what is on image files.
 """
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -140,14 +141,14 @@ def check(
     check.html shows them and check.json lists them; training would split the photos as it says.
     """
     requirements = parse_requirements(require)
-    from kerascnn.classification.data import check_photos, load_images, resolved
+    from kerascnn.classification.data import check_photos, load_images
 
     check_photos(photos)
     out = out or next_folder("images", "check")
     check_writable(out)
     backbone = backbone or shipped("images")
     load_tensorflow()
-    data = load_images(resolved(str(photos)), ImageRecipe.image_size, group_by=group_by)
+    data = load_images(os.path.abspath(photos), ImageRecipe.image_size, group_by=group_by)
     classification.check(data, out, requirements, backbone)
 
 

@@ -26,8 +26,10 @@ from machine import matrix_rate
 from kerascnn.classification.recipes import RECIPES
 from kerascnn.cli.app import run
 from kerascnn.cli.messages import result
+from kerascnn.errors import UsageError
 from kerascnn.files import read_json, read_json_if_any, write_json
 from kerascnn.tensorflow_setup import load_tensorflow
+from kerascnn.training.recipe import as_json
 
 RESULTS = ROOT / "benchmarks" / "results" / "cifar_fast.json"
 RECORD = 0.264e15  # operations: 243 steps of 1,536 images, https://github.com/hiverge/cifar10-speedrun
@@ -43,7 +45,6 @@ def train(seed, data, folder):
     from kerascnn.classification.augmentation import augmentations
     from kerascnn.classification.training import untrained
     from kerascnn.cli.progress import Progress
-    from kerascnn.training.recipe import as_json
 
     class Rate(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -99,6 +100,8 @@ def main(seed: int):
     before = matrix_rate()
     if not (folder / "recipe.json").is_file():
         train(seed, data, folder)
+    if read_json(folder / "recipe.json")["recipe"] != as_json(RECIPES["cifar_fast"]):
+        raise UsageError(f"folder {folder} holds a run of another recipe; move it away")
     accuracy, single, seconds = evaluate(folder)
     record = read_json(folder / "recipe.json")
     history = [line.split(",") for line in (folder / "history.csv").read_text().splitlines()]

@@ -7,6 +7,10 @@ others: it rejects headers that TensorFlow decodes.
 import math
 import re
 
+MOST_PIXELS = 25_000_000  # that an image is decoded to
+# Of a JPEG that is decoded at a half, a quarter or an eighth of its size, as cameras of 100 megapixels write them: of a
+# progressive one all coefficients are in memory, 6 bytes a pixel at most.
+MOST_JPEG_PIXELS = 2**27
 PNG, JPEG, WEBP, BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM"  # how a file begins
 MOST_SEGMENTS = 1000  # of a JPEG that are looked at; the size stands behind a dozen
 JPEG_MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)  # \xff+ would take quadratic time

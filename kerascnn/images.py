@@ -11,12 +11,9 @@ from PIL import Image, ImageOps
 
 from kerascnn.errors import InputError
 from kerascnn.files import reading_from, write_aside, writing_to
+from kerascnn.image_headers import MOST_PIXELS
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
-MOST_PIXELS = 25_000_000  # that an image is decoded to
-# Of a JPEG that is decoded at a half, a quarter or an eighth of its size, as cameras of 100 megapixels write them: of a
-# progressive one all coefficients are in memory, 6 bytes a pixel at most.
-MOST_JPEG_PIXELS = 2**27
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises
 # Of a volume to segment: its slices times the square of their longer side, as 256 slices of 512 pixels. A square
 # window is cut out of each slice, so a long and narrow one takes as much memory as a square.

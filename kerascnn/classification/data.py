@@ -145,25 +145,30 @@ def split_folders(folder):
     of them are of one split, others stand beside them, or none is for training.
     """
     names = sorted(place.name for place in folder.iterdir() if place.is_dir() and shown(place.name))
-    of_splits = [name for name in names if split_in(name)]
-    if not all(name.lower() in SPLITS for name in names):
-        of_splits = [name for name in of_splits if not holds_photos(folder / name)]
+    exactly, called = {name: SPLITS.get(name.lower()) for name in names}, {name: split_in(name) for name in names}
+    if len({*called.values()} - {None}) < 2:  # one word alone may be a class, as train_station
+        called = exactly
+    if None in exactly.values():
+        called = {name: None if holds_photos(folder / name) else split for name, split in called.items()}
+    of_splits = [name for name, split in called.items() if split]
     if not of_splits:
         return {"train": folder}
-    splits = {split_in(name): folder / name for name in of_splits}
-    if others := sorted(set(names) - set(of_splits)):
-        words = f"data is {folder}, which has {others[0]} beside {', '.join(of_splits)}"
+    splits = {called[name]: folder / name for name in of_splits}
+    if others := [name for name in names if name not in of_splits]:
+        words = f"folder {folder} has {others[0]} beside {', '.join(of_splits)}"
         raise UsageError(f"{words}; move it elsewhere, or give {of_splits[0]} another name")
     if "train" not in splits:
-        raise UsageError(f"data is {folder}, which has {' and '.join(of_splits)} and no folder train; add it")
+        raise UsageError(f"folder {folder} has {' and '.join(of_splits)} and no folder train; add it")
     if len(splits) < len(names):
-        raise UsageError(f"data is {folder}, which has two folders of one split; keep one of {', '.join(names)}")
+        raise UsageError(f"folder {folder} has two folders of one split; keep one of {', '.join(names)}")
     return splits
 
 
 def holds_photos(folder):
-    """Whether files of photos lie in a folder itself."""
-    return any(place.is_file() and place.name.lower().endswith(SUFFIXES + UNREAD) for place in folder.iterdir())
+    """Whether files of photos lie in a folder itself, and no folders."""
+    places = [place for place in folder.iterdir() if shown(place.name)]
+    photos = any(place.name.lower().endswith(SUFFIXES + UNREAD) for place in places if place.is_file())
+    return photos and not any(place.is_dir() for place in places)
 
 
 def split_names(data, source):
@@ -221,8 +226,8 @@ def as_split(data, names, source):
     return dataclasses.replace(data, **splits)
 
 
-def chosen(known, paths):
+def chosen(known, wanted):
     """The ImageFiles of these paths, all below one root. known: {path: (the ImageFiles that it is of, its place)}."""
-    found = [known[path] for path in paths]
+    found = [known[path] for path in wanted]
     names, labels = (np.array([getattr(part, each)[i] for part, i in found]) for each in ("names", "labels"))
     return dataclasses.replace(found[0][0], names=names, labels=labels, groups=None)

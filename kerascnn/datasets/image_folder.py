@@ -11,7 +11,7 @@ from kerascnn.datasets.examples import Dataset, cut_missing, warn_of_empty_class
 from kerascnn.datasets.groups import check_groups, grouped
 from kerascnn.datasets.image_files import ImageFiles
 from kerascnn.datasets.resizing import ResizeAndCrop
-from kerascnn.errors import InputError, UsageError, printable
+from kerascnn.errors import InputError, UsageError, printable, shortened
 from kerascnn.files import shown
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp")
@@ -62,8 +62,8 @@ def image_folder(
         parts = zip(splits.items(), np.split(groups, ends), strict=True)
         splits = {name: dataclasses.replace(split, groups=part) for (name, split), part in parts}
         check_groups(splits, group_by)
-    warn_of_empty_classes(splits, classes)
-    splits = cut_missing(splits, shares, seed)
+    given, splits = set(splits), cut_missing(splits, shares, seed)
+    warn_of_empty_classes({name: splits[name] for name in given}, classes)
     warn_of_levels(splits["train"].names)
     name, licence = Path(folder).resolve().name, "not stated"
     count = sum(map(len, filter(None, splits.values())))
@@ -98,9 +98,9 @@ def warn_of_levels(names):
         for above, below, *_ in parts:
             classes_in.setdefault(below, set()).add(above)
         below, above = max(classes_in.items(), key=lambda item: len(item[1]))
-        if len(above) > 1:
+        if len(classes_in) > 1 and len(above) > 1:
             words = "the classes are %s, and each has a folder %s; if that is the class, give a folder of such folders"
-            logger.warning(words, ", ".join(sorted(above)), below)
+            logger.warning(words, shortened(", ".join(sorted(above))), below)
 
 
 def warn_of_unread(paths, place):
@@ -114,14 +114,17 @@ def warn_of_unread(paths, place):
 def listed(folder, classes, resize):
     """The ImageFiles of a folder, class by class, each in the order of its names."""
     names, labels, unread = [], [], []
+    roots = {os.path.realpath(os.path.join(folder, name)) for name in ("", *classes)}
     for label, name in enumerate(classes):
-        found, seen = [], set()
+        found, seen = [], roots - {os.path.realpath(os.path.join(folder, name))}
         for place, folders, files in os.walk(os.path.join(folder, name), followlinks=True):
-            if (real := os.path.realpath(place)) in seen:  # a link to a folder above it
+            if (real := os.path.realpath(place)) in seen:  # a link to a folder above, or to another class
                 folders.clear()
                 continue
             seen.add(real)
-            folders[:] = filter(shown, folders)
+            # what is linked comes last, and so is found where it is
+            linked = {each: os.path.islink(os.path.join(place, each)) for each in folders}
+            folders[:] = sorted(filter(shown, folders), key=lambda each: (linked[each], each))
             paths = [os.path.join(place, file) for file in filter(shown, files)]
             unread += [path for path in paths if path.lower().endswith(UNREAD)]
             found += [os.path.relpath(path, folder) for path in paths if path.lower().endswith(SUFFIXES)]

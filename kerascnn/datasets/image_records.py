@@ -88,12 +88,13 @@ def image_records(
     for split, own in files.items():
         splits[split], found = records(root, own, keys, resize)
         texts |= found
-    if class_names is None:
+    of_folder = class_names is None
+    if of_folder:
         class_names = listed_names(root / "labels.txt")
     largest = check_labels(splits, MOST_CLASSES if class_names is None else len(class_names))
     if class_names is None:
         class_names = names_by_text(texts, largest + 1, folder)
-    if twice := [name for name, count in Counter(class_names).items() if count > 1]:
+    if of_folder and (twice := [name for name, count in Counter(class_names).items() if count > 1]):
         words = f"two labels of the records in {folder} are called {twice[0]}"
         raise InputError(f"{words}; write labels.txt there, a line for each label with a name of its own")
     count = sum(map(len, splits.values()))
@@ -112,8 +113,8 @@ def split_up(splits, shares, seed, words):
         train, more = splits["train"], splits.pop("validation")
         names, labels = np.concatenate([train.names, more.names]), np.concatenate([train.labels, more.labels])
         splits["train"] = dataclasses.replace(train, names=names, labels=labels)
-    warn_of_empty_classes(splits, words["class_names"])
-    splits, resize = cut_missing(splits, shares, seed), splits["train"].resize
+    given, resize, splits = set(splits), splits["train"].resize, cut_missing(splits, shares, seed)
+    warn_of_empty_classes({name: splits[name] for name in given}, words["class_names"])
     height, width = resize.image_size
     words = words | {"description": f"{words['description']}, resized to {height}x{width}"}
     return Dataset(**splits, **words, resize=resize)

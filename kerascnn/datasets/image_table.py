@@ -44,14 +44,14 @@ def image_table(
     """
     resize, root = ResizeAndCrop(image_size, crop_ratio, interpolation), Path(file).parent
     rows = read_rows(file)
+    classes = sorted({row["label"] for row in rows})
+    if len(classes) == 1:
+        raise UsageError(f"file {file} has one class, {classes[0]}; name the images of each class")
     unread = [str(root / row["file"]) for row in rows if row["file"].lower().endswith(UNREAD)]
     warn_of_unread(unread, file)
     rows = [row for row in rows if not row["file"].lower().endswith(UNREAD)]
     if not rows:
         raise InputError(f"file {file} names no PNG, JPEG, WebP or BMP file; convert its images")
-    classes = sorted({row["label"] for row in rows})
-    if len(classes) == 1:
-        raise UsageError(f"file {file} has one class, {classes[0]}; name the images of each class")
     names, labels = np.array([row["file"] for row in rows]), [classes.index(row["label"]) for row in rows]
     groups, unread = grouped(names, group_by), tuple(sorted(unread))
     every = ImageFiles(root, names, np.array(labels, np.int32), resize, groups=groups, unread=unread)
@@ -62,8 +62,8 @@ def image_table(
     check_groups(splits, group_by)
     if "train" not in splits:
         raise UsageError(f"file {file} has no image for training; leave the field split of some empty")
-    warn_of_empty_classes(splits, classes)
-    splits = cut_missing(splits, {"test": test, "validation": validation}, seed)
+    given, splits = set(splits), cut_missing(splits, {"test": test, "validation": validation}, seed)
+    warn_of_empty_classes({name: splits[name] for name in given}, classes)
     description = f"{len(rows):,} image files in {len(classes)} classes, resized to {image_size[0]}x{image_size[1]}"
     return Dataset(
         Path(file).stem, **splits, class_names=tuple(classes), licence="not stated", description=description,

@@ -6,7 +6,7 @@
 import tensorflow as tf
 
 from kerascnn.decoding.headers import let_in
-from kerascnn.images import MOST_JPEG_PIXELS, MOST_PIXELS
+from kerascnn.image_headers import MOST_JPEG_PIXELS, MOST_PIXELS
 
 RATIOS = (1, 2, 4, 8)  # of libjpeg's own scaling
 

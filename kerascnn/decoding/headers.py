@@ -3,8 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from kerascnn.image_headers import BMP, JPEG, PNG, WEBP
-from kerascnn.images import MOST_PIXELS
+from kerascnn.image_headers import BMP, JPEG, MOST_PIXELS, PNG, WEBP
 
 # What stands in front of the EXIF metadata of a JPEG, a PNG and a WebP.
 EXIF = r"(Exif\x00\x00|eXIf|EXIF\C{4})"

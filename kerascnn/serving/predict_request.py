@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerascnn.image_headers import pixels_of
+from kerascnn.image_headers import MOST_JPEG_PIXELS, pixels_of
 from kerascnn.serving import json_tensors
 from kerascnn.serving.json_tensors import RequestError
 from kerascnn.serving.limits import flag
@@ -18,7 +18,8 @@ SMALL_VALUES = 2**16  # of its JSON, by its commas
 SMALL_ROWS = 16
 SMALL_PIXELS = 2**20
 SMALL_ANSWER = 2**16  # pixels
-UNREAD = 5000, 5000  # sides of an image whose header says none that is understood: the largest one that is decoded
+# Sides of an image whose header says none that is understood: the largest JPEG that is decoded, if to an eighth.
+UNREAD = (math.isqrt(MOST_JPEG_PIXELS) + 1,) * 2
 
 
 class PredictRequest(NamedTuple):

@@ -13,8 +13,7 @@ import numpy as np
 
 from kerascnn.errors import InputError, InputRejected, UsageError, shortened
 from kerascnn.files import reading_from
-from kerascnn.image_headers import JPEG, claimed_sides
-from kerascnn.images import MOST_JPEG_PIXELS, MOST_PIXELS
+from kerascnn.image_headers import JPEG, MOST_JPEG_PIXELS, MOST_PIXELS, claimed_sides
 from kerascnn.saved_model.signatures import Tensor
 from kerascnn.saved_model.versions import SavedModel, latest_version
 from kerascnn.serving.client import TIMEOUT, ServedModel

@@ -1,5 +1,6 @@
 """What fit() looks at before it trains: the call, the model beside the data, and the folder."""
 
+import dataclasses
 import json
 import logging
 import math
@@ -143,7 +144,7 @@ def check_decodes(*splits):
     """Raise InputError where of the ImageFiles of a split none decodes; others may be anything."""
     for split in splits:
         if isinstance(split, ImageFiles):
-            batches = evaluation_batches(split, LOOKED_AT)
-            if not any(weights.numpy().any() for _, _, weights in batches):
+            batches = evaluation_batches(dataclasses.replace(split, weights=None), LOOKED_AT)
+            if not any(valid.numpy().any() for _, _, valid in batches):
                 words = f"none of the {len(split):,} images in {split.root} decodes"
                 raise InputError(f"{words}; give PNG, JPEG, WebP or BMP files")

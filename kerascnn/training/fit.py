@@ -71,9 +71,9 @@ def fit(
 
     Raises UsageError when `folder` holds a finished run, or an unfinished one and resume is False, or one of another
     recipe, model or data, or another process trains into it, or where model, data and recipe do not fit; InputError
-    when it cannot be written, is too full or gone, an image file cannot be read, or the clock is wrong by decades;
-    TrainingStopped when the loss or weights are not finite or memory or disk run out. All of these leave the last
-    checkpoint as it was.
+    when it cannot be written, is too full or gone, an image file cannot be read or none of a split decodes, or the
+    clock is wrong by decades; TrainingStopped when the loss or weights are not finite or memory or disk run out. All of
+    these leave the last checkpoint as it was.
     """
     network = plain(model if network is None else network)
     recipe = Recipe() if recipe is None else recipe

@@ -34,7 +34,8 @@ def is_fusible(layer):
         and layer.built
         and layer.input_spec.ndim == 4
         and layer.axis in (-1, 3)
-        and not (layer.renorm or layer.synchronized)
+        and layer.moving_mean.dtype == "float32"
+        and not (layer.renorm or layer.synchronized or "call" in vars(layer))
     )
 
 

@@ -11,7 +11,8 @@ from PIL import Image
 
 from kerascnn.errors import InputError
 from kerascnn.files import reading_from
-from kerascnn.images import FORMATS, MOST_PIXELS, MOST_VOXELS, load_image, over_background
+from kerascnn.image_headers import MOST_PIXELS
+from kerascnn.images import FORMATS, MOST_VOXELS, load_image, over_background
 from kerascnn.tumors.nifti import file_of, read_volumes
 
 SLICE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")

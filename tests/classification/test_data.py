@@ -47,6 +47,7 @@ def folders(root, *names):
         (["seg_train/", "seg_test/"], {"train": "seg_train", "test": "seg_test"}),
         (["bus", "car", "train"], {"train": ""}),
         (["bullet_train", "test_tube"], {"train": ""}),
+        (["train_station/", "airport/"], {"train": ""}),
         (["a/", "b/"], {"train": ""}),
         (["a", "test"], {"train": ""}),
     ],
@@ -59,17 +60,18 @@ def test_folders_that_are_called_as_splits_are_these(tmp_path, names, splits):
 def test_a_folder_beside_those_of_splits_is_named(tmp_path):
     folders(tmp_path, "train/", "test/", "extra")
     words = "; move it elsewhere, or give test another name$"
-    with pytest.raises(UsageError, match=f"^data is {tmp_path}, which has extra beside test, train{words}"):
+    (tmp_path / "train" / "overview.png").touch()  # a photo beside classes makes no class of the folder
+    with pytest.raises(UsageError, match=f"^folder {tmp_path} has extra beside test, train{words}"):
         split_folders(tmp_path)
     shutil.rmtree(tmp_path / "train")
-    with pytest.raises(UsageError, match=f"^data is {tmp_path}, which has extra beside test{words}"):
+    with pytest.raises(UsageError, match=f"^folder {tmp_path} has extra beside test{words}"):
         split_folders(tmp_path)
 
 
 def test_folders_for_the_test_alone_are_no_classes(tmp_path):
     for name in ("val", "test"):
         (tmp_path / name).mkdir()
-    with pytest.raises(UsageError, match=f"^data is {tmp_path}, which has test and val and no folder train; add it$"):
+    with pytest.raises(UsageError, match=f"^folder {tmp_path} has test and val and no folder train; add it$"):
         split_folders(tmp_path)
 
 

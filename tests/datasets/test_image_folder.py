@@ -267,12 +267,16 @@ def test_folders_that_are_linked_are_looked_into_once(few, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     shutil.copy(few / "circle" / "1.png", tmp_path / "elsewhere")
     (few / "circle" / "session").symlink_to(tmp_path / "elsewhere")
-    (few / "circle" / "above").symlink_to(few / "circle")
+    (few / "circle" / "a_link_to_itself").symlink_to(few / "circle")
+    (few / "circle" / "a_link_to_all").symlink_to(few)
+    (few / "circle" / "last").symlink_to(few / "circle" / "more")
+    (few / "circle" / "more").mkdir()
+    shutil.copy(few / "circle" / "1.png", few / "circle" / "more" / "2.png")
     (few / "circle" / "@eaDir").mkdir()
     shutil.copy(few / "circle" / "1.png", few / "circle" / "@eaDir")
     linked = kc.datasets.image_folder(few, (32, 32), validation=0, test=0)
-    assert sorted({*linked.train.names} - {*data.train.names}) == ["circle/session/1.png"]
-    assert len(linked.train) == len(data.train) + 1
+    assert sorted({*linked.train.names} - {*data.train.names}) == ["circle/more/2.png", "circle/session/1.png"]
+    assert len(linked.train) == len(data.train) + 2
 
 
 def test_classes_that_lie_a_level_below_are_suspected(few, tmp_path, caplog):
@@ -281,6 +285,11 @@ def test_classes_that_lie_a_level_below_are_suspected(few, tmp_path, caplog):
     kc.datasets.image_folder(tmp_path / "levels", (32, 32))
     words = "the classes are colour, grey, and each has a folder circle; if that is the class, give a folder of such"
     assert caplog.messages == [f"{words} folders"]
+    caplog.clear()
+    for name in ("circle", "line"):  # each of them has the same folder alone
+        shutil.copytree(few / name, tmp_path / "images" / name / "images")
+    kc.datasets.image_folder(tmp_path / "images", (32, 32))
+    assert caplog.messages == []
 
 
 def test_formats_that_are_not_read_are_counted_with_the_way_on(few, caplog):

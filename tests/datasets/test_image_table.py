@@ -46,8 +46,16 @@ def test_formats_that_are_not_read_are_left_out_with_the_way_on(table, tmp_path,
     assert (sum(data.counts().values()), data.train.unread) == (20, (f"{tmp_path}/shots/phone.HEIC",))
     words = f"1 files of {tmp_path}/labels.csv (.heic) are left out, the first is {tmp_path}/shots/phone.HEIC; convert"
     assert caplog.messages == [f"{words} them to JPEG"]
+    caplog.clear()
+    data = kc.datasets.image_table(
+        table([*(f"{labelled(number)}," for number in range(20)), "shots/phone.HEIC,fox,"]), (8, 8)
+    )
+    assert (data.class_names, caplog.messages[1:]) == (
+        ("dark", "fox", "light, or so"), ["no example of the classes fox for train"],
+    )  # fmt: skip
+    (tmp_path / "shots" / "other.avif").write_bytes(b"no matter what")
     with pytest.raises(InputError, match=r"^file .* names no PNG, JPEG, WebP or BMP file; convert its images$"):
-        kc.datasets.image_table(table([phone]), (8, 8))
+        kc.datasets.image_table(table([phone, "shots/other.avif,light,"]), (8, 8))
 
 
 def test_splits_are_those_of_the_table_and_what_it_does_not_say_is_cut(table):

@@ -173,6 +173,11 @@ def test_nan_and_infinity_are_numbers_where_the_input_has_them(address):
         (b" " * (2**22 + 1), "the request is larger than 4 MiB (--max-request-mib); send less at a time"),
         (of("lengths", *["a"] * 41), "the request has 41 images, more than 40 (--max-images); ask for less at a time"),
         (of("lengths", png(1000, 1001)), "an image has 1,001,000 pixels, more than 1 million (--max-image-megapixels)"),
+        # a JPEG without a size that is understood counts as the largest one that is decoded at an eighth
+        (
+            of("lengths", b"\xff\xd8\xff"),
+            "an image has 134,235,396 pixels, more than 1 million (--max-image-megapixels)",
+        ),
         (
             of("lengths", *[png(1000, 1000)] * 2, png(1, 1)),
             "the images have 2,000,001 pixels, more than 2 million (--max-megapixels); ask for less at a time",

@@ -88,20 +88,37 @@ def test_what_the_operation_cannot_do_is_left_to_keras():
     assert not fusible(keras.layers.BatchNormalization(axis=1))
     assert not fusible(keras.layers.BatchNormalization(renorm=True))
     assert not fusible(keras.layers.BatchNormalization(synchronized=True))
+    assert not fusible(keras.layers.BatchNormalization(dtype="bfloat16"))
     assert not fusible(keras.layers.BatchNormalization(), (4,))
+    own = keras.layers.BatchNormalization()
+    own.call = lambda inputs, training=None: inputs
+    assert not fusible(own)
 
 
 @pytest.mark.long
 def test_a_training_by_it_ends_as_one_by_keras(tmp_path, monkeypatch):
-    data = kc.datasets.load("synthetic")
+    # noise: in images with black borders rounding decides whether a rectifier passes all of them
+    images = np.random.default_rng(0).integers(0, 256, (640, 16, 16, 3), np.uint8)
+    data = kc.datasets.from_arrays(images, np.arange(640) % 10, validation=0.1)
 
     def trained(folder):
         keras.utils.set_random_seed(0)
-        model = kc.models.resnet20((28, 28, 1), 10)
-        kc.fit(model, data, kc.Recipe(epochs=1, learning_rate=1e-4, precision="float32"), folder=folder)
-        return model.get_weights()
+        model = kc.models.resnet20((16, 16, 3), 10)
+        normalizations = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        own, used = model.get_weights(), set()
+        look = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda *_: used.update("call" in vars(n) for n in normalizations)
+        )
+        recipe = kc.Recipe(epochs=1, optimizer="sgd", learning_rate=1e-3, precision="float32")
+        kc.fit(model, data, recipe, folder=folder, callbacks=[look])
+        assert not any("call" in vars(layer) for layer in normalizations)
+        moved = [after - before for after, before in zip(model.get_weights(), own, strict=True)]
+        return moved, used
 
-    fused = trained(tmp_path / "fused")
+    ours, used = trained(tmp_path / "fused")
+    assert used == {True}
     monkeypatch.setattr("kerascnn.training.fused_normalization.is_fusible", lambda layer: False)
-    for ours, theirs in zip(fused, trained(tmp_path / "keras"), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=2e-3)
+    theirs, used = trained(tmp_path / "keras")
+    assert used == {False}
+    for fused, kerass in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(fused, kerass, atol=0.05 * np.abs(kerass).max() + 1e-7)
