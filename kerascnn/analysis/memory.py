@@ -10,7 +10,8 @@ the gradients of the activations it is about; the estimate is the highest point 
 Two more parts were measured and not derived: what the optimizer's formula holds besides its slots, and what TensorFlow
 keeps of a traced network. benchmarks/memory_estimate.py compares the whole with the peak of real training steps on a
 CPU, with which the two were fitted. Half precision on a CPU takes a quarter more than estimated (ResNet-18, one run).
-On a GPU nothing was measured, and cuDNN's workspaces are not in it; nor are the copies of grouped convolutions.
+On a GPU nothing was measured, and cuDNN's workspaces are not in it; nor are the copies of grouped convolutions. Where
+layers are frozen, those in front of the first that trains keep nothing.
 
 What a layer keeps stands in KEPT, by its exact type; another one raises.
 """
@@ -125,15 +126,20 @@ def kept_for_gradient(layer):
 
 
 def activation_peak(model):
-    """Bytes an image of the kept tensors and gradients at the highest point of the backward pass."""
+    """Bytes an image of the kept tensors and gradients at the highest point of the backward pass.
+
+    That ends at the first layer that trains. Of a layer before it, input and output are there while it is computed.
+    """
     order = [layer for layer in model.layers if not isinstance(layer, layers.InputLayer)]
-    kept = [kept_for_gradient(layer) for layer in order]
+    first = next((place for place, layer in enumerate(order) if layer.trainable_weights), len(order))
+    passed = [sum(map(size_of, keras.tree.flatten([layer.input, layer.output]))) for layer in order[:first]]
+    kept, order = [kept_for_gradient(layer) for layer in order][first:], order[first:]
     needed_last = {}
     for step, tensors in enumerate(kept):
         for key, size in tensors.items():
             needed_last.setdefault(key, (step, size))
     alive = sum(size for _, size in needed_last.values())
-    gradients, peak = {}, alive
+    gradients, peak = {}, max([alive, *passed])
     for step in reversed(range(len(order))):
         layer = order[step]
         gradients[id(layer.output)] = size_of(layer.output)

@@ -27,7 +27,7 @@ def finetune(app, recipe, data_dir, out, resume):
     from kerascnn.analysis.summary import symbolic_model
     from kerascnn.classification.augmentation import augmentations
     from kerascnn.classification.evaluation import calibrate
-    from kerascnn.classification.finetuning import blocks, finetune
+    from kerascnn.classification.finetuning import finetune, freeze_all_but, trained_layers
     from kerascnn.cli.progress import Progress
     from kerascnn.pretrained.conventions import usual_resize
     from kerascnn.training.free_memory import check_memory
@@ -50,9 +50,14 @@ def finetune(app, recipe, data_dir, out, resume):
     data = load_images(**{name: getattr(recipe, name) for name in FIELDS}, data_dir=data_dir)
     changes = augmentations(recipe, data)
     network = network or published(recipe, data.train.image_shape, len(data.class_names))
-    if recipe.blocks >= len(blocks(network)):  # what the estimate knows; frozen layers keep less
-        shape, classes = data.train.image_shape, len(data.class_names)
-        check_memory(lambda: symbolic_model(recipe.model, shape, classes), recipe.training)
+
+    def second_stage():
+        model = main_head(symbolic_model(recipe.model, data.train.image_shape, len(data.class_names)))
+        freeze_all_but(model, trained_layers(model, recipe))
+        return model
+
+    if recipe.stages == 2:
+        check_memory(second_stage, recipe.training)
     metadata = {"recipe": as_json(recipe), "app": app, "class_names": data.class_names}
     training = dataclasses.replace(recipe.training, augmentations=changes)
     with contextlib.closing(Progress()) as progress:

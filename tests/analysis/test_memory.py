@@ -23,6 +23,17 @@ def test_two_dense_layers_by_hand():
     assert parts["activations"] == 8 * 4 * max(10 + 20 + 20 + 5, 10 + 20 + 10 + 20)
 
 
+def test_frozen_layers_in_front_keep_nothing():
+    model = dense_chain()
+    model.get_layer("hidden").trainable = False
+    parts = estimate_memory(model, 8, "adam")["parts"]
+    assert (parts["parameters"], parts["gradients"]) == (4 * 325, 4 * 105)
+    # hidden's output is kept, and the gradients of both sides of logits are there; or the image and hidden's output
+    assert parts["activations"] == 8 * 4 * max(20 + 20 + 5, 10 + 20)
+    model.get_layer("logits").trainable = False
+    assert estimate_memory(model, 8, "adam")["parts"]["activations"] == 8 * 4 * 30
+
+
 @pytest.mark.parametrize(
     ("optimizer", "slots"), [("sgd", 1), ("adam", 2), ("adamw", 2), ("adagrad", 1), ("rmsprop", 2)]
 )

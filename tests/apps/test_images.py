@@ -115,6 +115,14 @@ def test_photos_of_a_table_are_checked_and_trained_on(photos, tmp_path, command)
 
 
 @pytest.mark.slow
+def test_a_folder_that_is_called_as_a_data_set_is_checked(photos, tmp_path, command, monkeypatch):
+    shutil.copytree(photos, tmp_path / "mnist")
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = command("check", "mnist", "--out", tmp_path / "report")
+    assert (code, json.loads(out)["files"]) == (0, 60)
+
+
+@pytest.mark.slow
 def test_splits_of_their_own_are_taken_and_a_class_of_none_is_an_error(photos, tmp_path, command):
     for split in ("train", "val", "test"):
         shutil.copytree(photos, tmp_path / "data" / split)

@@ -10,6 +10,7 @@ import pytest
 from kerascnn.errors import InputError, UsageError
 from kerascnn.models import builder
 from kerascnn.pretrained import load_weights
+from kerascnn.pretrained.conventions import usual_resize
 from kerascnn.pretrained.conversion import load_arrays
 from kerascnn.pretrained.hub import fetch
 from kerascnn.pretrained.names import KERAS
@@ -256,3 +257,10 @@ def test_weights_are_fetched_with_licence_and_checksum_and_kept_for_later(tmp_pa
     assert f"the hub says {digest}); delete it and fetch it again" in damaged
     assert absent.startswith("cannot fetch model.safetensors of timm/resnet34.tv_in1k (")
     assert absent.endswith("/model.safetensors where there is a network and give that file")
+
+
+def test_photos_are_resized_as_others_measure_these_weights():
+    # torchvision's presets and timm 1.0's default_cfgs
+    assert usual_resize("resnet50_v1_5", 224) == {"crop_ratio": 0.875, "interpolation": "bilinear"}
+    assert usual_resize("inception_v4", 299) == {"crop_ratio": 0.875, "interpolation": "bicubic"}
+    assert usual_resize("resnet20", 32) == {"crop_ratio": 1.0, "interpolation": "bilinear"}
