@@ -96,8 +96,8 @@ class ImageFiles:
             for path in map(os.fsdecode, broken):
                 if path not in self.said:
                     self.said.add(path)
-                    words = "cannot decode %s, or it is too large; it counts nothing, replace or delete it (%d so far)"
-                    logger.warning(words, path, len(self.said))
+                    words = "cannot decode %s, or it is too large, and it counts nothing; replace it before a training"
+                    logger.warning(f"{words} (%d so far)", path, len(self.said))
             return np.float32(0)
 
         def load(indices):

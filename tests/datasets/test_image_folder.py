@@ -231,7 +231,8 @@ def test_files_that_do_not_decode_are_named_once_and_count_nothing(few, tmp_path
     # one batch of all files: the loss of all but one, over their number with it
     assert loss == pytest.approx(np.delete(losses, place).sum() / len(losses), rel=1e-5)
     said = [record.getMessage() for record in caplog.records]
-    assert said == [f"cannot decode {broken}, or it is too large; it counts nothing, replace or delete it (1 so far)"]
+    words = "or it is too large, and it counts nothing; replace it before a training (1 so far)"
+    assert said == [f"cannot decode {broken}, {words}"]
     images, labels, weights = next(iter(evaluation_batches(data.train)))
     assert np.flatnonzero(weights == 0).tolist() == [place]
     assert (labels[place], float(tf.reduce_max(images[place]))) == (1, 0)

@@ -150,7 +150,7 @@ def test_broken_images_keep_their_place_with_weight_0_and_are_named(tmp_path, ca
     ((images, labels, weights),) = evaluation_batches(data.train)
     assert (labels.numpy().tolist(), weights.numpy().tolist()) == ([0, 1, 0, 1], [1, 0, 0, 1])
     assert not images[1:3].numpy().any()
-    words = "or it is too large; it counts nothing, replace or delete it"
+    words = "or it is too large, and it counts nothing; replace it before a training"
     assert sorted(record.getMessage() for record in caplog.records) == [
         f"cannot decode {tmp_path}/train.tfrecord#{number}, {words} ({number} so far)" for number in (1, 2)
     ]
