@@ -150,7 +150,7 @@ class FinetuneRecipe(ImageRecipe):
     backbone: str | None = None
     "Run folder of the trained network; default: the newest run, unless --weights are given."
     weights: str | None = None
-    "File of published weights for --model, in place of --backbone."
+    "File of published weights for --model, or `hub`, which fetches them; in place of --backbone."
     blocks: int = 0
     "How many of the last blocks train in a second stage; 0 trains the head alone, 1000 all layers."
     freeze_until: str | None = None

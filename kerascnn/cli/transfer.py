@@ -15,6 +15,8 @@ from kerascnn.model_names import NETWORKS
 from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.training.recipe import as_json
 
+HUB = "hub"  # in place of the file of published weights
+
 
 def finetune(app, recipe, data_dir, out, resume):
     """Train a network on the data of a FinetuneRecipe, from the backbone that it names, into the folder `out`."""
@@ -70,6 +72,8 @@ def finetune(app, recipe, data_dir, out, resume):
 
 def with_backbone(app, recipe):
     """The recipe with the place of its backbone, by default the newest run. Raises where there is none."""
+    if recipe.weights == HUB:
+        return recipe
     if recipe.weights:
         if not Path(recipe.weights).is_file():
             raise InputError(f"no file {recipe.weights}; check the path of --weights")
@@ -94,11 +98,11 @@ def resize_of(run):
 
 
 def published(recipe, shape, classes):
-    """The network recipe.model for such images with the weights in the file recipe.weights."""
+    """The network recipe.model for such images with the weights in the file recipe.weights, or from the hub."""
     import kerascnn as kc
 
     network = kc.models.builder(recipe.model)(shape, classes)
-    kc.load_weights(network, recipe.weights)
+    kc.load_weights(network, None if recipe.weights == HUB else recipe.weights)
     return network
 
 

@@ -276,7 +276,7 @@ def test_a_trained_network_learns_other_classes_and_shows_what_it_sees(folder, p
 
 
 @pytest.mark.slow
-def test_published_weights_are_the_backbone_and_say_how_photos_are_resized(photos, tmp_path, printed):
+def test_published_weights_are_the_backbone_and_say_how_photos_are_resized(photos, tmp_path, printed, command):
     drawn = torch_names(kc.models.resnet18())
     arrays = {name: 1e-3 * array if array.ndim == 4 else np.ones_like(array) for name, array in drawn.items()}
     np.savez(tmp_path / "weights.npz", **arrays)
@@ -287,6 +287,9 @@ def test_published_weights_are_the_backbone_and_say_how_photos_are_resized(photo
     trained = kc.load_model(tmp_path / "run")
     np.testing.assert_array_equal(trained.get_layer("stem_conv").kernel, arrays["conv1.weight"].transpose(2, 3, 1, 0))
     assert trained.output_shape == (None, 2)
+    flags = ("--data", photos, "--model", "googlenet", "--weights", "hub", "--image-size", 64)
+    code, _, words = command("finetune", *flags, "--out", tmp_path / "hub")
+    assert (code, "--model googlenet has no weights on the hub that are known; " in words) == (2, True)
 
 
 @pytest.mark.slow
