@@ -88,6 +88,7 @@ def train(model, images, optimizer):
     import keras
     import numpy as np
 
+    from kerascnn.training.fused_normalization import fused_normalization
     from kerascnn.training.optimizers import create_optimizer
     from kerascnn.training.recipe import Recipe
 
@@ -98,8 +99,9 @@ def train(model, images, optimizer):
         labels = np.zeros((len(images), *model.output.shape[1:]), np.float32)
     recipe = Recipe(optimizer=optimizer, schedule="constant")
     model.compile(optimizer=create_optimizer(recipe, 1), loss=loss, jit_compile=False)
-    for _ in range(3):
-        model.train_on_batch(images, labels)
+    with fused_normalization(model):
+        for _ in range(3):
+            model.train_on_batch(images, labels)
 
 
 def resident(key):
