@@ -1,7 +1,7 @@
 """Batch normalization in training by TensorFlow's fused operation, on a CPU.
 
-Keras computes it by a dozen operations, each of which goes through memory: of a step of ResNet-20 they were half. The
-fused one gives the same numbers but for rounding, forward and backward (benchmarks/training_step.py). Layers stay
+Keras computes it by a dozen operations, each of which goes through memory. The fused one gives the same numbers but for
+rounding, forward and backward, and a step of ResNet-20 takes a quarter less (benchmarks/training_step.py). Layers stay
 Keras's own: only their `call` is another one, as long as a training lasts. On GPUs XLA fuses Keras's operations.
 """
 
