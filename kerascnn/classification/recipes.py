@@ -148,7 +148,7 @@ class FinetuneRecipe(ImageRecipe):
     interpolation: Literal["bilinear", "bicubic", "lanczos"] | None = None
     "How the images of a folder are resized; default: that of the backbone's run, or as --weights are measured."
     backbone: str | None = None
-    "Run folder of the trained network; default: the newest run, unless --weights are given."
+    "Run folder of the trained network; default: the newest run, else the shipped one, unless --weights are given."
     weights: str | None = None
     "File of published weights for --model, or `hub`, which fetches them; in place of --backbone."
     blocks: int = 0

@@ -31,8 +31,8 @@ TOP = {"top_names": Tensor("string", (None, None)), "top_scores": Tensor("float3
 def smoke(recipe):
     """The recipe of a few seconds' run on synthetic data, which proves the wiring and says so."""
     note("note: --smoke trains two epochs on drawn numerals, whatever other flags say; its figures mean nothing")
-    of_epochs = {"epochs": 2, "decay_epochs": ()}
-    training = dataclasses.replace(recipe.training, batch_size=min(recipe.training.batch_size, 32), **of_epochs)
+    batch_size = min(recipe.training.batch_size, 32)
+    training = dataclasses.replace(recipe.training, epochs=2, decay_epochs=(), batch_size=batch_size)
     of_others = (*SIZES, "group_by", "size_schedule")
     usual = {field.name: field.default for field in dataclasses.fields(recipe) if field.name in of_others}
     return dataclasses.replace(recipe, data="synthetic", training=training, **usual)

@@ -179,13 +179,16 @@ def fitting(sizes, most):
     return taken
 
 
-def cut_missing(splits, shares, seed):
+def cut_missing(splits, shares, seed, class_names):
     """{"train", "validation", "test"} of `splits`, Examples or ImageFiles; one that it has not is cut off `train`.
 
-    shares: {"test": …, "validation": …}, of all that `train` has at first, as cut_share takes them.
+    shares: {"test": …, "validation": …}, of all that `train` has at first, as cut_share takes them. Where the rest of
+    `train`, or another of the splits that are given, has no example of a class, a warning names it.
     """
     rest, cut_off = splits["train"], {}
     for name, share in shares.items():
         if name not in splits:
             rest, cut_off[name] = cut_share(rest, share, len(splits["train"]), seed, name)
-    return {**splits, **cut_off, "train": rest}
+    given = {**splits, "train": rest}
+    warn_of_empty_classes(given, class_names)
+    return given | cut_off

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.datasets.examples import Dataset, cut_missing, warn_of_empty_classes
+from kerascnn.datasets.examples import Dataset, cut_missing
 from kerascnn.datasets.groups import check_groups, grouped
 from kerascnn.datasets.image_files import ImageFiles
 from kerascnn.datasets.resizing import ResizeAndCrop
@@ -62,8 +62,7 @@ def image_folder(
         parts = zip(splits.items(), np.split(groups, ends), strict=True)
         splits = {name: dataclasses.replace(split, groups=part) for (name, split), part in parts}
         check_groups(splits, group_by)
-    given, splits = set(splits), cut_missing(splits, shares, seed)
-    warn_of_empty_classes({name: splits[name] for name in given}, classes)
+    splits = cut_missing(splits, shares, seed, classes)
     warn_of_levels(splits["train"].names)
     name, licence = Path(folder).resolve().name, "not stated"
     count = sum(map(len, filter(None, splits.values())))

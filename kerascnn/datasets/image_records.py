@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.datasets.examples import Dataset, cut_missing, warn_of_empty_classes
+from kerascnn.datasets.examples import Dataset, cut_missing
 from kerascnn.datasets.image_files import ImageFiles
 from kerascnn.datasets.image_table import split_in
 from kerascnn.datasets.resizing import ResizeAndCrop
@@ -113,8 +113,7 @@ def split_up(splits, shares, seed, words):
         train, more = splits["train"], splits.pop("validation")
         names, labels = np.concatenate([train.names, more.names]), np.concatenate([train.labels, more.labels])
         splits["train"] = dataclasses.replace(train, names=names, labels=labels)
-    given, resize, splits = set(splits), splits["train"].resize, cut_missing(splits, shares, seed)
-    warn_of_empty_classes({name: splits[name] for name in given}, words["class_names"])
+    resize, splits = splits["train"].resize, cut_missing(splits, shares, seed, words["class_names"])
     height, width = resize.image_size
     words = words | {"description": f"{words['description']}, resized to {height}x{width}"}
     return Dataset(**splits, **words, resize=resize)

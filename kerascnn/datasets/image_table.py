@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.datasets.examples import Dataset, cut_missing, warn_of_empty_classes
+from kerascnn.datasets.examples import Dataset, cut_missing
 from kerascnn.datasets.groups import check_groups, grouped
 from kerascnn.datasets.image_files import ImageFiles
 from kerascnn.datasets.image_folder import UNREAD, warn_of_unread
@@ -47,13 +47,13 @@ def image_table(
     classes = sorted({row["label"] for row in rows})
     if len(classes) == 1:
         raise UsageError(f"file {file} has one class, {classes[0]}; name the images of each class")
-    unread = [str(root / row["file"]) for row in rows if row["file"].lower().endswith(UNREAD)]
+    unread = tuple(sorted(str(root / row["file"]) for row in rows if row["file"].lower().endswith(UNREAD)))
     warn_of_unread(unread, file)
     rows = [row for row in rows if not row["file"].lower().endswith(UNREAD)]
     if not rows:
         raise InputError(f"file {file} names no PNG, JPEG, WebP or BMP file; convert its images")
     names, labels = np.array([row["file"] for row in rows]), [classes.index(row["label"]) for row in rows]
-    groups, unread = grouped(names, group_by), tuple(sorted(unread))
+    groups = grouped(names, group_by)
     every = ImageFiles(root, names, np.array(labels, np.int32), resize, groups=groups, unread=unread)
     said = np.array([SPLITS[row["split"]] for row in rows])
     if not validation:
@@ -62,8 +62,7 @@ def image_table(
     check_groups(splits, group_by)
     if "train" not in splits:
         raise UsageError(f"file {file} has no image for training; leave the field split of some empty")
-    given, splits = set(splits), cut_missing(splits, {"test": test, "validation": validation}, seed)
-    warn_of_empty_classes({name: splits[name] for name in given}, classes)
+    splits = cut_missing(splits, {"test": test, "validation": validation}, seed, classes)
     description = f"{len(rows):,} image files in {len(classes)} classes, resized to {image_size[0]}x{image_size[1]}"
     return Dataset(
         Path(file).stem, **splits, class_names=tuple(classes), licence="not stated", description=description,
