@@ -5,7 +5,7 @@ from scipy.special import softmax
 
 from kerascnn.classification.calibration import expected_calibration_error, fitted_temperature
 from kerascnn.classification.class_names import checked_names
-from kerascnn.classification.inference import Inference, answers_to
+from kerascnn.classification.inference import Inference, answers_to, check_counted
 from kerascnn.classification.metrics import classification_metrics
 from kerascnn.classification.plots import plot_answers, plot_confusion_matrix, plot_mistakes, plot_reliability
 from kerascnn.classification.views import averaged_over_views
@@ -26,7 +26,7 @@ def evaluate(model, examples, class_names=None):
     """
     check_logits(model)
     found, labels, counted = answered(main_head(model).predict_on_batch, examples)
-    check_counted(counted)
+    check_counted(counted, examples)
     names = checked_names(class_names, found.shape[-1])
     return classification_metrics(softmax(found[counted], axis=-1), labels[counted], names)
 
@@ -62,7 +62,7 @@ def evaluate_classifier(model, preprocess, examples, class_names, folder, metada
     """
     network = folded(in_float32(model))  # what is exported
     found, labels, counted = answers_over_views(network, examples, inference, preprocess)
-    check_counted(counted)
+    check_counted(counted, examples)
     if inference.tta != "none":
         single, *_ = answers_over_views(network, examples, SINGLE_VIEW, preprocess)
         accuracy = float(np.mean(single.argmax(-1)[counted] == labels[counted]))
@@ -93,13 +93,8 @@ def answered(logits, examples, preprocess=None):
     """
     answers, labels, counted = answers_to(examples, logits, preprocess)
     answers = np.concatenate(answers)
-    if labels.max() >= answers.shape[-1]:
-        words = f"data has labels up to {labels.max()}, and the model has {answers.shape[-1]} logits"
+    if labels.min() < 0 or labels.max() >= answers.shape[-1]:
+        span = f"up to {labels.max()}" if labels.min() >= 0 else f"from {labels.min()} on"
+        words = f"data has labels {span}, and the model has {answers.shape[-1]} logits"
         raise UsageError(f"{words}; give a model for all classes, and count labels from 0", argument="data")
     return answers.astype(np.float64), labels, counted
-
-
-def check_counted(counted):
-    """Raise UsageError unless an example has a weight above 0."""
-    if not counted.any():
-        raise UsageError("data has no example that counts; give some of a weight above 0", argument="data")

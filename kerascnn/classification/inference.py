@@ -12,6 +12,7 @@ from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.image_files import ImageFiles, vanished_files_named
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import UsageError
+from kerascnn.training.checks import check_decodes
 from kerascnn.training.recipe import check_fields
 from kerascnn.training.record import section
 
@@ -75,8 +76,17 @@ def answers_to(examples, call, preprocess=None):
         for images, truth, *weights in evaluation_batches(examples, preprocess=preprocess):
             answers.append(call(images))
             labels.append(np.asarray(truth))
-            counted.append(np.asarray(weights[0]) > 0 if weights else np.ones(len(truth), bool))
+            counted.append(np.reshape(weights[0], len(truth)) > 0 if weights else np.ones(len(truth), bool))
+    if not labels:
+        raise UsageError("data has no batch; give some", argument="data")
     labels = np.concatenate(labels)
     labels = labels.reshape(len(labels), -1)
     labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(-1)
     return answers, labels.astype(np.int32), np.concatenate(counted)
+
+
+def check_counted(counted, examples):
+    """Raise unless one of `examples` has a weight above 0: UsageError, or InputError where no image file decodes."""
+    if not counted.any():
+        check_decodes(examples)
+        raise UsageError("data has no example that counts; give some of a weight above 0", argument="data")

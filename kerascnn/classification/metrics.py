@@ -38,7 +38,7 @@ def classification_metrics(probabilities, labels, class_names):
     nats, brier_score from 0 to 2; balanced_accuracy is the mean recall of the classes that occur, macro_f1 the mean F1
     score of these; per_class has precision, recall and support for each name of class_names.
     """
-    from sklearn.metrics import log_loss, precision_recall_fscore_support
+    from sklearn.metrics import precision_recall_fscore_support
 
     classes = np.arange(len(class_names))
     predicted = probabilities.argmax(-1)
@@ -46,7 +46,7 @@ def classification_metrics(probabilities, labels, class_names):
         labels, predicted, labels=classes, average=None, zero_division=0
     )
     accuracy = float(np.mean(predicted == labels))
-    normalized = probabilities.astype(np.float64) / probabilities.sum(-1, keepdims=True, dtype=np.float64)
+    likelihoods = np.maximum(probabilities[np.arange(len(labels)), labels], np.finfo(np.float64).tiny)
     return {
         "accuracy": accuracy,
         "accuracy_interval": accuracy_interval(np.sum(predicted == labels), len(labels)),
@@ -54,7 +54,7 @@ def classification_metrics(probabilities, labels, class_names):
         **top5(probabilities, labels),
         "balanced_accuracy": float(recall[support > 0].mean()),
         "macro_f1": float(f1[support > 0].mean()),
-        "cross_entropy": float(log_loss(labels, normalized, labels=classes)),
+        "cross_entropy": float(-np.log(likelihoods).mean()),
         "brier_score": brier_score(probabilities, labels),
         "ece": expected_calibration_error(probabilities, labels),
         "examples": len(labels),

@@ -97,6 +97,9 @@ def image_records(
     if of_folder and (twice := [name for name, count in Counter(class_names).items() if count > 1]):
         words = f"two labels of the records in {folder} are called {twice[0]}"
         raise InputError(f"{words}; write labels.txt there, a line for each label with a name of its own")
+    if len(class_names) == 1:
+        words = f"the records in {folder} have one class, {class_names[0]}"
+        raise UsageError(f"{words}; write those of other classes, too, with labels from 0")
     count = sum(map(len, splits.values()))
     words = f"{count:,} images in TFRecord files, {len(class_names)} classes"
     return split_up(splits, {"test": test, "validation": validation}, seed, {

@@ -48,7 +48,7 @@ def check_call(model, recipe, loss, metrics, callbacks, metadata):
             words = f"callbacks has a {type(callback).__name__}, and a schedule sets the learning rate"
             remedy = "compile the model with a number" if model.compiled else "choose the schedule plateau"
             raise UsageError(f"{words}; leave it out, or {remedy}", argument="callbacks")
-    if taken := {"model", "compiled"} & (metadata or {}).keys():
+    if taken := {"model", "compiled", "temperature"} & (metadata or {}).keys():
         words = f"metadata has {min(taken)!r}, which the run says itself"
         raise UsageError(f"{words}; choose another name", argument="metadata")
     if not model.trainable_variables:

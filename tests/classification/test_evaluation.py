@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from kerascnn.classification.evaluation import calibrate, evaluate, evaluate_classifier
 from kerascnn.classification.inference import Inference
-from kerascnn.datasets import Examples
-from kerascnn.errors import UsageError
+from kerascnn.datasets import Examples, image_folder
+from kerascnn.errors import InputError, UsageError
+from kerascnn.models import five_layer_cnn
 
 
 def brightness_model():
@@ -82,6 +83,25 @@ def test_labels_that_the_model_does_not_know_are_an_error():
     data = dataclasses.replace(EXAMPLES, labels=EXAMPLES.labels + 1)
     with pytest.raises(UsageError, match="^data has labels up to 2, and the model has 2 logits; give a model for all"):
         evaluate(brightness_model(), data)
+
+
+def test_weights_may_be_a_column_and_labels_or_batches_that_are_none_are_errors():
+    images, weights = EXAMPLES.images / np.float32(255), np.array([[1], [1], [1], [1], [0]], np.float32)
+    column = tf.data.Dataset.from_tensors((images, EXAMPLES.labels[:, None], weights))
+    assert evaluate(brightness_model(), column)["accuracy"] == 1
+    with pytest.raises(UsageError, match="^data has labels from -1 on, and the model has 2 logits; give a model for"):
+        calibrate(brightness_model(), dataclasses.replace(EXAMPLES, labels=EXAMPLES.labels - 1))
+    with pytest.raises(UsageError, match="^data has no batch; give some$"):
+        evaluate(brightness_model(), column.take(0))
+
+
+def test_photos_of_which_none_decodes_are_named(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(b"no image")
+    photos = image_folder(tmp_path, (8, 8), validation=0, test=0).train
+    with pytest.raises(InputError, match="^none of the 2 images in .* decodes; give PNG, JPEG, WebP or BMP files$"):
+        evaluate_classifier(five_layer_cnn((8, 8, 3), 2), None, photos, ("a", "b"), tmp_path, {})
 
 
 def test_examples_that_count_nothing_are_no_examples():

@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+from scipy.special import softmax
 from scipy.stats import bootstrap
 from sklearn.metrics import mean_squared_error
 
@@ -24,6 +25,13 @@ def test_metrics_equal_hand_counts():
 def test_a_class_that_is_never_called_has_precision_zero():
     metrics = classification_metrics(np.array([[1.0, 0.0]]), np.array([0]), ("a", "b"))
     assert metrics["per_class"]["b"] == {"precision": 0.0, "recall": 0.0, "support": 0}
+
+
+def test_cross_entropy_has_no_limit_and_one_class_is_scored():
+    """scikit-learn's log_loss ends at 36 nats, and raises for one class."""
+    sure = classification_metrics(softmax(np.array([[0.0, 100.0]]), -1), np.array([0]), ("a", "b"))
+    assert math.isclose(sure["cross_entropy"], 100)
+    assert classification_metrics(np.ones((3, 1)), np.zeros(3, int), ("a",))["accuracy"] == 1
 
 
 def test_the_brier_score_equals_hand_arithmetic_and_scikit_learns():

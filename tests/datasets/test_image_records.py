@@ -273,6 +273,13 @@ def test_records_whose_image_is_no_file_or_whose_labels_share_a_name_are_errors(
         kc.datasets.image_records(tmp_path, (8, 8))
 
 
+def test_records_of_one_class_are_an_error(tmp_path):
+    write(tmp_path / "train.tfrecord", [example(image__encoded=encoded(0, 0), label=0)] * 3)
+    words = f"the records in {tmp_path} have one class, 0; write those of other classes, too, with labels from 0"
+    with pytest.raises(UsageError, match=f"^{words}$"):
+        kc.datasets.image_records(tmp_path, (8, 8))
+
+
 def test_the_split_of_a_run_is_restored_by_names_of_records(folder):
     before = load_images(str(folder), 8)
     with (folder / "train-00001-of-00002.tfrecord").open("ab") as file:  # what has come since

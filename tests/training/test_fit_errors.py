@@ -325,6 +325,7 @@ def test_metadata_that_recipe_json_cannot_say_are_an_error_before_training(metad
             "^callbacks has a LearningRateScheduler, and a schedule sets the learning rate; leave it out, or choose",
         ),
         ({"metadata": {"model": "mine"}}, "^metadata has 'model', which the run says itself; choose another name$"),
+        ({"metadata": {"temperature": 4}}, "^metadata has 'temperature', which the run says itself; choose another n"),
     ],
 )
 def test_what_would_end_a_run_after_hours_is_said_at_once(tmp_path, options, words):
