@@ -3,6 +3,10 @@
 A message reads `<what, with the value>; <what to do next>`: lower case, one line, in the words of the Python call.
 """
 
+from unicodedata import category
+
+JOINERS = "\u200c\u200d"
+
 
 class UsageError(ValueError):
     """A call that makes no sense: an unknown name, a value that does not fit.
@@ -33,8 +37,14 @@ class TrainingStopped(Exception):
 
 
 def printable(text):
-    """Text from elsewhere as one line for a terminal: what cannot be printed is escaped as Python does it."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    """Text from elsewhere as one line for a terminal: what cannot be printed is escaped as Python does it.
+
+    Wide and narrow spaces stay, and what joins letters, as in Persian, and parts of emoji.
+    """
+    return "".join(
+        letter if letter.isprintable() or letter in JOINERS or category(letter) == "Zs" else ascii(letter)[1:-1]
+        for letter in text
+    )
 
 
 def shortened(text, most=500):

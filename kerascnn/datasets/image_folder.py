@@ -83,7 +83,7 @@ def class_folders(folder, argument):
     if not names:
         words = f"{argument} {folder} has no sub-folders; put the images of each class into one of its own"
         raise UsageError(words)
-    if damaged := next((name for name in names if not name.isprintable()), None):
+    if damaged := next((name for name in names if printable(name) != name), None):
         words = f"the name of the folder {printable(os.path.join(folder, damaged))} cannot be printed"
         raise InputError(f"{words}; give it one in UTF-8")
     return names
