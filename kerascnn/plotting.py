@@ -15,6 +15,11 @@ def figure(width, height):
     return Figure(figsize=(width, height), dpi=100, layout="constrained")
 
 
+def plain_text(name):
+    """A name as matplotlib draws it letter by letter: what stands between two dollars is no formula."""
+    return name.replace("$", r"\$")
+
+
 def save_figure(plot, path):
     """Write a figure in the format that the suffix of `path` names; there is all of it or nothing."""
     write_aside(path, lambda aside: plot.savefig(aside, format=path.suffix[1:].lower()))
@@ -66,7 +71,7 @@ def contact_sheet(panels, path, columns):
             middle = image.shape[1] / 2 - 0.5, image.shape[0] / 2 - 0.5
             axes.set_xlim(middle[0] - width / 2, middle[0] + width / 2)
             axes.set_ylim(middle[1] + height / 2, middle[1] - height / 2)
-            axes.set_title(title, fontsize=11)
+            axes.set_title(plain_text(title), fontsize=11)
     canvas = FigureCanvasAgg(plot)
     canvas.draw()
     save_image(path, np.asarray(canvas.buffer_rgba())[..., 2::-1].copy())

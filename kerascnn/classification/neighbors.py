@@ -4,12 +4,14 @@ import cv2
 import numpy as np
 
 from kerascnn.classification.features import extract_features
+from kerascnn.classification.inference import check_counted
 from kerascnn.classification.plots import images_of
 from kerascnn.errors import UsageError
-from kerascnn.plotting import figure, save_figure
+from kerascnn.plotting import figure, plain_text, save_figure
 
 PIXELS = 32  # along a side
 BLOCK = 2**24  # distances that are held at once
+MOST_DRAWN = 10  # neighbours of an image
 
 
 class Neighbors:
@@ -22,7 +24,10 @@ class Neighbors:
 
     def __init__(self, vectors):
         vectors = np.asarray(vectors, np.float32)
-        self.vectors = np.ascontiguousarray(vectors.reshape(len(vectors), -1))
+        vectors = vectors.reshape(len(vectors), -1)
+        # far from 0 their norms would round away what they differ by
+        self.middle = vectors.mean(0, dtype=np.float64).astype(np.float32)
+        self.vectors = vectors - self.middle
         self.norms = np.einsum("ij,ij->i", self.vectors, self.vectors)
 
     def nearest(self, queries, count):
@@ -38,7 +43,7 @@ class Neighbors:
             raise UsageError(f"{words}; give features of the same layer", argument="queries")
         if not 1 <= count <= len(self.vectors):
             raise UsageError(f"count is {count}; give a whole number from 1 to {len(self.vectors)}", argument="count")
-        rows = max(1, BLOCK // len(self.vectors))
+        queries, rows = queries - self.middle, max(1, BLOCK // len(self.vectors))
         parts = [self.nearest_of_block(queries[i : i + rows], count) for i in range(0, len(queries), rows)]
         indices, distances = (np.concatenate(part) for part in zip(*parts, strict=True))
         return indices, distances
@@ -49,7 +54,7 @@ class Neighbors:
         far *= -2
         far += self.norms
         found = np.argpartition(far, candidates - 1, axis=1)[:, :candidates]
-        found.sort(axis=1)  # of equal distances the first vector
+        found.sort(axis=1)  # of candidates at equal distances the first one
         distances = np.stack(
             [np.linalg.norm(self.vectors[near] - query, axis=1) for query, near in zip(queries, found, strict=True)]
         )
@@ -67,6 +72,7 @@ def compare_spaces(model, queries, gallery, layer="embedding", count=5):
     features, examples = [], []
     for part in (queries, gallery):
         found, _, counted = extract_features(model, part, [layer])
+        check_counted(counted, part)
         features.append(found[layer][counted])
         examples.append(part.take(counted))
     queries, gallery = examples
@@ -111,9 +117,10 @@ def pixel_vectors(examples):
 def plot_neighbors(queries, found, gallery, class_names, path):
     """Draw queries and their neighbours in several spaces side by side, a row a query, to an image file.
 
-    queries: Q Examples or ImageFiles; found: {what a space is called: indices int (Q, k) into gallery}. Neighbours of
-    the query's class have a green frame, others a red one.
+    queries: Q Examples or ImageFiles; found: {what a space is called: indices int (Q, k) into gallery}, of which the
+    first ten are drawn. Neighbours of the query's class have a green frame, others a red one.
     """
+    found = {space: indices[:, :MOST_DRAWN] for space, indices in found.items()}
     k = next(iter(found.values())).shape[1]
     shown = np.unique(np.concatenate([indices.ravel() for indices in found.values()]))
     images = dict(zip(shown.tolist(), images_of(gallery.take(shown)), strict=True))
@@ -127,7 +134,7 @@ def plot_neighbors(queries, found, gallery, class_names, path):
     def draw(image, label, left, row, colour):
         top = row * pitch
         axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1, extent=(left, left + width, top + height, top))
-        axes.text(left + width / 2, top - 0.05, class_names[label], ha="center", fontsize=8)
+        axes.text(left + width / 2, top - 0.05, plain_text(class_names[label]), ha="center", fontsize=8)
         right, bottom = left + width, top + height
         axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color=colour, linewidth=2.5)
 
@@ -139,6 +146,6 @@ def plot_neighbors(queries, found, gallery, class_names, path):
                 left = 1.4 + space * (k + 0.4) + place
                 draw(images[index], near, left, row, "tab:green" if near == label else "tab:red")
     for left, words in ((0, "query"), *((1.4 + i * (k + 0.4), f"nearest in {name}") for i, name in enumerate(found))):
-        axes.text(left, -0.4, words, fontsize=11)
+        axes.text(left, -0.4, plain_text(words), fontsize=11)
     axes.set(xlim=(-0.05, columns + 0.05), ylim=(pitch * len(queries), -0.6), aspect="equal")
     save_figure(plot, path)

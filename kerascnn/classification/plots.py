@@ -5,7 +5,7 @@ import numpy as np
 from kerascnn.classification.calibration import expected_calibration_error, reliability
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.image_files import vanished_files_named
-from kerascnn.plotting import figure, save_figure
+from kerascnn.plotting import figure, plain_text, save_figure
 
 
 def plot_confusion_matrix(labels, predicted, class_names, path):
@@ -27,8 +27,9 @@ def plot_confusion_matrix(labels, predicted, class_names, path):
         axes.text(j, i, counts[i, j], ha="center", va="center", fontsize=8, color="white" if dark else "black")
     if few:
         ticks = np.arange(len(class_names))
-        axes.set_xticks(ticks, class_names, rotation=90 if max(map(len, class_names)) > 3 else 0)
-        axes.set_yticks(ticks, class_names)
+        names = list(map(plain_text, class_names))
+        axes.set_xticks(ticks, names, rotation=90 if max(map(len, class_names)) > 3 else 0)
+        axes.set_yticks(ticks, names)
     axes.set(xlabel="predicted", ylabel="label", title=f"{errors.sum()} errors of {counts.sum():,}")
     save_figure(plot, path)
 
@@ -59,7 +60,7 @@ def plot_mistakes(examples, probabilities, class_names, path, most=100):
         extent = (middle - width / 2, middle + width / 2, top + height, top)
         axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1, extent=extent)
         words = f"{class_names[labels[i]]}{between}→ {class_names[predicted[i]]} {probabilities[i].max():.2f}"
-        axes.text(middle, top - 0.05, words, ha="center", fontsize=8)
+        axes.text(middle, top - 0.05, plain_text(words), ha="center", fontsize=8)
     axes.set(xlim=(0, columns), ylim=(pitch * rows, 0), aspect="equal")
     save_figure(plot, path)
 
@@ -126,8 +127,8 @@ def plot_answers(examples, probabilities, class_names, path, count=8):
 
 
 def of_letters(name, most=24):
-    """A name of at most so many letters, which fit above an image."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+    """A name of at most so many letters, which fit above an image, as plain_text."""
+    return plain_text(name if len(name) <= most else f"{name[: most - 1]}…")
 
 
 def images_of(examples):

@@ -10,7 +10,7 @@ from kerascnn.datasets.synthetic import drawn
 from kerascnn.errors import UsageError
 
 
-@pytest.mark.parametrize("offset", [0, 100])
+@pytest.mark.parametrize("offset", [0, 100, 3000])
 def test_neighbors_are_those_of_scikit_learn(offset, monkeypatch):
     """With an offset the matrix product alone cannot tell distances: |v|² has all the digits of float32."""
     monkeypatch.setattr("kerascnn.classification.neighbors.BLOCK", 9_000)  # several blocks of queries

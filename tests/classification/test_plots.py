@@ -4,6 +4,7 @@ import pytest
 
 from kerascnn.classification.plots import plot_answers, plot_confusion_matrix, plot_mistakes, plot_reliability
 from kerascnn.datasets.synthetic import drawn
+from kerascnn.plotting import contact_sheet
 
 NAMES = tuple("0123456789")
 
@@ -26,6 +27,20 @@ def test_the_confusion_matrix_colours_only_errors(tmp_path):
     orange = [int(((p[..., 2] - p[..., 0]) > 80).sum()) for p in images]
     assert orange[0] == 0
     assert orange[1] > 1000
+
+
+def test_dollars_in_names_of_classes_are_drawn_and_begin_no_formula(tmp_path):
+    examples, names = drawn(4, 0), ("$10_$20", "$$", "$1", "$5", *"abcdef")
+    probabilities = np.full((4, 10), 0.1)
+    for plot in (plot_mistakes, plot_answers):
+        plot(examples, probabilities, names, tmp_path / "names.png")
+    plot_confusion_matrix(examples.labels, examples.labels, names, tmp_path / "names.png")
+    heights = []
+    for name in ("$1$", "$1", "1"):
+        contact_sheet([(name, np.ones((9, 9, 3)))], tmp_path / "sheet.png", 1)
+        title = cv2.imread(str(tmp_path / "sheet.png")).min(-1) < 128
+        heights.append(title.any(0).sum())  # columns with ink
+    assert heights[0] > heights[1] > heights[2]
 
 
 def reddish(path):
