@@ -7,6 +7,7 @@ they are, statistics of batch normalization among them: Keras runs such layers i
 """
 
 import dataclasses
+import hashlib
 import logging
 import re
 from pathlib import Path
@@ -21,11 +22,12 @@ from kerascnn.datasets.batches import full_batches, scaled
 from kerascnn.datasets.examples import Examples
 from kerascnn.errors import UsageError
 from kerascnn.model_names import NETWORKS
+from kerascnn.training.checks import check_decodes, check_folder
 from kerascnn.training.fit import fit
 from kerascnn.training.layer_rates import factors
 from kerascnn.training.recipe import as_json
 from kerascnn.training.record import read_record, section
-from kerascnn.training.run_folder import check_same_run, check_unfinished, load_model, main_head
+from kerascnn.training.run_folder import check_same_run, load_model, main_head
 
 logger = logging.getLogger(__name__)
 
@@ -43,32 +45,51 @@ def finetune(backbone, data, recipe, folder, *, resume=True, metadata=None, **op
     options: as kerascnn.training.fit takes them; callbacks see the epochs of both stages. Of two stages the first one
     has a run folder of its own, `head` in `folder`, with the network as it is then.
 
-    Raises UsageError where the backbone does not take such images or has no such layer, and what fit raises.
+    Raises UsageError where the backbone does not take such images or has no such layer, or has a head without weights
+    that learn, and what fit raises.
     """
     folder, training = Path(folder), recipe.training
-    check_unfinished(folder)
-    metadata = {"recipe": as_json(recipe), "data": data.metadata(), **(metadata or {})}
+    first = folder / "head"
+    began = (first / "recipe.json").is_file()  # the second stage
     network = with_new_head(backbone, data.train.image_shape, len(data.class_names), training.seed)
+    own = {"recipe": as_json(recipe), "data": data.metadata(), "backbone": described(backbone, network)}
+    metadata = own | (metadata or {})
     options = {**loss_and_metrics(training), **options, "resume": resume, "metadata": metadata}
+    # what the second stage would raise is found before images are read, and before the first one has trained
+    if recipe.stages == 2:
+        full_batches(len(data.train), training.batch_size)
+        trained = trained_layers(network, recipe)
+        variables = [v for name in (*trained, "logits") for v in network.get_layer(name).trainable_variables]
+        factors([variable.path for variable in variables], training.layer_rates)
+        second = second_stage(recipe, trained)
+    other = first.exists() if recipe.stages == 1 else not began and (folder / "checkpoint.npz").exists()
+    if other:
+        raise UsageError(f"folder {folder} holds an unfinished run of another recipe; choose another folder")
+    check_folder(folder, began or (folder / "checkpoint.npz").exists(), resume)
+    check_decodes(data.train, data.validation)
     if recipe.stages == 1:
         return network, train_head(network, data, recipe, folder, options)
-    # what the second stage would raise is found before the first one has trained
-    full_batches(len(data.train), training.batch_size)
-    trained = trained_layers(network, recipe)
-    variables = [v for name in (*trained, "logits") for v in network.get_layer(name).trainable_variables]
-    factors([variable.path for variable in variables], training.layer_rates)
-    first = folder / "head"
-    if not (first / "recipe.json").is_file():
+    if not began:
         train_head(network, data, recipe, first, {**options, "conclude": None})
-    elif not resume:
-        raise UsageError(f"folder {folder} holds an unfinished run; resume it, or choose another folder")
-    recorded, compared = read_record(first), ("recipe", "data")
+    recorded, compared = read_record(first), ("recipe", "data", "backbone")
     check_same_run(folder, *({name: section(record, name) for name in compared} for record in (recorded, metadata)))
     # where nothing was interrupted, too, so that what follows is the same; seeds of dropout are not in the file
     keras.utils.set_random_seed(training.seed)
     network = load_model(first)
     freeze_all_but(network, trained)
-    return network, fit(network, data, second_stage(recipe, trained), folder=folder, **options)
+    return network, fit(network, data, second, folder=folder, **options)
+
+
+def described(backbone, network):
+    """What recipe.json says of a backbone, whose weights `network` has but for the head: its name and a hash of these.
+
+    Features of other weights would be learnt on, unnoticed, where a run is resumed.
+    """
+    digest = hashlib.sha256()
+    for layer in network.layers:
+        for array in layer.get_weights() if layer.name != "logits" else ():
+            digest.update(array.tobytes())
+    return {"name": backbone.name, "sha256": digest.hexdigest()}
 
 
 def with_new_head(backbone, image_shape, num_classes, seed=0):
@@ -87,6 +108,9 @@ def with_new_head(backbone, image_shape, num_classes, seed=0):
         raise UsageError(
             f"{words}; freeze layers yourself (layer.trainable = False) and call kc.fit", argument="backbone"
         )
+    if not network.get_layer("logits").trainable_weights:
+        words = f"backbone is {backbone.name}, whose head has no weights that learn"
+        raise UsageError(f"{words}; choose another network", argument="backbone")
     for layer in network.layers:
         if layer.weights and layer.name != "logits":
             given = backbone.get_layer(layer.name).get_weights()

@@ -61,7 +61,7 @@ def run(app, arguments=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except KeyboardInterrupt:
-        fail("interrupted; give the same command again (`train` goes on with --resume)", 130)
+        fail("interrupted; give the same command again (a training goes on with --resume)", 130)
     except Exception as error:
         if isinstance(error, OSError) and error.filename is not None:  # as of a name that is too long
             fail(f"cannot use {error.filename} ({error.strerror}); correct the path", EXIT_CODES[InputError])
@@ -111,4 +111,6 @@ def require(metrics, requirements):
         if name not in numbers:
             raise UsageError(f"--require names no metric {name!r}; choose one of {', '.join(numbers)}")
         if not numbers[name] >= minimum:
-            raise RequirementError(f"{name} is {numbers[name]:.4f}, required {minimum:g}; improve it, or require less")
+            shown = f"{numbers[name]:.4f}"
+            shown = shown if float(shown) < minimum else repr(numbers[name])
+            raise RequirementError(f"{name} is {shown}, required {minimum:g}; improve it, or require less")

@@ -102,7 +102,14 @@ def published(recipe, shape, classes):
     import kerascnn as kc
 
     network = kc.models.builder(recipe.model)(shape, classes)
-    kc.load_weights(network, None if recipe.weights == HUB else recipe.weights)
+    try:
+        kc.load_weights(network, None if recipe.weights == HUB else recipe.weights)
+    except UsageError as error:
+        if error.argument in (None, "weights"):
+            raise
+        words = f"weights is {recipe.weights}, and {str(error).partition('; ')[0]}"
+        remedy = f"give kc.load_weights its {error.argument} in Python, save the network, and name that file"
+        raise UsageError(f"{words}; {remedy} with --backbone", argument="weights") from None
     return network
 
 
@@ -116,10 +123,12 @@ def features(app, layers, split, data_dir, out):
     import numpy as np
 
     from kerascnn.classification.features import extract_features
+    from kerascnn.classification.inference import check_counted
     from kerascnn.classification.projector import write_projector
 
     examples = split_of(data, split)
     found, labels, counted = extract_features(model, examples, layers)
+    check_counted(counted, examples)
     found, labels, examples = {name: f[counted] for name, f in found.items()}, labels[counted], examples.take(counted)
     names = getattr(examples, "names", None)
     place = out / "features" / f"{split}.npz"
@@ -128,7 +137,7 @@ def features(app, layers, split, data_dir, out):
         place.parent.mkdir(parents=True, exist_ok=True)
         write_aside(place, lambda path: np.savez(path, **stored))
         write_projector(place.parent / split, found, examples, data.class_names, names)
-    note(f"see them with: tensorboard --logdir {place.parent}")
+    note(f"see them with: tensorboard --logdir {place.parent / split}")
     shapes = {name: list(array.shape[1:]) for name, array in found.items()}
     result({"features": str(place), "projector": str(place.parent / split), "examples": len(labels), "layers": shapes})
 

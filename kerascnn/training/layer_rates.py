@@ -25,7 +25,8 @@ def with_layer_rates(kind, layer_rates):
                 self.factors = factors([variable.path for variable in variables], layer_rates)
 
         def update_step(self, gradient, variable, learning_rate):
-            super().update_step(gradient, variable, learning_rate * self.factors[self._get_variable_index(variable)])
+            if factor := self.factors[self._get_variable_index(variable)]:  # of rate 0 Muon would change the norm
+                super().update_step(gradient, variable, learning_rate * factor)
 
         def _apply_weight_decay(self, variables):
             whole = self.weight_decay

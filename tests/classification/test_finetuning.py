@@ -19,8 +19,9 @@ from kerascnn.classification.recipes import REGIMES, FinetuneRecipe
 from kerascnn.datasets.arrays import from_arrays
 from kerascnn.datasets.augmentation import HorizontalFlip, RandomCrop
 from kerascnn.datasets.batches import scaled
+from kerascnn.datasets.image_folder import image_folder
 from kerascnn.datasets.synthetic import drawn
-from kerascnn.errors import UsageError
+from kerascnn.errors import InputError, UsageError
 from kerascnn.training.recipe import Recipe
 from kerascnn.training.run_folder import load_model
 from tests.interrupting import Stop
@@ -155,6 +156,7 @@ def test_medium_data_train_the_last_block_too_and_frozen_statistics_stay_as_they
     [
         ({"batch_size": 10_000}, "^batch_size is 10000, more than the .* training examples; choose a smaller one"),
         ({"layer_rates": ("blok=0.1",)}, "^layer_rates names 'blok', and no layer that is trained is called so; the n"),
+        ({"epochs": 9, "schedule": "step", "decay_epochs": (5,)}, r"^decay_epochs is \(5,\); give rising epochs from"),
     ],
 )
 def test_what_the_second_stage_cannot_do_is_said_before_the_first_one_trains(backbone, data, tmp_path, changes, words):
@@ -162,6 +164,39 @@ def test_what_the_second_stage_cannot_do_is_said_before_the_first_one_trains(bac
     with pytest.raises(UsageError, match=words):
         finetune(backbone, data, recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("recipe", "has"), [(STILL, "head/checkpoint.npz"), (MEDIUM, "checkpoint.npz")])
+def test_no_stage_trains_into_the_folder_of_a_run_with_other_ones(backbone, data, tmp_path, recipe, has):
+    (tmp_path / has).parent.mkdir(exist_ok=True)
+    (tmp_path / has).touch()
+    with pytest.raises(UsageError, match="holds an unfinished run of another recipe; choose another folder$"):
+        finetune(backbone, data, recipe, tmp_path)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["checkpoint.npz"]
+
+
+def test_a_run_goes_on_from_the_weights_that_it_began_with_alone(backbone, data, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        finetune(backbone, data, STILL, tmp_path, callbacks=[Stop(1)])
+    other = models.vgg_digits((28, 28, 1), 10)
+    with pytest.raises(UsageError, match=r"was trained with sha256 '[0-9a-f]{64}' \(now '[0-9a-f]{64}'\); give the"):
+        finetune(other, data, STILL, tmp_path)
+
+
+def test_photos_of_which_none_decodes_are_an_error_before_any_head_learns(tmp_path):
+    for name in ("a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"ftypheic")
+    photos = image_folder(tmp_path, (32, 32), validation=0, test=0)
+    recipe = dataclasses.replace(STILL, training=dataclasses.replace(TRAINING, batch_size=2))
+    with pytest.raises(InputError, match="^none of the 4 images in .* decodes; give PNG, JPEG, WebP or BMP files$"):
+        finetune(models.airbench(), photos, recipe, tmp_path / "run")
+
+
+def test_a_network_whose_head_does_not_learn_is_no_backbone():
+    words = "^backbone is lenet5_1998, whose head has no weights that learn; choose another network$"
+    with pytest.raises(UsageError, match=words):
+        with_new_head(models.builder("lenet5_1998")(), (28, 28, 1), 4)
 
 
 def test_layers_freeze_until_the_one_that_is_named(backbone):

@@ -87,7 +87,7 @@ def test_an_interruption_says_how_to_go_on(capsys):
     def command():
         raise KeyboardInterrupt
 
-    words = "error: interrupted; give the same command again (`train` goes on with --resume)\n"
+    words = "error: interrupted; give the same command again (a training goes on with --resume)\n"
     assert ended(command, ["command"], capsys) == (130, "", words)
 
 
@@ -156,6 +156,8 @@ def test_requirements_that_hold_pass():
 def test_a_missed_requirement_gives_both_figures():
     with pytest.raises(RequirementError, match=r"^accuracy is 0.9871, required 0.99; improve it, or require less$"):
         cli.require(METRICS, {"accuracy": 0.99})
+    with pytest.raises(RequirementError, match=r"^readable is 0.99998, required 1; improve it, or require less$"):
+        cli.require({"readable": 0.99998}, {"readable": 1.0})
 
 
 @pytest.mark.parametrize("name", ["precision", "data", ""])

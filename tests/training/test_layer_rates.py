@@ -62,10 +62,11 @@ def test_a_name_of_no_layer_is_an_error_before_anything_is_trained(tmp_path):
 
 
 @pytest.mark.long
-def test_a_layer_of_rate_0_stays_as_it_is(tmp_path):
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_a_layer_of_rate_0_stays_as_it_is(optimizer, tmp_path):
     keras.utils.set_random_seed(0)
     drawn = network().get_layer("embedding").kernel.numpy()
-    model = train(tmp_path, Recipe(epochs=1, batch_size=32, layer_rates=["embedding=0"]))
+    model = train(tmp_path, Recipe(epochs=1, batch_size=32, optimizer=optimizer, layer_rates=["embedding=0"]))
     np.testing.assert_array_equal(model.get_layer("embedding").kernel.numpy(), drawn)
 
 
