@@ -5,8 +5,9 @@ import numpy as np
 from kerascnn import models
 from kerascnn.classification.losses import CrossEntropy
 from kerascnn.classification.metrics import Accuracy
-from kerascnn.datasets.batches import evaluation_batches
+from kerascnn.datasets.batches import counted_images, evaluation_batches
 from kerascnn.datasets.image_files import vanished_files_named
+from kerascnn.training.checks import check_decodes
 
 WHITENING_BATCH = 500  # images at most, of ten batches
 
@@ -29,5 +30,6 @@ def untrained(name, data):
         drawn = np.random.default_rng(0).permutation(len(data.train))[: 10 * WHITENING_BATCH]
         batches = evaluation_batches(data.train.take(drawn), WHITENING_BATCH).take(10)
         with vanished_files_named(data.train):
-            models.whiten(model, np.concatenate([images for images, *_ in batches]))
+            check_decodes(data.train)
+            models.whiten(model, np.concatenate([counted_images(*batch) for batch in batches]))
     return model

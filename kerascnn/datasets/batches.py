@@ -138,22 +138,27 @@ def full_batches(examples, batch_size):
     return examples // batch_size
 
 
-def evaluation_batches(examples, most=500, preprocess=None):
+def evaluation_batches(examples, most=500, preprocess=None, least=1):
     """Every example once, in order, the last batch smaller: elements as those of `batches`.
 
     examples: Examples or ImageFiles; a tf.data.Dataset of batches is taken as it is. most: examples of a batch; large
-    images come in smaller batches. preprocess: uint8 (B, H, W, C) -> float32 in [0, 1]; without it the images are only
-    scaled.
+    images come in smaller batches, of `least` at least. preprocess: uint8 (B, H, W, C) -> float32 in [0, 1]; without it
+    the images are only scaled.
     """
     if isinstance(examples, tf.data.Dataset):
         return examples
-    batch_size = max(1, min(most, BATCH_PIXELS // math.prod(examples.image_shape[:2])))
+    batch_size = max(least, min(most, BATCH_PIXELS // math.prod(examples.image_shape[:2])))
     load = examples.loader()
     order = tf.data.Dataset.range(len(examples)).batch(batch_size)
     parts = order.map(
         lambda indices: as_batch(*load(indices), preprocess=preprocess), num_parallel_calls=os.cpu_count()
     )
     return not_autotuned(parts.prefetch(2))
+
+
+def counted_images(images, labels, *weights):
+    """Those images of a batch whose weight, where it is one an image, is above 0: files that decode, among others."""
+    return images if not weights or len(weights[0].shape) > 1 else tf.boolean_mask(images, weights[0] > 0)
 
 
 def as_batch(images, labels, *weights, preprocess=None):

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerascnn.datasets.batches import batches, evaluation_batches, full_batches
+from kerascnn.datasets.batches import batches, counted_images, evaluation_batches, full_batches
 from kerascnn.datasets.examples import Dataset
 from kerascnn.errors import UsageError
 
@@ -102,13 +102,15 @@ class Feed:
         return None if self.validation is None else for_each_head(evaluation_batches(self.validation), heads)
 
     def undistorted(self):
-        """Batches of at most 5,000 training images, as they are, float32 (B, H, W, C)."""
+        """Batches of at most 5,000 training images, as they are, float32 (B, H, W, C); those of weight 0 left out."""
         if self.streamed:
             taken = self.train.take(max(1, STATISTICS_IMAGES // self.batch_size))
-        else:
-            drawn = np.random.default_rng(self.recipe.seed).permutation(len(self.train))[:STATISTICS_IMAGES]
-            taken = evaluation_batches(self.train.take(drawn), min(STATISTICS_BATCH, len(drawn)))
-        return taken.map(lambda images, *rest: images)
+            return taken.map(lambda images, *rest: images)
+        drawn = np.random.default_rng(self.recipe.seed).permutation(len(self.train))[:STATISTICS_IMAGES]
+        # as many as a batch for training has, however large they are: few have other statistics
+        least = min(STATISTICS_BATCH, self.batch_size)
+        taken = evaluation_batches(self.train.take(drawn), STATISTICS_BATCH, least=least)
+        return taken.map(counted_images).filter(lambda images: tf.shape(images)[0] > 0)
 
 
 def check_streamed(dataset):

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 
+from kerascnn.datasets.examples import Examples
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.models import builder
 from kerascnn.training import batch_statistics
@@ -28,6 +29,16 @@ def test_statistics_are_those_of_the_images_and_of_these_weights():
     np.testing.assert_allclose(normalized.mean((0, 1, 2)), 0, atol=0.05)
     np.testing.assert_allclose(normalized.std((0, 1, 2)), 1, atol=0.05)
     assert layer.momentum == 0.95
+
+
+def test_batches_are_as_large_as_in_training_and_what_counts_nothing_is_left_out():
+    """Where the pixels of an evaluation's batch would be of two images."""
+    images = np.broadcast_to(np.arange(6, dtype=np.uint8)[:, None, None, None], (6, 512, 512, 1))
+    weights = np.array([1, 0, 1, 1, 0, 1], np.float32)
+    feed = Feed((Examples(images, np.zeros(6, int), weights), None), Recipe(batch_size=4))
+    batches = [np.rint(255 * batch.numpy()[:, 0, 0, 0]).astype(int).tolist() for batch in feed.undistorted()]
+    assert sorted(sum(batches, [])) == [0, 2, 3, 5]
+    assert len(batches) <= 2
 
 
 def test_a_network_without_batch_normalization_is_left_alone():
