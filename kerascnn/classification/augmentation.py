@@ -74,12 +74,13 @@ def check_growth(recipe, data):
     if recipe.size_schedule[-1] != height or height != width:
         words = f"size_schedule is {recipe.size_schedule}, and images are of {height}x{width}"
         raise UsageError(f"{words}; end with the size of square images", argument="size_schedule")
-    try:
-        symbolic_model(recipe.model, (None, None, channels), len(data.class_names))
-        symbolic_model(recipe.model, (recipe.size_schedule[0],) * 2 + (channels,), len(data.class_names))
-    except UsageError as error:
-        words = f"size_schedule is {recipe.size_schedule}, and the network takes one size alone: {error}"
-        raise UsageError(words, argument="size_schedule") from None
+    least = recipe.size_schedule[0]
+    for side, takes in ((None, "takes one size alone"), (least, f"does not take images of {least}x{least}")):
+        try:
+            symbolic_model(recipe.model, (side, side, channels), len(data.class_names))
+        except UsageError as error:
+            words = f"size_schedule is {recipe.size_schedule}, and the network {takes}: {error}"
+            raise UsageError(words, argument="size_schedule") from None
 
 
 def distortions(recipe, side):

@@ -114,7 +114,8 @@ def photos(data, image_size, **options):
         words = f"validation is False, and {splits['validation']} is a folder for it"
         remedy = f"leave it out, or move these photos into {splits['train']}"
         raise UsageError(f"{words}; {remedy}", argument="validation")
-    return image_folder(splits.pop("train"), image_size, **options, **splits)
+    found = image_folder(splits.pop("train"), image_size, **options, **splits)
+    return dataclasses.replace(found, name=Path(data).resolve().name)
 
 
 def streamed_records(data, image_size, data_dir, group_by="", **options):

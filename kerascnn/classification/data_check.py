@@ -30,12 +30,15 @@ def check_images(data, backbone=None):
     one), separate (without a copy in another split), consistent (without a copy of another class). counts: {split:
     {class: files}}. broken, unread: names of files. odd: [{file, why}]. duplicates: [{kind (exact or near), files,
     splits, classes}], those of several splits or classes first. Near duplicates are those whose perceptual hashes
-    differ in 6 bits of 64 at most. With a backbone, as doubtful_labels takes it, also doubtful: [{file, class,
-    likelier}], the most doubtful first, and trusted, the share of the others, in the summary. Raises InputError for
+    differ in 6 bits of 64 at most; these, and whether a file is blank, are of the square in its middle. With a
+    backbone, as doubtful_labels takes it, also doubtful: [{file, class, likelier}], the most doubtful first, and
+    trusted, the share of the others, in the summary. Raises InputError for
     a file that vanishes, and what doubtful_labels raises.
     """
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     splits = {name: split for name, split in splits.items() if split is not None}
+    # first, as the backbone may not fit
+    doubtful = backbone is not None and doubtful_labels(backbone, splits.values())
     files = [file for split in splits.values() for file in map(str, split.files())]
     of_split = [name for name, split in splits.items() for _ in split.labels]
     of_class = [data.class_names[label] for split in splits.values() for label in split.labels]
@@ -67,7 +70,7 @@ def check_images(data, backbone=None):
     findings = {
         "summary": summary, "counts": counts, "broken": broken, "unread": unread, "odd": odd, "duplicates": groups,
     }  # fmt: skip
-    if backbone is not None and (doubtful := doubtful_labels(backbone, splits.values())):
+    if doubtful:
         places, likelier = doubtful
         findings["doubtful"] = [
             {"file": files[place], "class": of_class[place], "likelier": data.class_names[label]}

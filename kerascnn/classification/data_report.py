@@ -3,6 +3,7 @@
 import base64
 import html
 import itertools
+import math
 from pathlib import Path
 
 import cv2
@@ -46,10 +47,15 @@ def write_report(findings, name, folder):
 
 def summary_table(summary):
     rows = [
-        f"<tr><td>{name.replace('_', ' ')}</td><td>{value if isinstance(value, int) else f'{value:.2%}'}</td></tr>"
+        f"<tr><td>{name.replace('_', ' ')}</td><td>{value if isinstance(value, int) else share(value)}</td></tr>"
         for name, value in summary.items()
     ]
     return f"<table>{''.join(rows)}</table>"
+
+
+def share(value):
+    """A share from 0 to 1 in percent, rounded down: 100 % is all of them."""
+    return f"{math.floor(round(value * 1e4, 6)) / 1e4:.2%}"
 
 
 def counts_table(counts):
@@ -92,7 +98,7 @@ def thumbnail(file, words):
     try:
         image = load_image(Path(file))
     except InputError:
-        return f"<figure>{caption(file)}</figure>"
+        return f"<figure>{caption(file, words)}</figure>"
     scale = SIDE / max(image.shape[:2])
     size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
     encoded = cv2.imencode(".jpg", cv2.resize(image, size, interpolation=cv2.INTER_AREA))[1]

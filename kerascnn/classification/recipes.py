@@ -30,7 +30,7 @@ RANGES = {
     "cutmix": (0, 100),
 }
 SIZES = "image_size", "crop_ratio", "interpolation", "train_size"  # for images that have none of their own
-LEAST_ALPHA = 0.05  # of a beta distribution: below it both gamma variables that it is drawn by may be 0
+LEAST_ALPHA = 0.05  # of a beta distribution: below it both gamma variables that it is drawn by may be too small
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import itertools
 import kerascnn as kc
 from kerascnn.classification.recipes import SIZES
 from kerascnn.cli.answers import check_reject, print_answers
-from kerascnn.cli.app import require
+from kerascnn.cli.app import RequirementError, require
 from kerascnn.cli.folders import RUNS
 from kerascnn.cli.messages import note, result
 from kerascnn.cli.prediction import loaded, possible, predictor_of
@@ -58,7 +58,7 @@ def fitted(recipe, data, augmentations, out, minutes, auto_batch):
             ["batch_size", "accumulate"] if auto_batch else []
         )
         training = dataclasses.replace(training, **{name: started[name] for name in names if name in started})
-        return dataclasses.replace(recipe, training=training)
+        minutes, auto_batch = None, False
 
     def build():
         return symbolic_model(recipe.model, data.train.image_shape, len(data.class_names))
@@ -135,6 +135,8 @@ def check(data, folder, requirements, backbone):
         write_report(findings, data.name, folder)
     note(f"report: {folder / 'check.html'}")
     result(findings["summary"])
+    if "trusted" in requirements and "trusted" not in findings["summary"]:
+        raise RequirementError("trusted is not known, as labels were not looked at; see the note above")
     require(findings["summary"], requirements)
 
 

@@ -75,7 +75,8 @@ def read_rows(file):
     try:
         with reading_from(file), open(file, encoding="utf-8-sig", newline="") as content:
             table = csv.DictReader(content)
-            rows, columns = list(table), table.fieldnames or []
+            # a row may have several lines, and between rows there may be empty ones
+            rows, columns = [(table.line_num, row) for row in table], table.fieldnames or []
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file} is no CSV file in UTF-8 ({error}); write it again") from None
     if missing := [name for name in ("file", "label") if name not in columns]:
@@ -84,7 +85,7 @@ def read_rows(file):
     if not rows:
         raise UsageError(f"file {file} has no row; name an image and its label in each")
     found = {}
-    for line, row in enumerate(rows, 2):
+    for line, row in rows:
         row |= {name: (row.get(name) or "").strip() for name in ("file", "label", "split")}
         if not (row["file"] and row["label"]):
             raise UsageError(f"file {file} has no file or no label in line {line}; give both")
@@ -96,4 +97,4 @@ def read_rows(file):
             raise UsageError(f"file {file} has {row['file']} in lines {before} and {line}; name it once")
         if not os.path.isfile(place):
             raise InputError(f"no file {place}, which line {line} of {file} names; check the path")
-    return rows
+    return [row for _, row in rows]

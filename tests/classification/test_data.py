@@ -89,6 +89,7 @@ def test_a_folder_for_the_test_that_has_come_since_is_not_what_the_run_was_teste
     shutil.copytree(photos, tmp_path / "data" / "train")
     options = {"data": str(tmp_path / "data"), "image_size": 16}
     data = load_images(**options)
+    assert data.name == "data"
     record = {"recipe": options, "split": split_names(data, options["data"])}
     assert all(name.startswith("train/") for name in record["split"]["test"])
     shutil.copytree(photos, tmp_path / "data" / "test")

@@ -59,6 +59,15 @@ def test_the_report_is_one_page_with_every_finding(findings, tmp_path):
     assert "http" not in page
 
 
+def test_what_is_said_of_a_file_stands_without_its_picture_and_no_share_is_rounded_up(findings, tmp_path):
+    odd = [{"file": "far/away.png", "why": "400x40: long"}]
+    summary = findings["summary"] | {"readable": 0.99998}
+    write_report(findings | {"odd": odd, "summary": summary}, "photos", tmp_path)
+    page = (tmp_path / "check.html").read_text()
+    assert "<figcaption>far/away.png<br>400x40: long</figcaption>" in page
+    assert "<td>readable</td><td>99.99%</td>" in page
+
+
 def test_a_change_of_contrast_leaves_a_hash_and_other_images_have_others(monkeypatch):
     random = np.random.default_rng(0)
     images = np.array([cv2.resize(random.random((12, 12), np.float32), (64, 64)) for _ in range(60)])

@@ -186,6 +186,8 @@ def test_sizes_of_a_schedule_end_with_that_of_the_images_and_fit_the_network():
     ) as error:
         augmentations(dataclasses.replace(recipe, model="convnetjs", size_schedule=(16, 32)), DATA)
     assert error.value.argument == "size_schedule"
+    with pytest.raises(UsageError, match=r"^size_schedule is \(4, 32\), and the network does not take images of 4x4: "):
+        augmentations(dataclasses.replace(recipe, model="googlenet", size_schedule=(4, 32)), DATA)
     with pytest.raises(UsageError, match=r"^size_schedule is \(32, 16\); give rising numbers of pixels, at most 4096$"):
         ImageRecipe(size_schedule=(32, 16))
 

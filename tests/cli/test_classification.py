@@ -2,17 +2,23 @@
 
 import dataclasses
 
+import cv2
 import keras
+import numpy as np
 import pytest
 
 import kerascnn as kc
 from kerascnn.classification.data import load_images
-from kerascnn.classification.recipes import ImageRecipe
+from kerascnn.classification.recipes import FinetuneRecipe, ImageRecipe
 from kerascnn.classification.training import untrained
-from kerascnn.cli.classification import fitted
+from kerascnn.cli.app import RequirementError
+from kerascnn.cli.classification import check, fitted
+from kerascnn.cli.transfer import published
+from kerascnn.errors import UsageError
 from kerascnn.training import free_memory
 from kerascnn.training.recipe import as_json
 from tests.interrupting import Stop
+from tests.pretrained.test_pytorch import write_zip
 
 RECIPE = ImageRecipe(
     model="five_layer_cnn",
@@ -33,6 +39,27 @@ def memory(tmp_path, monkeypatch):
     monkeypatch.setattr(free_memory, "MEMORY_INFO", tmp_path / "meminfo")
     monkeypatch.setattr(free_memory, "CONTAINER", tmp_path)
     return lambda free: (tmp_path / "meminfo").write_text(f"MemAvailable: {free // 1024} kB\n")
+
+
+def test_labels_that_were_not_looked_at_are_not_trusted(tmp_path, capsys):
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "photos" / name / "1.png"), np.full((40, 40, 3), 77, np.uint8))
+    data = kc.datasets.image_folder(tmp_path / "photos", (32, 32), validation=0, test=0)
+    with pytest.raises(RequirementError, match="^trusted is not known, as labels were not looked at; see the note abo"):
+        check(data, tmp_path, {"readable": 1, "trusted": 0.5}, None)
+    assert (tmp_path / "check.html").is_file()
+    assert "note: labels are not looked at without a trained network; name its run folder" in capsys.readouterr().err
+
+
+def test_weights_of_which_one_of_several_is_to_be_chosen_say_how(tmp_path):
+    write_zip(tmp_path / "net.pth", {name: {"conv1.weight": np.zeros((2, 2))} for name in ("model", "ema")})
+    recipe = FinetuneRecipe(model="resnet20", weights=str(tmp_path / "net.pth"))
+    with pytest.raises(UsageError) as caught:
+        published(recipe, (32, 32, 3), 10)
+    words = f"weights is {tmp_path}/net.pth, and key is None, but {tmp_path}/net.pth holds tensors under 'model', 'ema'"
+    remedy = "give kc.load_weights its key in Python, save the network, and name that file with --backbone"
+    assert str(caught.value) == f"{words}; {remedy}"
 
 
 @pytest.mark.long

@@ -83,6 +83,7 @@ def test_a_table_that_does_not_fit_is_an_error_that_says_where(table, tmp_path):
     assert words() == "file /labels.csv has no row; name an image and its label in each"
     assert words(one) == "file /labels.csv has one class, dark; name the images of each class"
     assert words(one, "shots/1.png,,") == "file /labels.csv has no file or no label in line 3; give both"
+    assert words(one, "", '"shots\n/1.png",,') == "file /labels.csv has no file or no label in line 5; give both"
     assert words(one, one) == "file /labels.csv has shots/0.png in lines 2 and 3; name it once"
     assert words(one, f"./{one}") == "file /labels.csv has ./shots/0.png in lines 2 and 3; name it once"
     expected = "file /labels.csv has the split 'dev' in line 2; write train, validation or test, or nothing"

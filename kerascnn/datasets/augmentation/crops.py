@@ -72,7 +72,7 @@ class AlternatingFlip:
 
         recipe = kc.Recipe(augmentations=[kc.augmentation.AlternatingFlip()])
 
-    Every two epochs show each image both ways, where a coin shows a quarter of them one way twice. Only training calls
+    Every two epochs show each image both ways, where a coin shows half of them one way twice. Only training calls
     it, with more than other augmentations get: `seed` is the same at every step, epoch int () counts from 0 to
     `epochs` - 1, examples int (B,) says which of `count` each image is.
     Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024, arXiv:2404.00498, section 3.6.

@@ -99,7 +99,7 @@ class CutMix:
 
 
 def check_alpha(alpha):
-    """Raise UsageError for what no share can be drawn with: below 0.05 both gamma variables may be 0."""
+    """Raise UsageError for what no share can be drawn with: below 0.05 two gamma variables may be too small for it."""
     if not 0.05 <= alpha <= 100:
         raise UsageError(f"alpha is {alpha}; give a number from 0.05 to 100")
 
