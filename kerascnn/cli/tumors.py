@@ -30,7 +30,7 @@ def smoke(recipe):
     note("note: --smoke trains two epochs on drawn phantoms, whatever other flags say; its figures mean nothing")
     tiny = {"model": "unet", "width": 8, "depth": 2, "image_size": 64, "loss": "dice_cross_entropy"}
     source = {"data": "phantoms", "modalities": TumorRecipe.modalities}
-    training = dataclasses.replace(recipe.training, epochs=2, batch_size=8)
+    training = dataclasses.replace(recipe.training, epochs=2, decay_epochs=(), batch_size=8)
     return dataclasses.replace(recipe, **tiny, **source, training=training)
 
 

@@ -70,11 +70,16 @@ def batches(
 
     # where every epoch is done, one more: Keras looks at a batch before it finds that there is nothing to train
     order = tf.data.Dataset.range(first_epoch, max(epochs, first_epoch + 1)).flat_map(epoch_order)
-    fitting = AHEAD // (4 * batch_size * math.prod(examples.image_shape))
-    at_once = max(2, min(os.cpu_count(), fitting))
+    at_once, waiting = batches_ahead(batch_size, examples.image_shape)
     with errors_as_raised():
         made = order.map(batch, num_parallel_calls=at_once, deterministic=True)
-    return not_autotuned(made.prefetch(max(2, min(WAITING, fitting))))
+    return not_autotuned(made.prefetch(waiting))
+
+
+def batches_ahead(batch_size, image_shape):
+    """(how many batches of images (H, W, C) are made at once, how many made ones wait for the training)."""
+    fitting = AHEAD // (4 * batch_size * math.prod(image_shape))
+    return max(2, min(os.cpu_count(), fitting)), max(2, min(WAITING, fitting))
 
 
 @contextlib.contextmanager

@@ -110,13 +110,17 @@ def warn_of_unread(paths, place):
         logger.warning(words, len(paths), place, kinds, min(paths))
 
 
+def unreadable(error):
+    raise InputError(f"cannot read {error.filename} ({error.strerror}); make it readable, or move it away") from None
+
+
 def listed(folder, classes, resize):
     """The ImageFiles of a folder, class by class, each in the order of its names."""
     names, labels, unread = [], [], []
     roots = {os.path.realpath(os.path.join(folder, name)) for name in ("", *classes)}
     for label, name in enumerate(classes):
         found, seen = [], roots - {os.path.realpath(os.path.join(folder, name))}
-        for place, folders, files in os.walk(os.path.join(folder, name), followlinks=True):
+        for place, folders, files in os.walk(os.path.join(folder, name), onerror=unreadable, followlinks=True):
             if (real := os.path.realpath(place)) in seen:  # a link to a folder above, or to another class
                 folders.clear()
                 continue

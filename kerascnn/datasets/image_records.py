@@ -56,8 +56,9 @@ class ImageRecords(ImageFiles):
             return np.array([read(name) for name in self.names[indices]], object)
 
         records = tf.ensure_shape(tf.numpy_function(read_all, [indices], tf.string, stateful=False), paths.shape)
-        # without an image a record does not decode, either
-        return tf.io.parse_example(records, {self.key: tf.io.FixedLenFeature([], tf.string, "")})[self.key]
+        # with no image, or several, a record does not decode, either
+        images = tf.io.parse_example(records, {self.key: tf.io.RaggedFeature(tf.string)})[self.key]
+        return tf.where(images.row_lengths() == 1, images.to_tensor("", shape=[None, 1])[:, 0], "")
 
 
 def image_records(

@@ -208,7 +208,8 @@ def forgets(callback):
 def fingerprint(model):
     """What a resumed training must share of the model, JSON types: its size and a digest of its configuration.
 
-    Keras numbers the names of layers that have none of their own, another number each time: places stand for them.
+    Keras numbers the names of layers that have none of their own, another number each time: places stand for them. What
+    the layers compute in is left out: for precision="auto" it is another type on another machine.
     """
     layers = model._flatten_layers()
     parts = [part for layer in layers for part in (layer, *getattr(layer, "operations", ()))]
@@ -216,6 +217,8 @@ def fingerprint(model):
 
     def placed(value):
         if isinstance(value, dict):
+            if value.get("class_name") == "DTypePolicy":
+                return None
             return {str(places.get(name, name)): placed(part) for name, part in value.items()}
         if isinstance(value, list | tuple):
             return [placed(part) for part in value]

@@ -45,11 +45,10 @@ def assign(variables, arrays):
 
 def write_checkpoint(path, model, state):
     """Write the model's variables and `state`, dicts and lists of numbers, texts, None and arrays, to an .npz file."""
-    arrays = [variable.numpy() for variable in variables(model)]
-    # NumPy stores no bfloat16
-    arrays = [array.astype(np.float32) if array.dtype.name == "bfloat16" else array for array in arrays]
-    named = {f"variable/{i}": array for i, array in enumerate(arrays)}
+    named = {f"variable/{i}": variable.numpy() for i, variable in enumerate(variables(model))}
     text = json.dumps(without_arrays(state, named))
+    # NumPy stores no bfloat16
+    named = {name: a.astype(np.float32) if a.dtype.name == "bfloat16" else a for name, a in named.items()}
 
     def write(aside):
         np.savez(aside, state=text, **named)

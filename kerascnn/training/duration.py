@@ -72,13 +72,17 @@ class Clock(keras.callbacks.Callback):
 
 def stretched(recipe, epochs):
     """The Recipe with its whole schedule in so many epochs: warm-up and decays in proportion."""
-    scale = epochs / recipe.epochs
-    decays = {max(1, round(scale * epoch)) for epoch in recipe.decay_epochs}
+    scale, decays = epochs / recipe.epochs, []
+    for epoch in recipe.decay_epochs:
+        decays.append(max(1, round(scale * epoch), *(before + 1 for before in decays[-1:])))
+    every = max(1, round(scale * recipe.decay_every))
+    if recipe.schedule == "step":  # no more decays than before
+        every = max(every, math.ceil(epochs / (1 + (recipe.epochs - 1) // recipe.decay_every)))
     return dataclasses.replace(
         recipe,
         epochs=epochs,
         warmup_epochs=scale * recipe.warmup_epochs,
         # where decays at given epochs have all gone, there are none
-        decay_every=epochs if recipe.decay_epochs else max(1, round(scale * recipe.decay_every)),
-        decay_epochs=tuple(sorted(decays - {epochs})),
+        decay_every=epochs if recipe.decay_epochs else every,
+        decay_epochs=tuple(epoch for epoch in decays if epoch < epochs),
     )

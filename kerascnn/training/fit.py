@@ -35,6 +35,7 @@ from kerascnn.training.precision import (
     deterministic_operations,
     has_own_step,
     on_accelerator,
+    output_layers,
     policy_of,
     warn_without_onednn,
 )
@@ -158,7 +159,8 @@ def heads_of(model):
 def compile_model(model, recipe, loss, metrics, feed):
     """Compile the model and return its FiniteLoss."""
     heads = heads_of(model)
-    optimizer = create_optimizer(recipe, feed.steps)
+    of_outputs = [variable.path for layer in output_layers(model) for variable in layer.trainable_variables]
+    optimizer = create_optimizer(recipe, feed.steps, of_outputs)
     guard = FiniteLoss(loss, optimizer)
     weighted = [metric for metric in metrics if getattr(metric, "takes_weights", False)]
     metrics = [metric for metric in metrics if metric not in weighted]

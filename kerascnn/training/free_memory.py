@@ -7,12 +7,14 @@ from pathlib import Path
 
 import keras
 
-from kerascnn.analysis.memory import activation_peak, estimate_memory, largest_batch
+from kerascnn.analysis.memory import activation_peak, estimate_memory
+from kerascnn.datasets.batches import batches_ahead
 from kerascnn.errors import UsageError
 from kerascnn.training.precision import on_accelerator, policy_of
 
-MEMORY_INFO, CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+MEMORY_INFO, CONTAINER, OWN = Path("/proc/meminfo"), Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 USABLE = 0.9  # of what is free: the estimate is right within 11 %, benchmarks/results/memory_estimate.json
+HALF = 1.25  # times the estimate is what half precision takes on a CPU, see kerascnn.analysis.memory
 
 
 def free_memory():
@@ -23,21 +25,37 @@ def free_memory():
     if on_accelerator() or not MEMORY_INFO.is_file():
         return None
     free = 2**10 * int(re.search(r"MemAvailable:\s+(\d+)", MEMORY_INFO.read_text())[1])
-    limit, used = CONTAINER / "memory.max", CONTAINER / "memory.current"
-    if limit.is_file() and limit.read_text().strip().isdigit():
-        # files that were read are kept as long as nothing else wants the memory
-        kept = re.search(r"^inactive_file (\d+)", (CONTAINER / "memory.stat").read_text(), re.MULTILINE)
-        free = min(free, int(limit.read_text()) - int(used.read_text()) + int(kept[1]))
+    for group in control_groups():
+        limit, used = group / "memory.max", group / "memory.current"
+        if limit.is_file() and limit.read_text().strip().isdigit():
+            # files that were read are kept as long as nothing else wants the memory
+            kept = re.search(r"^inactive_file (\d+)", (group / "memory.stat").read_text(), re.MULTILINE)
+            free = min(free, int(limit.read_text()) - int(used.read_text()) + int(kept[1]))
     return free
+
+
+def control_groups():
+    """The folders of this process's control group and of all around it, of cgroup v2: a job's, a service's."""
+    found = re.search("^0::/(.*)$", OWN.read_text(), re.MULTILINE) if OWN.is_file() else None
+    own = CONTAINER / found[1] if found else CONTAINER
+    return [own, *(folder for folder in own.parents if folder.is_relative_to(CONTAINER))]
 
 
 def needed_memory(build, recipe):
     """Bytes that training takes by the estimate of kerascnn.analysis.memory, None where that does not know a layer."""
-    model = in_precision(build, recipe)
     try:
-        return estimate_memory(model, recipe.batch_size, recipe.optimizer)["total"] + more_copies(model, recipe)
+        return bytes_of(in_precision(build, recipe), recipe)
     except UsageError:
         return None
+
+
+def bytes_of(model, recipe):
+    """Bytes that training a network in the precision of the training takes, those of the batches ahead among them."""
+    half = any(layer.compute_dtype != "float32" for layer in model.layers)
+    total = estimate_memory(model, recipe.batch_size, recipe.optimizer)["total"] + more_copies(model, recipe)
+    image = model.input_shape[1:]
+    ahead = sum(batches_ahead(recipe.batch_size, image)) * 4 * recipe.batch_size * math.prod(image)
+    return (HALF if half else 1) * total + ahead
 
 
 def in_precision(build, recipe):
@@ -92,13 +110,13 @@ def fitting_recipe(build, recipe):
     if free is None or needed is None or needed <= USABLE * free:
         return recipe
     model = in_precision(build, recipe)
-    left = USABLE * free - more_copies(model, dataclasses.replace(recipe, accumulate=2))
-    fitting = largest_batch(model, recipe.optimizer, int(left))
-    sizes = [n for n in range(1, recipe.batch_size) if recipe.batch_size % n == 0 and n <= fitting]
-    if not sizes:
-        return None
-    parts = recipe.batch_size // sizes[-1]
-    return dataclasses.replace(recipe, batch_size=sizes[-1], accumulate=recipe.accumulate * parts)
+    for parts in range(2, recipe.batch_size + 1):
+        if recipe.batch_size % parts == 0:
+            size, accumulate = recipe.batch_size // parts, recipe.accumulate * parts
+            smaller = dataclasses.replace(recipe, batch_size=size, accumulate=accumulate)
+            if bytes_of(model, smaller) <= USABLE * free:
+                return smaller
+    return None
 
 
 def gib(size):

@@ -16,26 +16,31 @@ EPSILON = 1e-7
 
 @keras.saving.register_keras_serializable(package="kerascnn")
 class Muon(keras.optimizers.Optimizer):
-    """Muon for kernels; SGD with Nesterov momentum 0.85 for everything else, the kernel of `logits` included.
+    """Muon for kernels; SGD with Nesterov momentum 0.85 for everything else, kernels of output layers included.
 
     A kernel (…, in, out) is taken as the matrix (out, rest). Each step scales it to the norm sqrt(out), then subtracts
     learning_rate times the Nesterov momentum of its gradients, with all singular values brought near 1, as in Jordan's
     airbench94_muon; weight decay does not change it therefore. SGD's learning rates are fixed multiples of
-    learning_rate: head_multiplier for kernels of output layers, bias_multiplier for biases and normalization.
+    learning_rate: head_multiplier for kernels of output layers, bias_multiplier for biases and normalization. heads:
+    paths of the variables of output layers; None for those of layers called `logits`.
     """
 
     def __init__(
-        self, learning_rate=0.24, momentum=0.6, bias_multiplier=1.0, head_multiplier=1.0, name="muon", **options
+        self, learning_rate=0.24, momentum=0.6, bias_multiplier=1.0, head_multiplier=1.0, heads=None, name="muon",
+        **options,
     ):  # fmt: skip
         super().__init__(learning_rate, name=name, **options)
         self.momentum, self.bias_multiplier, self.head_multiplier = momentum, bias_multiplier, head_multiplier
+        self.heads = heads
 
     def build(self, variables):
         if not self.built:
             super().build(variables)
             self.momentums = self.add_optimizer_variables(variables, "momentum")
             # under TensorFlow update_step gets variables that do not know their layer
-            self.of_head = [variable.path.rpartition("/")[0].endswith("logits") for variable in variables]
+            paths = [variable.path for variable in variables]
+            heads = [p for p in paths if p.rpartition("/")[0].endswith("logits")] if self.heads is None else self.heads
+            self.of_head = [path in heads for path in paths]
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
@@ -53,7 +58,7 @@ class Muon(keras.optimizers.Optimizer):
             self.assign_sub(variable, rate * step)
 
     def get_config(self):
-        names = ("momentum", "bias_multiplier", "head_multiplier")
+        names = ("momentum", "bias_multiplier", "head_multiplier", "heads")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 

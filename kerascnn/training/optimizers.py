@@ -7,8 +7,8 @@ from kerascnn.training.layer_rates import with_layer_rates
 from kerascnn.training.muon import Muon
 
 
-def create_optimizer(recipe, steps_per_epoch):
-    """The keras.optimizers.Optimizer of a Recipe; steps_per_epoch counts batches.
+def create_optimizer(recipe, steps_per_epoch, heads=None):
+    """The keras.optimizers.Optimizer of a Recipe; steps_per_epoch counts batches, heads is as Muon takes it.
 
     Where gradients are accumulated, Keras 3.15 asks the schedule and moves the averages at every batch, not at every
     update: so the schedule is one over batches, and `accumulate` moves make up the momentum that the recipe means.
@@ -21,16 +21,17 @@ def create_optimizer(recipe, steps_per_epoch):
         "ema_momentum": recipe.ema ** (1 / recipe.accumulate) if recipe.ema else None,
         "gradient_accumulation_steps": recipe.accumulate if recipe.accumulate > 1 else None,
     }
+    momentum = float(recipe.momentum)  # Keras takes no int
     kind, own = {
         "sgd": (
             CoupledSGD if recipe.coupled_weight_decay else keras.optimizers.SGD,
-            {"momentum": recipe.momentum, "nesterov": recipe.nesterov and recipe.momentum > 0},
+            {"momentum": momentum, "nesterov": recipe.nesterov and recipe.momentum > 0},
         ),
         "adam": (keras.optimizers.Adam, {}),
         "adamw": (keras.optimizers.AdamW, {}),
         "adagrad": (keras.optimizers.Adagrad, {}),
-        "rmsprop": (keras.optimizers.RMSprop, {"momentum": recipe.momentum}),
-        "muon": (Muon, {"momentum": recipe.momentum, **multipliers(recipe)}),
+        "rmsprop": (keras.optimizers.RMSprop, {"momentum": momentum}),
+        "muon": (Muon, {"momentum": momentum, "heads": heads, **multipliers(recipe)}),
     }[recipe.optimizer]
     if recipe.layer_rates:
         kind = with_layer_rates(kind, recipe.layer_rates)
@@ -49,7 +50,7 @@ def multipliers(recipe):
 
 def learning_rate(recipe, steps_per_epoch):
     """A number (plateau) or a schedule over batches, of which an epoch has steps_per_epoch."""
-    peak = recipe.learning_rate
+    peak = float(recipe.learning_rate)
     if recipe.schedule == "plateau":
         return peak
     total = max(1, round(recipe.epochs * steps_per_epoch))
@@ -60,8 +61,8 @@ def learning_rate(recipe, steps_per_epoch):
     else:
         step = recipe.decay_every if recipe.schedule == "step" else recipe.epochs
         epochs = recipe.decay_epochs or range(step, recipe.epochs, step)
-        # Keras wants one boundary at least; one at the end of the run changes nothing
-        ends = [round(epoch * steps_per_epoch) for epoch in epochs] or [total]
+        # Keras wants one boundary at least, the last batch of a rate; one at the end of the run changes nothing
+        ends = [round(epoch * steps_per_epoch) - 1 for epoch in epochs] or [total]
         rates = [peak * recipe.decay_factor**i for i in range(len(ends) + 1)]
         after = keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
     return WarmUp(after, round(recipe.warmup_epochs * steps_per_epoch)) if recipe.warmup_epochs else after

@@ -87,11 +87,23 @@ def policy_of(model, recipe):
 def output_layers(model):
     """The layers that make the outputs of a model, those within a model that is its last layer.
 
-    Of one there that is a subclass without outputs of its own these are not known: all its layers.
+    Of one there that is a subclass without outputs of its own these are not known: all its layers. Where an operation
+    makes an output of tensors, as `x / 256` does, it is the layers that make these.
     """
     for tensor in model.outputs:
-        layer = tensor._keras_history.operation
-        yield from output_layers(layer) if getattr(layer, "outputs", None) else layer._flatten_layers()
+        yield from makers(tensor)
+
+
+def makers(tensor):
+    """The layers that make a symbolic tensor, see output_layers."""
+    operation, node, _ = tensor._keras_history
+    if getattr(operation, "outputs", None):
+        yield from output_layers(operation)
+    elif isinstance(operation, keras.layers.Layer):
+        yield from operation._flatten_layers()
+    else:
+        for each in operation._inbound_nodes[node].input_tensors:
+            yield from makers(each)
 
 
 @contextlib.contextmanager

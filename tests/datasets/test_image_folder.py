@@ -1,6 +1,7 @@
 """Photos in folders; the files are real, drawn and written with OpenCV."""
 
 import dataclasses
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -278,6 +279,22 @@ def test_folders_that_are_linked_are_looked_into_once(few, tmp_path):
     linked = kc.datasets.image_folder(few, (32, 32), validation=0, test=0)
     assert sorted({*linked.train.names} - {*data.train.names}) == ["circle/more/2.png", "circle/session/1.png"]
     assert len(linked.train) == len(data.train) + 2
+
+
+def test_a_folder_that_cannot_be_read_is_named(few, monkeypatch):
+    (few / "circle" / "2019").mkdir()
+    scandir = os.scandir
+
+    def refused(place):
+        # whoever runs this may be allowed to read all
+        if str(place).endswith("2019"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    words = rf"^cannot read {few}/circle/2019 \(Permission denied\); make it readable, or move it away$"
+    with pytest.raises(InputError, match=words):
+        kc.datasets.image_folder(few, (8, 8))
 
 
 def test_classes_that_lie_a_level_below_are_suspected(few, tmp_path, caplog):

@@ -145,14 +145,18 @@ def test_a_record_that_has_come_into_a_file_for_the_test_is_in_the_checksum_and_
 def test_broken_images_keep_their_place_with_weight_0_and_are_named(tmp_path, caplog):
     broken = example(image=b"no image", label=1)
     records = [example(image=encoded(0, 0), label=0), broken, example(label=0), example(image=encoded(1, 0), label=1)]
+    two = {"bytes_list": {"value": [encoded(0, 0), encoded(1, 0)]}}
+    label = {"int64_list": {"value": [1]}}
+    records.append(tf.train.Example(features={"feature": {"image": two, "label": label}}).SerializeToString())
     write(tmp_path / "train.tfrecord", records)
     data = kc.datasets.image_records(tmp_path, (16, 16), validation=0, test=0)
     ((images, labels, weights),) = evaluation_batches(data.train)
-    assert (labels.numpy().tolist(), weights.numpy().tolist()) == ([0, 1, 0, 1], [1, 0, 0, 1])
-    assert not images[1:3].numpy().any()
+    assert (labels.numpy().tolist(), weights.numpy().tolist()) == ([0, 1, 0, 1, 1], [1, 0, 0, 1, 0])
+    assert not images.numpy()[[1, 2, 4]].any()
     words = "or it is too large, and it counts nothing; replace it before a training"
     assert sorted(record.getMessage() for record in caplog.records) == [
-        f"cannot decode {tmp_path}/train.tfrecord#{number}, {words} ({number} so far)" for number in (1, 2)
+        f"cannot decode {tmp_path}/train.tfrecord#{number}, {words} ({count} so far)"
+        for count, number in enumerate((1, 2, 4), 1)
     ]
 
 

@@ -50,6 +50,9 @@ def test_a_schedule_is_stretched_as_a_whole():
     assert (none_left.decay_epochs, none_left.decay_every) == ((), 1)
     assert stretched(Recipe(epochs=100, schedule="step", decay_epochs=(90,)), 3).decay_every == 3
     assert stretched(Recipe(epochs=30, schedule="step", decay_every=10), 60).decay_every == 20
+    # two decays, and no third one; and of two that would fall together the second comes an epoch later
+    assert [stretched(Recipe(epochs=30, schedule="step", decay_every=10), n).decay_every for n in (7, 4)] == [3, 2]
+    assert stretched(Recipe(epochs=100, schedule="step", decay_epochs=(50, 55)), 10).decay_epochs == (5, 6)
 
 
 @pytest.mark.long

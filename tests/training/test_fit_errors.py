@@ -325,6 +325,10 @@ def test_metadata_that_recipe_json_cannot_say_are_an_error_before_training(metad
             "^callbacks has a LearningRateScheduler, and a schedule sets the learning rate; leave it out, or choose",
         ),
         ({"metadata": {"model": "mine"}}, "^metadata has 'model', which the run says itself; choose another name$"),
+        (
+            {"recipe": Recipe(epochs=1, accumulate=1000)},
+            "^accumulate is 1000, and the training has .* batches, no up",
+        ),
         ({"metadata": {"temperature": 4}}, "^metadata has 'temperature', which the run says itself; choose another n"),
     ],
 )

@@ -1,9 +1,10 @@
 import dataclasses
+import os
 
 import keras
 import pytest
 
-from kerascnn.analysis.memory import estimate_memory
+from kerascnn.analysis.memory import activation_peak, estimate_memory
 from kerascnn.analysis.summary import symbolic_model
 from kerascnn.errors import UsageError
 from kerascnn.training import free_memory
@@ -17,11 +18,14 @@ def build():
 
 
 def needed(batch_size, accumulate=1, policy="float32"):
-    """The estimate, and once more the weights where their gradients are accumulated."""
+    """The estimate, once more the weights where their gradients are accumulated, and batches that wait or are made."""
     keras.config.set_dtype_policy(policy)
     model = build()
     sums = 4 * 269_722 if accumulate > 1 else 0
-    return estimate_memory(model, batch_size, "sgd")["total"] + sums
+    batch = 4 * batch_size * 32 * 32 * 3
+    ahead = max(2, min(os.cpu_count(), 2**29 // max(1, batch))) + 8  # in half a GiB there is room for more than eight
+    total = estimate_memory(model, batch_size, "sgd")["total"] + sums
+    return (1 if policy == "float32" else 1.25) * total + ahead * batch
 
 
 @pytest.fixture
@@ -52,6 +56,17 @@ def test_what_is_free_is_the_least_of_the_system_and_its_container(memory):
     assert free_memory.free_memory() == 2**31 + 2**30
 
 
+def test_a_limit_around_the_own_control_group_counts(memory, tmp_path, monkeypatch):
+    monkeypatch.setattr(free_memory, "OWN", tmp_path / "cgroup")
+    (tmp_path / "cgroup").write_text("12:cpu:/other\n0::/job7/step0\n")
+    (tmp_path / "job7" / "step0").mkdir(parents=True)
+    memory(2**33, 2**32)
+    for name in ("memory.max", "memory.current", "memory.stat"):
+        (tmp_path / "job7" / name).write_text((tmp_path / name).read_text())
+    (tmp_path / "job7" / "memory.max").write_text(f"{2**30}\n")
+    assert free_memory.free_memory() == 2**30
+
+
 def test_a_training_that_fits_goes_on(memory):
     memory(2**40)
     free_memory.check_memory(build, RECIPE)
@@ -64,7 +79,7 @@ def test_a_training_that_does_not_fit_says_what_helps_and_how_much(memory):
     memory(int(0.75 * needed(4000)))
     with pytest.raises(UsageError) as caught:
         free_memory.check_memory(build, large)
-    activations = needed(4000) - needed(0)
+    activations = 4000 * activation_peak(build())
     sizes = [needed(4000), 0.75 * needed(4000), needed(2000, 2), needed(4000, policy="mixed_bfloat16"), activations]
     whole, free, smaller, half, kept = (f"{size / 2**30:.1f} GiB" for size in sizes)
     assert half < whole

@@ -2,7 +2,11 @@ import keras
 import numpy as np
 import pytest
 
+from kerascnn.classification.losses import CrossEntropy
+from kerascnn.datasets.synthetic import drawn
+from kerascnn.training.fit import fit
 from kerascnn.training.muon import Muon, orthogonalized
+from kerascnn.training.recipe import Recipe
 
 
 def step(optimizer, path, value, gradient):
@@ -52,6 +56,18 @@ def test_biases_and_output_layers_take_sgd_with_rates_of_their_own():
     np.testing.assert_allclose(found, 1 - 0.1 * 2 * 1.85, rtol=1e-5)
     found = step(Muon(0.1, head_multiplier=3.0), "logits/kernel", np.ones((2, 3)), np.ones((2, 3)))
     np.testing.assert_allclose(found, 1 - 0.1 * 3 * 1.85, rtol=1e-5)
+
+
+def test_output_layers_are_known_whatever_their_names(tmp_path):
+    image = keras.Input((28, 28, 1))
+    hidden = keras.layers.Dense(16, activation="relu")(keras.layers.Flatten()(image))
+    model = keras.Model(image, keras.layers.Dense(10, name="answers")(hidden) / 16.0)
+    examples = drawn(64, 0)
+    recipe = Recipe(epochs=1, batch_size=32, optimizer="muon", head_learning_rate=0.0, bias_learning_rate=0.0)
+    head, first = model.get_layer("answers").kernel.numpy(), model.layers[2].kernel.numpy()
+    fit(model, (examples, None), recipe, folder=tmp_path, loss=CrossEntropy())
+    np.testing.assert_array_equal(model.get_layer("answers").kernel, head)
+    assert not np.array_equal(model.layers[2].kernel, first)
 
 
 def test_its_configuration_makes_it_again():

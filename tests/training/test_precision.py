@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import pytest
 from tensorflow.python.util import _pywrap_util_port
 
 from kerascnn.models import builder
 from kerascnn.training import precision
+from tests.interrupting import Stop
+from tests.training.runs import RECIPE, history, train
 
 
 @pytest.mark.parametrize(
@@ -25,6 +29,17 @@ def test_bfloat16_pays_for_wide_convolutions_on_a_cpu_with_units_for_it(name, sh
         assert precision.bfloat16_pays(model) == expected
     monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "none")
     assert not precision.bfloat16_pays(model)
+
+
+def test_a_run_goes_on_where_auto_stands_for_another_precision(tmp_path, monkeypatch):
+    recipe = replace(RECIPE, precision="auto")
+    # as on a processor with units for it, and on one without
+    monkeypatch.setattr(precision, "half_precision", lambda model: "mixed_bfloat16")
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, recipe, callbacks=[Stop(1)])
+    monkeypatch.setattr(precision, "half_precision", lambda model: "float32")
+    train(tmp_path, recipe)
+    assert len(history(tmp_path)) == 2
 
 
 @pytest.mark.parametrize(("wanted", "enabled", "said"), [("1", False, True), ("1", True, False), ("0", False, False)])
