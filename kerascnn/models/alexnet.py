@@ -23,6 +23,8 @@ For a 227 × 227 image (`alexnet_2014`: 224 × 224 and 2 pixels of padding, narr
 
 Differs from the paper
     * The image is 227 × 227: with the 224 × 224 that the paper names, its own 55 × 55 does not come out.
+    * Pixels go from -127.5 to 127.5: the paper subtracts the mean of its training images from 0 to 255 (section 2), for
+      which weights of 0.01 are made.
     * `alexnet_one_tower` has no groups: every channel sees all channels.
 """
 
@@ -36,6 +38,11 @@ from kerascnn.models.input_shape import check_size
 def normal():
     """Section 5: weights from N(0, 0.01). A new one for each layer, since one draws the same numbers again."""
     return keras.initializers.RandomNormal(stddev=0.01)
+
+
+def centred(image):
+    """[0, 1] → -127.5 to 127.5; of smaller numbers, weights of 0.01 would leave nothing after a few layers."""
+    return layers.Rescaling(255.0, -127.5, name="normalize")(image)
 
 
 def conv(x, filters, size, name, *, groups=1, padding=0, strides=1, bias=0.0):
@@ -63,7 +70,7 @@ def paper_network(groups, input_shape, num_classes, name):
     """AlexNet of 2012 with this many groups in convolutions 2, 4 and 5."""
     check_size(input_shape, 67, name, num_classes)
     image = keras.Input(input_shape, name="image")
-    x = conv(layers.Rescaling(1.0, name="normalize")(image), 96, 11, "conv1", strides=4)
+    x = conv(centred(image), 96, 11, "conv1", strides=4)
     x = pool(LocalResponseNormalization(name="norm1")(x), "pool1")
     x = conv(x, 256, 5, "conv2", groups=groups, padding=2, bias=1.0)
     x = pool(LocalResponseNormalization(name="norm2")(x), "pool2")
@@ -91,7 +98,7 @@ def alexnet_2014(input_shape=(224, 224, 3), num_classes=1000):
     """AlexNet with the widths of 2014, as torchvision has it, 61,100,840 trainable parameters."""
     check_size(input_shape, 63, "alexnet_2014", num_classes)
     image = keras.Input(input_shape, name="image")
-    x = pool(conv(layers.Rescaling(1.0, name="normalize")(image), 64, 11, "conv1", padding=2, strides=4), "pool1")
+    x = pool(conv(centred(image), 64, 11, "conv1", padding=2, strides=4), "pool1")
     x = pool(conv(x, 192, 5, "conv2", padding=2, bias=1.0), "pool2")
     x = conv(x, 384, 3, "conv3", padding=1)
     x = conv(x, 256, 3, "conv4", padding=1, bias=1.0)

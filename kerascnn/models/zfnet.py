@@ -21,6 +21,7 @@ For a 224 × 224 image:
 
 Differs from the paper
     * Its "contrast normalization" is not given in numbers; here it is AlexNet's response normalization.
+    * Pixels go from -127.5 to 127.5, as AlexNet's here; the paper subtracts the mean of each pixel (section 3).
     * The cap on filter norms during training (section 3) is left to the trainer.
 """
 
@@ -28,6 +29,7 @@ import keras
 from keras import layers
 
 from kerascnn.layers import CeilingMaxPooling2D, LocalResponseNormalization
+from kerascnn.models.alexnet import centred
 from kerascnn.models.input_shape import check_size
 
 
@@ -48,7 +50,7 @@ def zfnet(input_shape=(224, 224, 3), num_classes=1000):
         return layers.Dropout(0.5, name=f"{name}_dropout")(x)
 
     image = keras.Input(input_shape, name="image")
-    x = conv(layers.Rescaling(1.0, name="normalize")(image), 96, 7, "conv1", padding=1, strides=2)
+    x = conv(centred(image), 96, 7, "conv1", padding=1, strides=2)
     x = LocalResponseNormalization(name="norm1")(CeilingMaxPooling2D(3, 2, name="pool1")(x))
     x = conv(x, 256, 5, "conv2", strides=2)
     x = LocalResponseNormalization(name="norm2")(CeilingMaxPooling2D(3, 2, name="pool2")(x))

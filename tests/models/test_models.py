@@ -51,8 +51,7 @@ def rows_run(rows, slow=()):
 
 
 every_row_run = rows_run(CATALOGUE)
-# AlexNet and ZFNet begin with weights of 0.01 and drop half, Inception-v4 takes minutes: too many steps for a test
-LEARNING = SMALLEST - {"alexnet", "zfnet", "inception_v4"}
+LEARNING = SMALLEST - {"inception_v4"}  # which takes minutes
 every_family_run = rows_run([row for row in CATALOGUE if row.name in LEARNING], slow=["resnet20"])
 
 
@@ -308,8 +307,9 @@ def test_saved_and_reloaded_it_gives_the_same_logits(row, tmp_path):
 @pytest.mark.slow
 @every_family_run
 def test_one_batch_of_16_can_be_overfit(row):
-    # without shortcuts a deep network goes astray in larger steps
-    model = compiled(small(row), keras.optimizers.Adam(1e-4 if row.name == "plain18" else 1e-3))
+    # without shortcuts a deep network goes astray in larger steps, and so do those that drop half of 4,096 features
+    careful = row.name in ("plain18", "alexnet", "zfnet")
+    model = compiled(small(row), keras.optimizers.Adam(1e-4 if careful else 1e-3))
     x, y = images(model, 16), labels(model, 16)
     for _ in range(400):
         # The second condition waits for the moving averages of batch normalization.
