@@ -4,10 +4,11 @@
 
 The folder is drawn first: JPEGs of 300x400 pixels in ten classes, 500 of them different, the others links to these.
 Each contender streams it in a process of its own, resized to 64x64, in batches of 64: kerascnn's image_folder with
-batches, and keras.utils.image_dataset_from_directory, which does not average where it shrinks. `start` is the
-seconds from listing the folder to the first batch, `rate` the images per second of one pass after it, `memory` the
-most MiB that the process had then, TensorFlow's own included. `training` is the rate of kerascnn.fit on the first 3,200
-of the files with the five-layer CNN. stdout: one JSON object with the figures of each contender and their ratios.
+batches, and keras.utils.image_dataset_from_directory, which does not average where it shrinks. `start` is the seconds
+from listing the folder to the first batch, `rate` the images per second of one pass after it, `memory` the most MiB
+that the process had then, TensorFlow's own included. `training` is the rate of kerascnn.fit on 3,200 of the files,
+taken from all over the folder, with the five-layer CNN. stdout: one JSON object with the figures of each contender and
+their ratios.
 """
 
 import subprocess

@@ -87,7 +87,7 @@ def depth():
 def activation():
     """{activation at a learning rate: history}; the paper chose the best rate for each network."""
     networks = {name: functools.partial(four_layers, name) for name in ("relu", "tanh")}
-    return at_rates("activation", networks, (0.002, 0.006, 0.02))
+    return at_rates("activation", networks, (0.006, 0.02, 0.06))
 
 
 def batch_norm():
@@ -145,7 +145,7 @@ def draw_errors(histories, path):
         axes.plot(epochs, [100 - 100 * row["val_accuracy"] for row in history], f"C{i}-", label=label)
     axes.set(xlabel="epoch", ylabel="error in %, dashed: in training")
     axes.grid(alpha=0.3)
-    axes.legend()
+    plot.legend(loc="outside lower center", ncols=3)
     save_figure(plot, path)
 
 
@@ -176,7 +176,8 @@ def main(name: Literal[tuple(EPOCHS)]):
     else:
         draw_errors(found, image)
         keep = ("accuracy", "loss", "val_accuracy", "val_loss", "seconds")
-        figures = {label: {key: [row[key] for row in history] for key in keep} for label, history in found.items()}
+        kept = {label: {key: [row[key] for row in history] for key in keep} for label, history in found.items()}
+        figures = {"histories": kept}
     summary = {"epochs": EPOCHS[name], **figures, **machine()}
     write_json(ROOT / "benchmarks" / "results" / f"lecture_{name}.json", summary)
     result(summary)

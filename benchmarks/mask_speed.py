@@ -40,8 +40,8 @@ def pytorch(width):
     from statements import UNet
 
     torch.set_num_threads(2)
-    model = UNet(3, 1, width=width, norm=True, skip_first=False).eval()
-    slices = torch.from_numpy(random_slices()).permute(0, 3, 1, 2).contiguous()
+    model = UNet(3, 1, width=width, norm=True, skip_first=False).eval().to(memory_format=torch.channels_last)
+    slices = torch.from_numpy(random_slices()).permute(0, 3, 1, 2)
 
     def call():
         with torch.inference_mode():

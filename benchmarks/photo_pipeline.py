@@ -5,8 +5,8 @@
 For each size of photo a folder of drawn JPEGs (noise whose strength falls with its frequency, as in photos, quality 90:
 about two bits a pixel) is streamed by kerascnn's image_folder and batches, decoded, turned upright, resized, cropped to
 224x224 and scaled, in batches of 32. `decoding` is the rate of libjpeg-turbo, TensorFlow's decode_jpeg in full size on
-as many cores, from bytes in memory. Both go over all photos twice, as two epochs of a training, and the second time is
-measured; three times in turns. Rates are photos a second, medians. stdout: one JSON object.
+as many cores, from bytes in memory, in batches of as many. Both go over all photos twice, as two epochs of a training,
+and the second time is measured; three times in turns. Rates are photos a second, medians. stdout: one JSON object.
 """
 
 import statistics
@@ -24,7 +24,7 @@ from kerascnn.cli.messages import result
 from kerascnn.tensorflow_setup import load_tensorflow
 
 SIZES = {"1600x1200": (1200, 1600), "640x480": (480, 640), "500x375": (375, 500)}
-ROUNDS = 3
+ROUNDS, BATCH = 3, 32
 app = App(help=__doc__, result_action="return_value")
 
 
@@ -64,19 +64,21 @@ def measure(folder, photos):
     import kerascnn as kc
 
     examples = kc.datasets.image_folder(folder, (224, 224), crop_ratio=0.875, validation=0, test=0).train
-    steps = photos // 32
-    ours = kc.batches(examples, 32, epochs=2).apply(tf.data.experimental.assert_cardinality(2 * steps))
+    steps = photos // BATCH
+    ours = kc.batches(examples, BATCH, epochs=2).apply(tf.data.experimental.assert_cardinality(2 * steps))
     content = [path.read_bytes() for path in sorted(Path(folder).rglob("*.jpg"))]
     decoded = (
         tf.data.Dataset.from_tensor_slices(content)
+        .take(steps * BATCH)
         .repeat(2)
         .map(lambda photo: tf.shape(tf.io.decode_jpeg(photo, channels=3)), num_parallel_calls=os.cpu_count())
+        .batch(BATCH)
+        .prefetch(2)
     )
     ways, rates = {"decoding": decoded, "kerascnn": ours}, {"decoding": [], "kerascnn": []}
-    seen = {"decoding": photos, "kerascnn": steps * 32}
     for _ in range(ROUNDS):
         for name, batches in ways.items():
-            rates[name].append(rate(batches, seen[name]))
+            rates[name].append(rate(batches, steps * BATCH))
     medians = {name: statistics.median(values) for name, values in rates.items()}
     size = sum(map(len, content)) / photos
     return {

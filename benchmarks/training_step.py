@@ -2,12 +2,12 @@
 
     python benchmarks/training_step.py [--rounds 3] [--only NAME]
 
-Forward, backward and an update by SGD with Nesterov momentum of one batch of random images, float32, ours as kc.fit
-computes it. Each contender runs in a process of its own on the same two cores, and the rounds are interleaved, so that
-a busy machine slows all alike. Ours runs without oneDNN, too, as TensorFlow by itself does on x86 processors without
-AVX512_VNNI. A figure is the median of the rounds, a round's the median of 5 steps after 2 that are not timed, in which
-torch.compile compiles. PyTorch's images are channels last, which is faster for it. stdout: one JSON object; stderr: the
-rounds.
+Forward, backward and an update by SGD with Nesterov momentum of one batch of random images, float32, ours with the
+fused batch normalization of kc.fit, which for airbench would choose bfloat16 on processors with units for it. Each
+contender runs in a process of its own on the same two cores, and the rounds are interleaved, so that a busy machine
+slows all alike. Ours runs without oneDNN, too, as TensorFlow by itself does on x86 processors without AVX512_VNNI. A
+figure is the median of the rounds, a round's the median of 5 steps after 2 that are not timed, in which torch.compile
+compiles. PyTorch's images are channels last, which is faster for it. stdout: one JSON object; stderr: the rounds.
 """
 
 # Cyclopts is not in PyTorch's environment, where this runs, too.

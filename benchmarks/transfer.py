@@ -77,7 +77,16 @@ def main(photos: Path, *, backbone: Path, splits: int = 5, image_size: int = 32)
         }
         for kind, values in accuracies.items()
     }
-    result({"backbone": network.name, "image_size": image_size, "splits": splits, **figures, **machine()})
+    result(
+        {
+            "backbone": str(backbone),
+            "network": network.name,
+            "image_size": image_size,
+            "splits": splits,
+            **figures,
+            **machine(),
+        }
+    )
 
 
 if __name__ == "__main__":
