@@ -115,7 +115,7 @@ def main(seed: int):
     figures = {
         "seed": seed, "accuracy": accuracy, "accuracy_single_view": single, "seconds": round(seconds, 1),
         "gflops": round(rate / 1e9, 1), "times_ideal": round(seconds * rate / RECORD, 2),
-        **{name: record[name] for name in ("hardware", "date", "versions")},
+        **{name: record[name] for name in ("precision", "hardware", "date", "versions")},
     }  # fmt: skip
     known = (read_json_if_any(RESULTS) or {}).get("runs", [])
     others = [other for other in known if other["seed"] != seed]

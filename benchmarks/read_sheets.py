@@ -53,7 +53,7 @@ def main(
     results: Path | None = None,
 ):
     load_tensorflow()
-    from kerascnn.provenance import provenance
+    from machine import machine
 
     version = latest_version(model)
     predictor = load_predictor(version)
@@ -80,7 +80,7 @@ def main(
             "lines_right": f"{right} of {lines}",
             "seconds_per_sheet": round(float(np.median(seconds)), 3),
         }
-    result({"model": f"{model.name}/{version.name}", "sheets": sheets, "split": split, **figures, **provenance()})
+    result({"model": f"{model.name}/{version.name}", "sheets": sheets, "split": split, **figures, **machine()})
 
 
 if __name__ == "__main__":

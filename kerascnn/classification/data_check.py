@@ -22,7 +22,7 @@ DISTANCES = 2**24  # that are held at once
 LEAST_SIDE, MOST_RATIO, LEAST_CONTRAST = 32, 4, 0.02
 
 
-def check_images(data, backbone=None):
+def check_images(data, backbone=None, **resize):
     """What is found in the files of all splits of a Dataset of photos, as a dict of JSON types.
 
     summary: number of files and of classes, files of the smallest class, and shares from 0 to 1 of files, where 1
@@ -31,14 +31,14 @@ def check_images(data, backbone=None):
     {class: files}}. broken, unread: names of files. odd: [{file, why}]. duplicates: [{kind (exact or near), files,
     splits, classes}], those of several splits or classes first. Near duplicates are those whose perceptual hashes
     differ in 6 bits of 64 at most; these, and whether a file is blank, are of the square in its middle. With a
-    backbone, as doubtful_labels takes it, also doubtful: [{file, class, likelier}], the most doubtful first, and
-    trusted, the share of the others, in the summary. Raises InputError for
-    a file that vanishes, and what doubtful_labels raises.
+    backbone, which doubtful_labels takes as it takes resize, also doubtful: [{file, class, likelier}], the most
+    doubtful first, and trusted, the share of the others, in the summary. Raises InputError for a file that vanishes,
+    and what doubtful_labels raises.
     """
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     splits = {name: split for name, split in splits.items() if split is not None}
     # first, as the backbone may not fit
-    doubtful = backbone is not None and doubtful_labels(backbone, splits.values())
+    doubtful = backbone is not None and doubtful_labels(backbone, splits.values(), **resize)
     files = [file for split in splits.values() for file in map(str, split.files())]
     of_split = [name for name, split in splits.items() for _ in split.labels]
     of_class = [data.class_names[label] for split in splits.values() for label in split.labels]

@@ -18,12 +18,13 @@ IMAGE_SIZE = 224  # for networks that take any
 logger = logging.getLogger(__name__)
 
 
-def doubtful_labels(backbone, splits):
+def doubtful_labels(backbone, splits, **resize):
     """(places int (M,) in all splits together, the most doubtful first; the likelier labels int (M,)), or None.
 
     backbone: a trained keras.Model with a layer `embedding`, whose features a head is trained on. splits: ImageFiles;
-    their images are resized to what the backbone takes, and files that do not decode are left out. None where there are
-    fewer than two photos of a class, or one class. Raises UsageError where the backbone does not take images in colour
+    their images are resized to what the backbone takes, and files that do not decode are left out. resize: crop_ratio
+    and interpolation as image_folder takes them. None where there are fewer than two photos of a class, or one class.
+    Raises UsageError where the backbone does not take images in colour
     or has no such layer.
     """
     height, width, channels = backbone.input_shape[1:]
@@ -33,7 +34,7 @@ def doubtful_labels(backbone, splits):
     if "embedding" not in [layer.name for layer in backbone.layers]:
         words = f"backbone {backbone.name} has no layer called embedding"
         raise UsageError(f"{words}; name a run with a network of kerascnn.models", argument="backbone")
-    resize = ResizeAndCrop((height or IMAGE_SIZE, width or IMAGE_SIZE))
+    resize = ResizeAndCrop((height or IMAGE_SIZE, width or IMAGE_SIZE), **resize)
     found = [extract_features(backbone, dataclasses.replace(split, resize=resize, weights=None)) for split in splits]
     features = np.concatenate([features["embedding"] for features, _, _ in found])
     labels, counted = (np.concatenate([each[part] for each in found]) for part in (1, 2))

@@ -1,5 +1,8 @@
 """A trained classifier on examples it has never seen, with the preprocessing and the precision it is served with."""
 
+import csv
+import io
+
 import numpy as np
 from scipy.special import softmax
 
@@ -10,7 +13,7 @@ from kerascnn.classification.metrics import classification_metrics
 from kerascnn.classification.plots import plot_answers, plot_confusion_matrix, plot_mistakes, plot_reliability
 from kerascnn.classification.views import averaged_over_views
 from kerascnn.errors import UsageError
-from kerascnn.files import write_json
+from kerascnn.files import write_aside, write_json
 from kerascnn.saved_model.folding import folded, in_float32
 from kerascnn.training.run_folder import check_logits, main_head, plain
 
@@ -57,9 +60,11 @@ def evaluate_classifier(model, preprocess, examples, class_names, folder, metada
     preprocess: from uint8 (B, H, W, C) to the network's input, as kerascnn.export takes it; None only scales to
     [0, 1]. metadata: what metrics.json says besides, JSON types. inference: how it answers; where it has several views,
     accuracy_single_view is that of the images themselves, where it has a temperature, ece_before_temperature is that
-    without. Writes `metrics.json` (only when a figure changed), `confusion.png`, `mistakes.png`, `reliability.png` and
-    `answers.png` into `folder`.
+    without. Writes `metrics.json` (only when a figure changed), `confusion.csv`, `confusion.png`, `mistakes.png`,
+    `reliability.png` and `answers.png` into `folder`.
     """
+    from sklearn.metrics import confusion_matrix
+
     network = folded(in_float32(model))  # what is exported
     found, labels, counted = answers_over_views(network, examples, inference, preprocess)
     check_counted(counted, examples)
@@ -74,11 +79,22 @@ def evaluate_classifier(model, preprocess, examples, class_names, folder, metada
         metadata = {"temperature": inference.temperature, "ece_before_temperature": ece, **metadata}
     metrics = {**classification_metrics(probabilities, labels, class_names), **metadata}
     write_json(folder / "metrics.json", metrics)
-    plot_confusion_matrix(labels, probabilities.argmax(-1), class_names, folder / "confusion.png")
+    confusion = confusion_matrix(labels, probabilities.argmax(-1), labels=np.arange(len(class_names)))
+    write_confusion_matrix(confusion, class_names, folder / "confusion.csv")
+    plot_confusion_matrix(confusion, class_names, folder / "confusion.png")
     plot_mistakes(examples, probabilities, class_names, folder / "mistakes.png")
     plot_reliability(probabilities, before, labels, folder / "reliability.png")
     plot_answers(examples, probabilities, class_names, folder / "answers.png")
     return metrics
+
+
+def write_confusion_matrix(counts, class_names, path):
+    """Write how often each label (row) was predicted as which class (column) to a CSV file with a header."""
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(["label", *class_names])
+    rows.writerows([name, *row] for name, row in zip(class_names, counts.tolist(), strict=True))
+    write_aside(path, lambda aside: aside.write_text(table.getvalue(), encoding="utf-8"))
 
 
 def answers_over_views(network, examples, inference, preprocess=None):

@@ -1,13 +1,14 @@
 """What an image goes through before a classifier where a task asks for nothing else: resized, cropped, in [0, 1]."""
 
 import dataclasses
+from pathlib import Path
 
 import tensorflow as tf
 
 from kerascnn.datasets.batches import scaled
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.decoding import in_colour
-from kerascnn.training.record import rebuilt, section
+from kerascnn.training.record import read_record_if_any, rebuilt, recorded_in, section
 
 
 def recorded_resize(record):
@@ -16,6 +17,13 @@ def recorded_resize(record):
     Raises UsageError for values that it does not take.
     """
     return rebuilt(ResizeAndCrop, {"image_size": (224, 224), **section(section(record, "data"), "resize")})
+
+
+def resize_of(run):
+    """{"crop_ratio": …, "interpolation": …} of the photos that the network in a run folder, or a file, has seen."""
+    with recorded_in(run):
+        resize = recorded_resize((read_record_if_any(run) if Path(run).is_dir() else None) or {})
+    return {name: getattr(resize, name) for name in ("crop_ratio", "interpolation")}
 
 
 @dataclasses.dataclass(frozen=True)

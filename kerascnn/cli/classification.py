@@ -125,11 +125,14 @@ def check(data, folder, requirements, backbone):
     """
     from kerascnn.classification.data_check import check_images
     from kerascnn.classification.data_report import write_report
+    from kerascnn.classification.preprocessing import resize_of
     from kerascnn.training.run_folder import load_model, main_head
 
     if backbone is None:
         note("note: labels are not looked at without a trained network; name its run folder with --backbone")
-    findings = check_images(data, main_head(load_model(backbone)) if backbone else None)
+        findings = check_images(data)
+    else:
+        findings = check_images(data, main_head(load_model(backbone)), **resize_of(backbone))
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_report(findings, data.name, folder)

@@ -44,7 +44,7 @@ Minutes = Annotated[
     Parameter(help="Train as many epochs as fit into this time, by the first steps.", validator=check_minutes),
 ]
 AutoBatch = Annotated[
-    bool, Parameter(help="Lower the batch size until training fits into memory; an update sees as many images.")
+    bool, Parameter(help="Divide the batch size until training fits into memory; an update sees as many images.")
 ]
 Smoke = Annotated[bool, Parameter(help="Two epochs on synthetic data: proves the wiring, nothing else.")]
 Form = Annotated[

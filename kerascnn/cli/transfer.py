@@ -30,6 +30,7 @@ def finetune(app, recipe, data_dir, out, resume):
     from kerascnn.classification.augmentation import augmentations
     from kerascnn.classification.evaluation import calibrate
     from kerascnn.classification.finetuning import finetune, freeze_all_but, trained_layers
+    from kerascnn.classification.preprocessing import resize_of
     from kerascnn.cli.progress import Progress
     from kerascnn.pretrained.conventions import usual_resize
     from kerascnn.training.free_memory import check_memory
@@ -85,16 +86,6 @@ def with_backbone(app, recipe):
     if not (place / "model.keras" if place.is_dir() else place).is_file():
         raise InputError(f"no trained model at {place}; train one first, or name another run with --backbone")
     return dataclasses.replace(recipe, backbone=str(place.resolve()))
-
-
-def resize_of(run):
-    """{"crop_ratio": …, "interpolation": …} of the photos that the network in a run folder, or a file, has seen."""
-    from kerascnn.classification.preprocessing import recorded_resize
-    from kerascnn.training.record import read_record_if_any, recorded_in
-
-    with recorded_in(run):
-        resize = recorded_resize((read_record_if_any(run) if Path(run).is_dir() else None) or {})
-    return {name: getattr(resize, name) for name in ("crop_ratio", "interpolation")}
 
 
 def published(recipe, shape, classes):

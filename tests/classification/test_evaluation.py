@@ -36,8 +36,10 @@ def test_every_example_is_scored_and_the_files_are_left(tmp_path):
     assert metrics["per_class"]["bright"] == {"precision": 1.0, "recall": 2 / 3, "support": 3}
     assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
     assert metrics["split"] == "test"
+    assert (tmp_path / "confusion.csv").read_text() == "label,dark,bright\ndark,2,0\nbright,1,2\n"
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "answers.png",
+        "confusion.csv",
         "confusion.png",
         "metrics.json",
         "mistakes.png",

@@ -31,7 +31,8 @@ def test_a_photo_is_named_right_after_cloning():
 
 def test_the_networks_for_cifar10_take_less_than_20_mb():
     files = [file for name in ("cifar10_fast", "cifar10_resnet20") for file in (SHIPPED / name).rglob("*")]
-    assert sum(file.stat().st_size for file in files if file.is_file()) < 20e6
+    not_shipped = {"mistakes.png", "answers.png", "confusion.csv"}  # which evaluate leaves there
+    assert sum(file.stat().st_size for file in files if file.is_file() and file.name not in not_shipped) < 20e6
 
 
 @pytest.mark.slow
