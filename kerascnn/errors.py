@@ -5,8 +5,6 @@ A message reads `<what, with the value>; <what to do next>`: lower case, one lin
 
 from unicodedata import category
 
-JOINERS = "\u200c\u200d"
-
 
 class UsageError(ValueError):
     """A call that makes no sense: an unknown name, a value that does not fit.
@@ -42,7 +40,7 @@ def printable(text):
     Wide and narrow spaces stay, and what joins letters, as in Persian, and parts of emoji.
     """
     return "".join(
-        letter if letter.isprintable() or letter in JOINERS or category(letter) == "Zs" else ascii(letter)[1:-1]
+        letter if letter.isprintable() or letter in "\u200c\u200d" or category(letter) == "Zs" else ascii(letter)[1:-1]
         for letter in text
     )
 

@@ -38,7 +38,7 @@ def check_images(data, backbone=None, **resize):
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     splits = {name: split for name, split in splits.items() if split is not None}
     # first, as the backbone may not fit
-    doubtful = backbone is not None and doubtful_labels(backbone, splits.values(), **resize)
+    doubtful = None if backbone is None else doubtful_labels(backbone, splits.values(), **resize)
     files = [file for split in splits.values() for file in map(str, split.files())]
     of_split = [name for name, split in splits.items() for _ in split.labels]
     of_class = [data.class_names[label] for split in splits.values() for label in split.labels]

@@ -20,9 +20,10 @@ from kerascnn.classification.features import extract_features
 from kerascnn.classification.training import loss_and_metrics
 from kerascnn.datasets.batches import full_batches, scaled
 from kerascnn.datasets.examples import Examples
+from kerascnn.datasets.image_files import vanished_files_named
 from kerascnn.errors import UsageError
 from kerascnn.model_names import NETWORKS
-from kerascnn.training.checks import check_decodes, check_folder
+from kerascnn.training.checks import check_decodes, check_folder, check_updates
 from kerascnn.training.fit import fit
 from kerascnn.training.layer_rates import factors
 from kerascnn.training.recipe import as_json
@@ -52,21 +53,16 @@ def finetune(backbone, data, recipe, folder, *, resume=True, metadata=None, **op
     first = folder / "head"
     began = (first / "recipe.json").is_file()  # the second stage
     network = with_new_head(backbone, data.train.image_shape, len(data.class_names), training.seed)
-    own = {"recipe": as_json(recipe), "data": data.metadata(), "backbone": described(backbone, network)}
-    metadata = own | (metadata or {})
+    own = {"recipe": as_json(recipe), "data": data.metadata()} | (metadata or {})
+    metadata = own | {"backbone": described(backbone, network)}
     options = {**loss_and_metrics(training), **options, "resume": resume, "metadata": metadata}
-    # what the second stage would raise is found before images are read, and before the first one has trained
-    if recipe.stages == 2:
-        full_batches(len(data.train), training.batch_size)
-        trained = trained_layers(network, recipe)
-        variables = [v for name in (*trained, "logits") for v in network.get_layer(name).trainable_variables]
-        factors([variable.path for variable in variables], training.layer_rates)
-        second = second_stage(recipe, trained)
-    other = first.exists() if recipe.stages == 1 else not began and (folder / "checkpoint.npz").exists()
-    if other:
+    trained = checked_second_stage(network, data, recipe) if recipe.stages == 2 else []
+    begun = (folder / "checkpoint.npz").exists() and not began
+    if begun if recipe.stages == 2 else first.exists():
         raise UsageError(f"folder {folder} holds an unfinished run of another recipe; choose another folder")
-    check_folder(folder, began or (folder / "checkpoint.npz").exists(), resume)
-    check_decodes(data.train, data.validation)
+    check_folder(folder, began or begun, resume)
+    with vanished_files_named(data.train, data.validation):
+        check_decodes(data.train, data.validation)
     if recipe.stages == 1:
         return network, train_head(network, data, recipe, folder, options)
     if not began:
@@ -77,15 +73,26 @@ def finetune(backbone, data, recipe, folder, *, resume=True, metadata=None, **op
     keras.utils.set_random_seed(training.seed)
     network = load_model(first)
     freeze_all_but(network, trained)
-    return network, fit(network, data, second, folder=folder, **options)
+    return network, fit(network, data, second_stage(recipe, trained), folder=folder, **options)
+
+
+def checked_second_stage(network, data, recipe):
+    """The layers that train in the second stage; raises for what that cannot do, before the first one has trained."""
+    trained = trained_layers(network, recipe)
+    second = second_stage(recipe, trained)
+    check_updates(second, full_batches(len(data.train), second.batch_size))
+    variables = [v for name in (*trained, "logits") for v in network.get_layer(name).trainable_variables]
+    factors([variable.path for variable in variables], recipe.training.layer_rates)
+    return trained
 
 
 def described(backbone, network):
-    """What recipe.json says of a backbone, whose weights `network` has but for the head: its name and a hash of these.
+    """What recipe.json says of a backbone, whose layers `network` has but for the head: its name and a hash of these.
 
     Features of other weights would be learnt on, unnoticed, where a run is resumed.
     """
-    digest = hashlib.sha256()
+    normalize = network.get_layer("normalize").get_config()
+    digest = hashlib.sha256(repr([normalize.get(name) for name in ("scale", "offset")]).encode())
     for layer in network.layers:
         for array in layer.get_weights() if layer.name != "logits" else ():
             digest.update(array.tobytes())

@@ -24,18 +24,15 @@ class Neighbors:
 
     def __init__(self, vectors):
         vectors = np.asarray(vectors, np.float32)
-        vectors = vectors.reshape(len(vectors), -1)
-        # far from 0 their norms would round away what they differ by
-        self.middle = vectors.mean(0, dtype=np.float64).astype(np.float32)
-        self.vectors = vectors - self.middle
+        self.vectors = np.ascontiguousarray(vectors.reshape(len(vectors), -1))
         self.norms = np.einsum("ij,ij->i", self.vectors, self.vectors)
 
     def nearest(self, queries, count):
         """(indices int (Q, count), distances float32 (Q, count)) of the nearest vectors of each query, nearest first.
 
-        queries: float (Q, F). All distances come from one matrix product, |v|² - 2 qv; rounding there may swap vectors
-        of almost one distance, so more of them are taken, and the distances of these are measured once more, directly.
-        Raises UsageError where there are not so many vectors, or queries are of another size.
+        queries: float (Q, F). All distances come from one matrix product, |v|² - 2 qv. Rounding there may swap vectors
+        of almost one distance, so those that it may have swapped are measured once more, directly. Raises UsageError
+        where there are not so many vectors, or queries are of another size.
         """
         queries = np.asarray(queries, np.float32).reshape(len(queries), -1)
         if queries.shape[1] != self.vectors.shape[1]:
@@ -43,23 +40,27 @@ class Neighbors:
             raise UsageError(f"{words}; give features of the same layer", argument="queries")
         if not 1 <= count <= len(self.vectors):
             raise UsageError(f"count is {count}; give a whole number from 1 to {len(self.vectors)}", argument="count")
-        queries, rows = queries - self.middle, max(1, BLOCK // len(self.vectors))
+        rows = max(1, BLOCK // len(self.vectors))
         parts = [self.nearest_of_block(queries[i : i + rows], count) for i in range(0, len(queries), rows)]
         indices, distances = (np.concatenate(part) for part in zip(*parts, strict=True))
         return indices, distances
 
     def nearest_of_block(self, queries, count):
-        candidates = min(2 * count + 8, len(self.vectors))
         far = queries @ self.vectors.T
         far *= -2
         far += self.norms
-        found = np.argpartition(far, candidates - 1, axis=1)[:, :candidates]
-        found.sort(axis=1)  # of candidates at equal distances the first one
-        distances = np.stack(
-            [np.linalg.norm(self.vectors[near] - query, axis=1) for query, near in zip(queries, found, strict=True)]
-        )
-        order = np.argsort(distances, axis=1, kind="stable")[:, :count]
-        return np.take_along_axis(found, order, 1), np.take_along_axis(distances, order, 1)
+        # what rounding may make of the sum of so many products, each at most as large as these
+        largest = self.norms.max() + 2 * np.sqrt(self.norms.max() * np.einsum("ij,ij->i", queries, queries))
+        slack = 2 * queries.shape[1] * np.finfo(np.float32).eps * largest
+        parts = [self.measured(query, row, count, more) for query, row, more in zip(queries, far, slack, strict=True)]
+        return tuple(map(np.stack, zip(*parts, strict=True)))
+
+    def measured(self, query, far, count, slack):
+        """What nearest gives of one query. far: |v|² - 2 qv of every vector, which rounding changes by slack / 2."""
+        near = np.flatnonzero(far <= np.partition(far, count - 1)[count - 1] + slack)
+        distances = np.linalg.norm(self.vectors[near] - query, axis=1)
+        order = np.argsort(distances, kind="stable")[:count]  # of equal distances the first vector
+        return near[order], distances[order]
 
 
 def compare_spaces(model, queries, gallery, layer="embedding", count=5):

@@ -42,7 +42,7 @@ def fitted(recipe, data, augmentations, out, minutes, auto_batch):
     """The recipe with as many epochs as fit into `minutes`, and a batch size that fits into memory where `auto_batch`.
 
     A run that stopped in `out` goes on with what it was started with. Raises UsageError where the training does not
-    fit.
+    fit, InputError where one that goes on does not.
     """
     from kerascnn.analysis.summary import symbolic_model
     from kerascnn.classification.training import loss_and_metrics, untrained
@@ -51,14 +51,14 @@ def fitted(recipe, data, augmentations, out, minutes, auto_batch):
     from kerascnn.training.duration import epochs_within, stretched
     from kerascnn.training.free_memory import check_memory, fitting_recipe
 
-    training = recipe.training
+    training, resumed = recipe.training, False
     if (out / "checkpoint.npz").is_file():
         started = read_checkpoint(out / "checkpoint.npz")[1]["metadata"].get("recipe", {}).get("training", {})
         names = (["epochs", "warmup_epochs", "decay_every", "decay_epochs"] if minutes else []) + (
             ["batch_size", "accumulate"] if auto_batch else []
         )
         training = dataclasses.replace(training, **{name: started[name] for name in names if name in started})
-        minutes, auto_batch = None, False
+        minutes, auto_batch, resumed = None, False, True
 
     def build():
         return symbolic_model(recipe.model, data.train.image_shape, len(data.class_names))
@@ -66,7 +66,7 @@ def fitted(recipe, data, augmentations, out, minutes, auto_batch):
     if auto_batch and (fitting := fitting_recipe(build, training)) not in (None, training):
         note(f"--auto-batch: batch_size {fitting.batch_size}, accumulate {fitting.accumulate}")
         training = fitting
-    check_memory(build, training)
+    check_memory(build, training, resumed)
     if minutes is not None:
         # at full size, which takes longest
         changes = tuple(change for change in augmentations if not isinstance(change, GrowingImages))
@@ -138,9 +138,10 @@ def check(data, folder, requirements, backbone):
         write_report(findings, data.name, folder)
     note(f"report: {folder / 'check.html'}")
     result(findings["summary"])
-    if "trusted" in requirements and "trusted" not in findings["summary"]:
+    known = findings["summary"]
+    require(known, {name: least for name, least in requirements.items() if name in known or name != "trusted"})
+    if "trusted" in requirements.keys() - known:
         raise RequirementError("trusted is not known, as labels were not looked at; see the note above")
-    require(findings["summary"], requirements)
 
 
 def evaluate(app, load_data, preprocess, out, requirements):

@@ -96,7 +96,7 @@ def published(recipe, shape, classes):
     try:
         kc.load_weights(network, None if recipe.weights == HUB else recipe.weights)
     except UsageError as error:
-        if error.argument in (None, "weights"):
+        if error.argument not in ("key", "statistics"):  # which are no flags
             raise
         words = f"weights is {recipe.weights}, and {str(error).partition('; ')[0]}"
         remedy = f"give kc.load_weights its {error.argument} in Python, save the network, and name that file"

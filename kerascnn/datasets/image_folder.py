@@ -35,11 +35,11 @@ def image_folder(
     are not read, says their number.
     class_names are the names of the sub-folders in order. validation, test: the share of the files that is cut off, of
     each class alike, drawn with `seed`; 0 for none, or another folder with sub-folders of the same names. group_by: a
-    regular expression that is searched in the path of a file below `folder`, or below that of its split; files in
-    which its first group, or all of it, is the same stay in one split. Raises InputError where a folder is not there,
-    or the name of a class cannot be printed; UsageError where it has no classes or other ones than `folder`, for an
-    image_size, crop_ratio or interpolation that is none, or where group_by is no expression, is not found in a file's
-    path, or finds the same in two splits that are given.
+    regular expression that is searched in the path of a file below `folder`, or below that of its split; files in which
+    its first group, or all of it, is the same stay in one split. Raises InputError where a folder is not there or
+    cannot be read, or the name of a class cannot be printed; UsageError where it has no classes or other ones than
+    `folder`, for an image_size, crop_ratio or interpolation that is none, or where group_by is no expression, is not
+    found in a file's path, or finds the same in two splits that are given.
     """
     resize = ResizeAndCrop(image_size, crop_ratio, interpolation)
     classes = class_folders(folder, "folder")
@@ -110,7 +110,8 @@ def warn_of_unread(paths, place):
         logger.warning(words, len(paths), place, kinds, min(paths))
 
 
-def unreadable(error):
+def raise_unreadable(error):
+    """For os.walk, which leaves a folder out that it cannot read."""
     raise InputError(f"cannot read {error.filename} ({error.strerror}); make it readable, or move it away") from None
 
 
@@ -120,7 +121,7 @@ def listed(folder, classes, resize):
     roots = {os.path.realpath(os.path.join(folder, name)) for name in ("", *classes)}
     for label, name in enumerate(classes):
         found, seen = [], roots - {os.path.realpath(os.path.join(folder, name))}
-        for place, folders, files in os.walk(os.path.join(folder, name), onerror=unreadable, followlinks=True):
+        for place, folders, files in os.walk(os.path.join(folder, name), onerror=raise_unreadable, followlinks=True):
             if (real := os.path.realpath(place)) in seen:  # a link to a folder above, or to another class
                 folders.clear()
                 continue

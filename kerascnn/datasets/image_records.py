@@ -76,7 +76,7 @@ def image_records(
     image that decodes keeps its place with the weight 0, and a warning names it. class_names: one text per label;
     default: the lines of `labels.txt` in the folder, else what `image/class/text` says, else the numbers themselves.
     Raises InputError where the folder or a file is not there, damaged or cut short, is no TFRecord file, or has a
-    record without these features, UsageError where labels and class_names do not fit.
+    record without these features, UsageError where labels and class_names do not fit or there is one class.
     """
     resize, root = ResizeAndCrop(image_size, crop_ratio, interpolation), Path(folder)
     files = record_files(folder)

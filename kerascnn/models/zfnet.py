@@ -29,7 +29,7 @@ import keras
 from keras import layers
 
 from kerascnn.layers import CeilingMaxPooling2D, LocalResponseNormalization
-from kerascnn.models.alexnet import centred
+from kerascnn.models.alexnet import centred, normal
 from kerascnn.models.input_shape import check_size
 
 
@@ -37,9 +37,7 @@ def zfnet(input_shape=(224, 224, 3), num_classes=1000):
     """ZFNet, 62,357,608 trainable parameters."""
     check_size(input_shape, 63, "zfnet", num_classes)
 
-    def normal():  # section 3: weights of 0.01 to begin with, biases 0
-        return keras.initializers.RandomNormal(stddev=0.01)
-
+    # section 3: weights of 0.01 to begin with, biases 0
     def conv(x, filters, size, name, padding=0, strides=1):
         if padding:
             x = layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)

@@ -102,13 +102,18 @@ def check_fits(model, feed):
     if not model.compiled and feed.largest_label is not None and feed.largest_label >= classes:
         words = f"data has labels up to {feed.largest_label}, and the model has {classes} logits"
         raise UsageError(f"{words}; build it for all classes, and count labels from 0", argument="data")
-    if (batches := feed.steps * feed.recipe.epochs) < feed.recipe.accumulate:
-        words = f"accumulate is {feed.recipe.accumulate}, and the training has {batches} batches, no update"
-        raise UsageError(f"{words}; accumulate fewer", argument="accumulate")
+    check_updates(feed.recipe, feed.steps)
     for name in ("early_stopping", "schedule"):
         if getattr(feed.recipe, name) not in (0, "constant", "linear", "cosine", "step") and feed.validation is None:
             words = f"{name} is {getattr(feed.recipe, name)}, which looks at the validation loss"
             raise UsageError(f"{words}; give validation data, or leave it out", argument=name)
+
+
+def check_updates(recipe, steps):
+    """Raise UsageError where more batches are accumulated than a training of so many steps an epoch has."""
+    if (batches := steps * recipe.epochs) < recipe.accumulate:
+        words = f"accumulate is {recipe.accumulate}, and the training has {batches} batches, no update"
+        raise UsageError(f"{words}; accumulate fewer", argument="accumulate")
 
 
 def check_clock():

@@ -74,7 +74,7 @@ def stretched(recipe, epochs):
     """The Recipe with its whole schedule in so many epochs: warm-up and decays in proportion."""
     scale, decays = epochs / recipe.epochs, []
     for epoch in recipe.decay_epochs:
-        decays.append(max(1, round(scale * epoch), *(before + 1 for before in decays[-1:])))
+        decays.append(max(round(scale * epoch), (decays or [0])[-1] + 1))
     every = max(1, round(scale * recipe.decay_every))
     if recipe.schedule == "step":  # no more decays than before
         every = max(every, math.ceil(epochs / (1 + (recipe.epochs - 1) // recipe.decay_every)))

@@ -102,7 +102,10 @@ class Feed:
         return None if self.validation is None else for_each_head(evaluation_batches(self.validation), heads)
 
     def undistorted(self):
-        """Batches of at most 5,000 training images, as they are, float32 (B, H, W, C); those of weight 0 left out."""
+        """Batches of at most 5,000 training images, as they are, float32 (B, H, W, C).
+
+        Those of weight 0 are left out, but of a tf.data.Dataset.
+        """
         if self.streamed:
             taken = self.train.take(max(1, STATISTICS_IMAGES // self.batch_size))
             return taken.map(lambda images, *rest: images)

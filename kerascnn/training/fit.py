@@ -159,8 +159,8 @@ def heads_of(model):
 def compile_model(model, recipe, loss, metrics, feed):
     """Compile the model and return its FiniteLoss."""
     heads = heads_of(model)
-    of_outputs = [variable.path for layer in output_layers(model) for variable in layer.trainable_variables]
-    optimizer = create_optimizer(recipe, feed.steps, of_outputs)
+    last = output_layers(model, weighed=True)
+    optimizer = create_optimizer(recipe, feed.steps, [v.path for layer in last for v in layer.trainable_variables])
     guard = FiniteLoss(loss, optimizer)
     weighted = [metric for metric in metrics if getattr(metric, "takes_weights", False)]
     metrics = [metric for metric in metrics if metric not in weighted]

@@ -9,7 +9,7 @@ import keras
 
 from kerascnn.analysis.memory import activation_peak, estimate_memory
 from kerascnn.datasets.batches import batches_ahead
-from kerascnn.errors import UsageError
+from kerascnn.errors import InputError, UsageError
 from kerascnn.training.precision import on_accelerator, policy_of
 
 MEMORY_INFO, CONTAINER, OWN = Path("/proc/meminfo"), Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
@@ -77,14 +77,18 @@ def more_copies(model, recipe):
     return trained * ((recipe.accumulate > 1) + (recipe.ema > 0))
 
 
-def check_memory(build, recipe):
+def check_memory(build, recipe, resumed=False):
     """Raise UsageError where training takes more than is free; the message says what helps, and how much.
 
-    build() -> the network, of a known input shape; one without weights will do, as symbolic_model makes it.
+    build() -> the network, of a known input shape; one without weights will do, as symbolic_model makes it. resumed:
+    whether a run goes on, whose recipe stays as it is: then it is an InputError.
     """
     free, needed = free_memory(), needed_memory(build, recipe)
     if free is None or needed is None or needed <= USABLE * free:
         return
+    if resumed:
+        words = f"the run takes about {gib(needed)}, and {gib(free)} of memory are free"
+        raise InputError(f"{words}; end what takes it, and resume it again")
     helps = []
     if fitting := fitting_recipe(build, recipe):
         batch = f"batch_size {fitting.batch_size} and accumulate {fitting.accumulate}"

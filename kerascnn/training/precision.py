@@ -84,26 +84,27 @@ def policy_of(model, recipe):
     raise UsageError(f"{words}; compile it with a keras.optimizers.LossScaleOptimizer", argument="precision")
 
 
-def output_layers(model):
+def output_layers(model, weighed=False):
     """The layers that make the outputs of a model, those within a model that is its last layer.
 
     Of one there that is a subclass without outputs of its own these are not known: all its layers. Where an operation
-    makes an output of tensors, as `x / 256` does, it is the layers that make these.
+    makes an output of tensors, as `x / 256` does, it is the layers that make these. weighed: the last ones that have
+    weights.
     """
     for tensor in model.outputs:
-        yield from makers(tensor)
+        yield from makers(tensor, weighed)
 
 
-def makers(tensor):
+def makers(tensor, weighed):
     """The layers that make a symbolic tensor, see output_layers."""
     operation, node, _ = tensor._keras_history
     if getattr(operation, "outputs", None):
-        yield from output_layers(operation)
-    elif isinstance(operation, keras.layers.Layer):
+        yield from output_layers(operation, weighed)
+    elif isinstance(operation, keras.layers.Layer) and (operation.weights or not weighed):
         yield from operation._flatten_layers()
     else:
         for each in operation._inbound_nodes[node].input_tensors:
-            yield from makers(each)
+            yield from makers(each, weighed)
 
 
 @contextlib.contextmanager

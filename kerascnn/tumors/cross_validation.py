@@ -5,7 +5,7 @@ import logging
 import numpy as np
 
 from kerascnn.files import read_json, read_json_if_any, write_json, writing_to
-from kerascnn.plotting import figure, save_figure
+from kerascnn.plotting import figure, plain_text, save_figure
 from kerascnn.segmentation.metrics import dice_figures, summary
 from kerascnn.training.record import checked, mismatch, read_record, record_file
 from kerascnn.training.run_folder import load_trained
@@ -78,7 +78,7 @@ def dice_distribution(table, path):
     bars, counts = sheet.subplots(1, 2, width_ratios=(3, 1))
     colours = [f"C{row['fold']}" for row in rows]
     bars.bar(range(len(rows)), [row["dice"] for row in rows], color=colours)
-    bars.set_xticks(range(len(rows)), [row["patient"] for row in rows], rotation=90, fontsize=6)
+    bars.set_xticks(range(len(rows)), [plain_text(row["patient"]) for row in rows], rotation=90, fontsize=6)
     bars.set(ylabel="Dice", ylim=(0, 1), title="patients, coloured by fold")
     counts.hist([row["dice"] for row in rows], bins=np.linspace(0, 1, 21), orientation="horizontal")
     mean, median = np.mean([row["dice"] for row in rows]), np.median([row["dice"] for row in rows])

@@ -156,6 +156,10 @@ def test_medium_data_train_the_last_block_too_and_frozen_statistics_stay_as_they
     [
         ({"batch_size": 10_000}, "^batch_size is 10000, more than the .* training examples; choose a smaller one"),
         ({"layer_rates": ("blok=0.1",)}, "^layer_rates names 'blok', and no layer that is trained is called so; the n"),
+        (
+            {"epochs": 50, "accumulate": 90},
+            "^accumulate is 90, and the training has .* batches, no update; accumulate few",
+        ),
         ({"epochs": 9, "schedule": "step", "decay_epochs": (5,)}, r"^decay_epochs is \(5,\); give rising epochs from"),
     ],
 )

@@ -10,12 +10,14 @@ from kerascnn.datasets.synthetic import drawn
 from kerascnn.errors import UsageError
 
 
-@pytest.mark.parametrize("offset", [0, 100, 3000])
-def test_neighbors_are_those_of_scikit_learn(offset, monkeypatch):
-    """With an offset the matrix product alone cannot tell distances: |v|² has all the digits of float32."""
+@pytest.mark.parametrize(("offset", "apart"), [(0, 0), (3000, 0), (0, 3000)])
+def test_neighbors_are_those_of_scikit_learn(offset, apart, monkeypatch):
+    """Of clusters far apart the matrix product alone cannot tell distances: |v|² has all the digits of float32."""
     monkeypatch.setattr("kerascnn.classification.neighbors.BLOCK", 9_000)  # several blocks of queries
     random = np.random.default_rng(0)
     vectors, queries = (offset + random.normal(size=(count, 16)).astype(np.float32) for count in (3000, 40))
+    vectors[::2] += apart
+    queries[::2] += apart
     brute = NearestNeighbors(n_neighbors=7, algorithm="brute").fit(vectors.astype(np.float64))
     distances, indices = brute.kneighbors(queries.astype(np.float64))
     found, measured = Neighbors(vectors).nearest(queries, 7)
@@ -24,6 +26,7 @@ def test_neighbors_are_those_of_scikit_learn(offset, monkeypatch):
 
 
 def test_of_equal_vectors_the_first_comes_first_and_all_can_be_asked_for():
+    assert Neighbors(np.ones((100, 4))).nearest(np.zeros((2, 4)), 2)[0].tolist() == [[0, 1], [0, 1]]
     found, distances = Neighbors([[0, 1], [3, 4], [0, 1]]).nearest([[0, 1], [0, 0]], 3)
     assert found.tolist() == [[0, 2, 1], [0, 2, 1]]
     np.testing.assert_allclose(distances, [[0, 0, 18**0.5], [1, 1, 5]], rtol=1e-6)

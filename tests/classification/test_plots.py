@@ -34,12 +34,12 @@ def test_dollars_in_names_of_classes_are_drawn_and_begin_no_formula(tmp_path):
     for plot in (plot_mistakes, plot_answers):
         plot(examples, probabilities, names, tmp_path / "names.png")
     plot_confusion_matrix(np.eye(10, dtype=int), names, tmp_path / "names.png")
-    heights = []
+    widths = []
     for name in ("$1$", "$1", "1"):
         contact_sheet([(name, np.ones((9, 9, 3)))], tmp_path / "sheet.png", 1)
         title = cv2.imread(str(tmp_path / "sheet.png")).min(-1) < 128
-        heights.append(title.any(0).sum())  # columns with ink
-    assert heights[0] > heights[1] > heights[2]
+        widths.append(title.any(0).sum())  # columns with ink
+    assert widths[0] > widths[1] > widths[2]
 
 
 def reddish(path):

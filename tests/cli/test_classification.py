@@ -84,6 +84,9 @@ def test_a_batch_that_does_not_fit_is_an_error_or_made_smaller_and_a_resumed_run
         )  # fmt: skip
     memory(2**40)
     assert fitted(RECIPE, data, (), tmp_path / "run", None, True) == smaller
+    memory(2**20)
+    with pytest.raises(kc.errors.InputError, match="^the run takes about .* GiB, and 0.0 GiB of memory are free; end "):
+        fitted(RECIPE, data, (), tmp_path / "run", None, True)
 
 
 @pytest.mark.long

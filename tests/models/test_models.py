@@ -227,6 +227,12 @@ def test_normalize_takes_a_scale_and_an_offset_for_each_channel(tmp_path):
     np.testing.assert_array_equal(again.get_layer("normalize")(x), [[[[1.0, 1.0, 8.5]]]])
 
 
+@pytest.mark.parametrize("name", ["alexnet", "alexnet_2014", "zfnet"])
+def test_networks_of_small_weights_see_pixels_as_large_as_those_of_their_papers(name):
+    normalize = blueprint(name).get_layer("normalize")
+    np.testing.assert_array_equal(normalize(np.array([0.0, 0.5, 1.0], np.float32)), [-127.5, 0, 127.5])
+
+
 def test_two_models_of_one_builder_stand_side_by_side_under_names_of_their_own():
     one, other = mlp(), mlp()
     image = keras.Input(one.input_shape[1:])

@@ -61,7 +61,8 @@ def test_biases_and_output_layers_take_sgd_with_rates_of_their_own():
 def test_output_layers_are_known_whatever_their_names(tmp_path):
     image = keras.Input((28, 28, 1))
     hidden = keras.layers.Dense(16, activation="relu")(keras.layers.Flatten()(image))
-    model = keras.Model(image, keras.layers.Dense(10, name="answers")(hidden) / 16.0)
+    answers = keras.layers.Dense(10, name="answers")(hidden) / 16.0
+    model = keras.Model(image, keras.layers.Rescaling(1.0, dtype="float32")(answers))
     examples = drawn(64, 0)
     recipe = Recipe(epochs=1, batch_size=32, optimizer="muon", head_learning_rate=0.0, bias_learning_rate=0.0)
     head, first = model.get_layer("answers").kernel.numpy(), model.layers[2].kernel.numpy()
