@@ -171,6 +171,18 @@ def test_the_orientation_in_the_metadata_is_followed_where_there_is_such_a_one(n
     np.testing.assert_allclose(decode_image(file).numpy().astype(int), expected, atol=4)
 
 
+def test_the_orientation_of_a_png_may_stand_behind_its_pixels():
+    draw = np.random.default_rng(0)
+    noise, exif = draw.integers(0, 256, (90, 80, 3), np.uint8), Image.Exif()
+    exif.update({0x0112: 6})
+    file = encoded(noise, "PNG", exif=exif.tobytes())
+    start = file.index(b"eXIf") - 4
+    chunk = file[start : start + 12 + int.from_bytes(file[start : start + 4], "big")]
+    moved = file.replace(chunk, b"").replace(file[-12:], chunk + file[-12:])
+    assert moved.index(b"eXIf") > 2**14
+    np.testing.assert_array_equal(decode_image(moved), np.rot90(noise, -1))
+
+
 def tiff(order, *entries):
     """A TIFF directory of entries (tag, type, count, value): what EXIF metadata are."""
     rows = (struct.pack(f"{order}HHIHH", *entry, 0) for entry in entries)

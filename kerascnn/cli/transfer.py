@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 from pathlib import Path
 
-from kerascnn.cli.folders import RUNS, trained_run
+from kerascnn.cli.folders import RUNS, shipped, trained_run
 from kerascnn.cli.messages import note, result
 from kerascnn.errors import InputError, UsageError
 from kerascnn.files import write_aside, write_json, writing_to
@@ -60,7 +60,7 @@ def finetune(app, recipe, data_dir, out, resume):
         return model
 
     if recipe.stages == 2:
-        check_memory(second_stage, recipe.training)
+        check_memory(second_stage, recipe.training, resumed=(out / "checkpoint.npz").is_file())
     metadata = {"recipe": as_json(recipe), "app": app, "class_names": data.class_names}
     training = dataclasses.replace(recipe.training, augmentations=changes)
     with contextlib.closing(Progress()) as progress:
@@ -83,6 +83,8 @@ def with_backbone(app, recipe):
         words = f"model is {recipe.model!r}, and a backbone says itself which network it is"
         raise UsageError(f"{words}; leave it out, or give --weights of that network", argument="model")
     place = Path(recipe.backbone or trained_run(app, None))
+    if place == shipped(app) and recipe.stages == 1:
+        note("note: it has seen small photos of other classes; with --blocks 1 it learns most of yours better")
     if not (place / "model.keras" if place.is_dir() else place).is_file():
         raise InputError(f"no trained model at {place}; train one first, or name another run with --backbone")
     return dataclasses.replace(recipe, backbone=str(place.resolve()))

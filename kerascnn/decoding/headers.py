@@ -25,8 +25,8 @@ def let_in(image_bytes):
     fits = jpeg | ((tf.reduce_min(sides, 1) > 0) & (tf.reduce_prod(sides, 1) <= MOST_PIXELS))
     fits &= ~(webp & webp_moves(numbers, header))
     fits &= ~bmp | bmp_in_grey_or_colour(numbers, tf.where(bmp, image_bytes, ""))
-    # a JPEG and a PNG have their metadata in front of their pixels, a WebP behind them
-    front = tf.where(webp, image_bytes, tf.strings.substr(image_bytes, 0, 2**14))
+    # a JPEG has its metadata in front of its pixels, a WebP behind them, a PNG on either side
+    front = tf.where(webp | png, image_bytes, tf.strings.substr(image_bytes, 0, 2**14))
     told = tf.strings.regex_full_match(front, rf"\C*{EXIF}(II\*\x00|MM\x00\*)\C*")
     orientation = tf.cond(
         tf.reduce_any(told),

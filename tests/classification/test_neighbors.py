@@ -75,3 +75,6 @@ def test_both_spaces_are_compared_and_drawn(tmp_path):
     plot_neighbors(queries, found, gallery, names, tmp_path / "neighbors.png")
     height, width = cv2.imread(str(tmp_path / "neighbors.png")).shape[:2]
     assert width > height  # seven images in a row, three rows
+    many = {"pixels": np.tile(np.arange(30), (3, 1))}
+    plot_neighbors(queries, many, gallery, names, tmp_path / "many.png")
+    assert cv2.imread(str(tmp_path / "many.png")).shape[1] < 2 * width  # ten of thirty are drawn

@@ -13,7 +13,7 @@ from kerascnn.classification.recipes import FinetuneRecipe, ImageRecipe
 from kerascnn.classification.training import untrained
 from kerascnn.cli.app import RequirementError
 from kerascnn.cli.classification import check, fitted
-from kerascnn.cli.transfer import published
+from kerascnn.cli.transfer import published, with_backbone
 from kerascnn.errors import UsageError
 from kerascnn.training import free_memory
 from kerascnn.training.recipe import as_json
@@ -50,6 +50,13 @@ def test_labels_that_were_not_looked_at_are_not_trusted(tmp_path, capsys):
         check(data, tmp_path, {"readable": 1, "trusted": 0.5}, None)
     assert (tmp_path / "check.html").is_file()
     assert "note: labels are not looked at without a trained network; name its run folder" in capsys.readouterr().err
+
+
+def test_the_shipped_network_as_the_backbone_says_what_helps(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for recipe, said in ((FinetuneRecipe(), True), (FinetuneRecipe(blocks=1), False)):
+        assert with_backbone("images", recipe).backbone.endswith("saved_models/cifar10_fast")
+        assert ("with --blocks 1 it learns" in capsys.readouterr().err) == said
 
 
 def test_weights_of_which_one_of_several_is_to_be_chosen_say_how(tmp_path):

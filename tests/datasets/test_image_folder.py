@@ -281,6 +281,12 @@ def test_folders_that_are_linked_are_looked_into_once(few, tmp_path):
     assert len(linked.train) == len(data.train) + 2
 
 
+def test_classes_may_have_spaces_and_joiners_of_any_script(few):
+    (few / "circle").rename(few / "می\u200cخواهم")
+    (few / "line").rename(few / "猫\u3000犬")
+    assert kc.datasets.image_folder(few, (8, 8)).class_names == ("می\u200cخواهم", "猫\u3000犬")
+
+
 def test_a_folder_that_cannot_be_read_is_named(few, monkeypatch):
     (few / "circle" / "2019").mkdir()
     scandir = os.scandir
