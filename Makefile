@@ -31,7 +31,8 @@ test: install
 slow: install
 	$(BIN)/python -m pytest -q -m slow
 
-# minutes: with MNIST and the LGG MRI segmentation data under TFDS_DATA_DIR
+# minutes: with MNIST and the LGG MRI segmentation data under TFDS_DATA_DIR, and caltech101_10_classes here, which
+# docs/results.md describes
 notebooks: install
 	$(BIN)/python docs/notebooks/run.py
 
@@ -63,8 +64,8 @@ parity: install .venv-bench/installed
 	@tail -n 1 runs/parity.txt > benchmarks/results/parity.json
 
 # on an idle machine; a result replaces the last one only when its benchmark has ended well
-BENCHMARKS := help_latency fit_overhead pipeline_rate image_folder photo_pipeline training_rate time_to_99 predict_latency \
-    serving_latency server_load server_heavy server_memory read_sheets training_step network_speed mask_speed \
+BENCHMARKS := help_latency fit_overhead pipeline_rate image_folder photo_pipeline nearest training_rate time_to_99 \
+    predict_latency serving_latency server_load server_heavy server_memory read_sheets training_step network_speed mask_speed \
     memory_estimate
 bench: install .venv-bench/installed
 	@mkdir -p runs

@@ -84,9 +84,9 @@ def main(script: Path):
     import numpy as np
     from machine import machine
 
-    import kerascnn as kc
+    from kerascnn.classification.data import load_images
 
-    data = kc.datasets.load("cifar10", validation=0)
+    data = load_images("cifar10", None, validation=False)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "cifar10").mkdir()

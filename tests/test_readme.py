@@ -89,7 +89,10 @@ def streamed(result):
 
 def photos(result):
     sizes = "1600x1200", "640x480", "500x375"
-    return ", ".join(f"{result[size]['kerascnn']:.0f} of {size} ({result[size]['ratio']:.2f} times)" for size in sizes)
+    each = ((size, result[size]["kerascnn"], result[size]["ratios"]) for size in sizes)
+    return ", ".join(
+        f"{rate:.0f} of {size} ({of['kerascnn']:.2f}, cropped {of['cropped']:.2f})" for size, rate, of in each
+    )
 
 
 def fast(result):
@@ -168,6 +171,14 @@ ROWS = [
     ),
     ("`lenet5`, training rate in images/s, batch 128", "training_rate", training_rate),
     ("`cifar_fast`, test accuracy on CIFAR-10 after 10 epochs, six views", "cifar_fast", fast),
+    (
+        "`airbench95`, test accuracy on CIFAR-10 after 11 epochs, 0.995 PFLOP, six views and one",
+        "airbench95",
+        lambda r: (
+            f"{percent(r['accuracy'])} and {percent(r['accuracy_single_view'])} "
+            f"in {r['training_seconds'] / 60:.0f} minutes"
+        ),
+    ),
     ("ten classes of 40 photos at 32x32, test accuracy of `airbench` from CIFAR-10", "transfer", transferred),
     ("ReLU and tanh in four layers, errors after 10 epochs in training and validation", "lecture_activation", learned),
     (
@@ -177,6 +188,14 @@ ROWS = [
     ),
     ("accuracy on MNIST's test images shifted by 0, 2 and 4 pixels, after 8 epochs", "lecture_pixel_shift", shifts),
     (
+        "`cifar_fast` beside the published airbench94_muon on this CPU in float32, seconds and test accuracy",
+        "airbench94_muon",
+        lambda r: (
+            f"{r['ours']['seconds']:.0f} s and {percent(r['ours']['accuracy'])}, {r['seconds']:.0f} s and "
+            f"{percent(r['accuracy'])}: {r['ours_over_theirs']:.2f} of its time"
+        ),
+    ),
+    (
         "time of a training step on CIFAR-10's size, over others' on the same two cores (below 1: ours is faster)",
         "training_step",
         steps,
@@ -184,6 +203,14 @@ ROWS = [
     ("input pipeline alone in images/s, batch 128", "pipeline_rate", pipeline),
     ("20,000 JPEGs of 300x400 streamed to 64x64, batch 64", "image_folder", streamed),
     ("photos a second to 224x224, over decoding their JPEGs in full alone", "photo_pipeline", photos),
+    (
+        "five nearest of 100,000 vectors of 256 numbers, exactly, milliseconds of a query, and of 1,000 at once",
+        "nearest",
+        lambda r: (
+            f"{r['kerascnn']['one_ms']:.0f}, {r['kerascnn']['thousand_ms']:,.0f} "
+            f"(scikit-learn {r['scikit_learn']['one_ms']:.0f}, {r['scikit_learn']['thousand_ms']:,.0f})"
+        ),
+    ),
     (
         "`kc.fit` over plain `model.fit` on the same data",
         "fit_overhead",

@@ -98,6 +98,8 @@ def published(recipe, shape, classes):
     try:
         kc.load_weights(network, None if recipe.weights == HUB else recipe.weights)
     except UsageError as error:
+        if recipe.weights == HUB and error.argument is None:  # its client is not installed
+            raise UsageError(f"weights is {HUB}{str(error).removeprefix('file is None')}", argument="weights") from None
         if error.argument not in ("key", "statistics"):  # which are no flags
             raise
         words = f"weights is {recipe.weights}, and {str(error).partition('; ')[0]}"
