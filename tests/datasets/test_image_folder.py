@@ -329,6 +329,7 @@ def test_an_export_resizes_as_the_photos_of_its_run_were(few, tmp_path):
     large = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
     cv2.imwrite(str(few / "line" / "large.jpg"), large)
     data = kc.datasets.image_folder(few, (24, 24), crop_ratio=0.7, validation=0, test=0)
+    keras.utils.set_random_seed(0)
     model = kc.models.mlp((24, 24, 3), 2)
     kc.fit(model, data, kc.Recipe(epochs=1, batch_size=4), folder=tmp_path / "run", verbose=0)
     logits = model.get_layer("logits")
