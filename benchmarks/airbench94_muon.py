@@ -69,6 +69,7 @@ app = App(help=__doc__, result_action="return_value")
 
 
 def patched(text, script):
+    """The text of the script with each of PATCHES; raises InputError where it is another one."""
     for old, new in PATCHES.items():
         if old not in text:
             raise InputError(f"{script} has no {old.strip()!r}; take the one of cifar10-airbench at 096d14d")

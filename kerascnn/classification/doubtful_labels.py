@@ -24,8 +24,7 @@ def doubtful_labels(backbone, splits, **resize):
     backbone: a trained keras.Model with a layer `embedding`, whose features a head is trained on. splits: ImageFiles;
     their images are resized to what the backbone takes, and files that do not decode are left out. resize: crop_ratio
     and interpolation as image_folder takes them. None where there are fewer than two photos of a class, or one class.
-    Raises UsageError where the backbone does not take images in colour
-    or has no such layer.
+    Raises UsageError where the backbone does not take images in colour or has no such layer.
     """
     height, width, channels = backbone.input_shape[1:]
     if channels != 3:

@@ -1,7 +1,6 @@
 """A trained classifier on examples it has never seen, with the preprocessing and the precision it is served with."""
 
 import csv
-import io
 
 import numpy as np
 from scipy.special import softmax
@@ -90,11 +89,14 @@ def evaluate_classifier(model, preprocess, examples, class_names, folder, metada
 
 def write_confusion_matrix(counts, class_names, path):
     """Write how often each label (row) was predicted as which class (column) to a CSV file with a header."""
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(["label", *class_names])
-    rows.writerows([name, *row] for name, row in zip(class_names, counts.tolist(), strict=True))
-    write_aside(path, lambda aside: aside.write_text(table.getvalue(), encoding="utf-8"))
+
+    def write(aside):
+        with open(aside, "w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(["label", *class_names])
+            rows.writerows([name, *row] for name, row in zip(class_names, counts.tolist(), strict=True))
+
+    write_aside(path, write)
 
 
 def answers_over_views(network, examples, inference, preprocess=None):

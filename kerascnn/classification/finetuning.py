@@ -58,7 +58,8 @@ def finetune(backbone, data, recipe, folder, *, resume=True, metadata=None, **op
     options = {**loss_and_metrics(training), **options, "resume": resume, "metadata": metadata}
     trained = checked_second_stage(network, data, recipe) if recipe.stages == 2 else []
     begun = (folder / "checkpoint.npz").exists() and not began
-    if begun if recipe.stages == 2 else first.exists():
+    of_other_stages = begun if recipe.stages == 2 else first.exists()
+    if of_other_stages:
         raise UsageError(f"folder {folder} holds an unfinished run of another recipe; choose another folder")
     check_folder(folder, began or begun, resume)
     with vanished_files_named(data.train, data.validation):

@@ -219,8 +219,7 @@ AIRBENCH95 = replace(
         head_learning_rate=0.58 * 2000 / 384**2),
 )  # fmt: skip
 # He et al., 2015, section 4.2: 64,000 steps of 128 of 45,000 images, the rate divided by 10 after 32,000 and 48,000; in
-# whole epochs 63,882 steps.
-# Not measured yet.
+# whole epochs 63,882 steps. Not measured yet.
 RESNET20_2015 = ImageRecipe(
     crop_fill="constant",
     training=Recipe(

@@ -93,9 +93,9 @@ def check_memory(build, recipe, resumed=False):
     if fitting := fitting_recipe(build, recipe):
         batch = f"batch_size {fitting.batch_size} and accumulate {fitting.accumulate}"
         helps.append(f"{batch} ({gib(needed_memory(build, fitting))})")
-    half = dataclasses.replace(recipe, precision="mixed_bfloat16")
-    if policy_of(build(), recipe) == "float32" and needed_memory(build, half) <= USABLE * free:
-        helps.append(f"precision mixed_bfloat16 ({gib(needed_memory(build, half))})")
+    half = needed_memory(build, dataclasses.replace(recipe, precision="mixed_bfloat16"))
+    if policy_of(build(), recipe) == "float32" and half <= USABLE * free:
+        helps.append(f"precision mixed_bfloat16 ({gib(half)})")
     activations = recipe.batch_size * activation_peak(in_precision(build, recipe))
     helps.append(f"smaller images, larger strides or fewer layers (activations are {gib(activations)} of it)")
     raise UsageError(
