@@ -16,6 +16,7 @@ from kerascnn.datasets.augmentation import (
     RandomCrop,
     RandomResizedCrop,
 )
+from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import UsageError
 
 MOVES = "rotation", "zoom", "shear"
@@ -37,11 +38,14 @@ def augmentations(recipe, data):
 def asked_for(recipe, data):
     """Each of the augmentations, in their order."""
     image_shape, num_classes = data.train.image_shape, len(data.class_names)
-    size = {"size": image_shape[:2]} if getattr(data.train, "training_size", None) else {}
+    # photos in files of which parts are cut out as they are read need no crop here; of larger ones `size` is cut out
+    resize = getattr(data.train, "training_resize", None)
+    size = {"size": image_shape[:2]} if isinstance(resize, ResizeAndCrop) else {}
     if recipe.horizontal_flip == "alternating":
         yield AlternatingFlip()
     if recipe.random_resized_crop:
-        yield RandomResizedCrop(least_area=recipe.random_resized_crop, **size)
+        if not resize:
+            yield RandomResizedCrop(least_area=recipe.random_resized_crop)
     elif recipe.random_crop:
         yield RandomCrop(padding=recipe.random_crop, fill=recipe.crop_fill, **size)
     elif size:

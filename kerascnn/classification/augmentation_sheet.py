@@ -20,15 +20,15 @@ def plot_augmentations(data, augmentations, seed, path):
     """
     drawn = one_of_each_class(data.train.labels, seed)
     examples = data.train.take(drawn)
-    sizes = [examples, examples.in_training()] if isinstance(examples, ImageFiles) else [examples] * 2
+    in_training = examples.in_training() if isinstance(examples, ImageFiles) else examples
     augment = [as_augmentation(augmentation) for augmentation in unfolded(augmentations)]
+    every = tf.range(len(drawn))
     with vanished_files_named(examples):
-        stored, larger = (as_batch(*each.loader()(tf.range(len(drawn)))) for each in sizes)
-    columns = [stored[:2]]
-    for epoch in range(VERSIONS):
-        number, count = tf.constant(epoch, tf.int64), len(data.train)
-        place = {"epoch": number, "epochs": VERSIONS, "examples": drawn, "count": count}
-        columns.append(augmented(larger, augment, seed, number, place)[:2])
+        columns, load = [as_batch(*examples.loader()(every))[:2]], in_training.loader()
+        for epoch in range(VERSIONS):
+            seed_of_epoch = tf.constant([seed, epoch], tf.int64)
+            place = {"epoch": seed_of_epoch[1], "epochs": VERSIONS, "examples": drawn, "count": len(data.train)}
+            columns.append(augmented(as_batch(*load(every, seed_of_epoch)), augment, seed_of_epoch, place)[:2])
     draw_sheet(columns, data.class_names, path)
 
 

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 OTHERS = "or name a folder with a sub-folder per class or with TFRecord files, or a CSV file"
 # of an ImageRecipe, for load_images
-FIELDS = ("data", *SIZES, "group_by", "validation")
+FIELDS = ("data", *SIZES, "random_resized_crop", "group_by", "validation")
 
 
 def check_data(data):
@@ -72,13 +72,17 @@ def resolved(data):
     return os.path.abspath(data) if data not in DATASETS and is_path(data) else data
 
 
-def load_images(data, image_size, *, train_size=0, validation=True, data_dir=None, **options):
+def load_images(
+    data, image_size, *, train_size=0, random_resized_crop=0.0, validation=True, data_dir=None, **options
+):  # fmt: skip
     """The Dataset `data`: a name of kerascnn.datasets.load, a folder with a sub-folder of images per class, or a table.
 
     A folder may hold TFRecord files instead, as image_records takes them.
     Where a folder has a sub-folder called train, and others are called validation or test alone, these are the splits,
     each with a sub-folder per class; a split that it has not is cut off. image_size: pixels, height and width of the
     images of a folder or of TFRecord files; train_size: what they have in batches for training instead, 0 for the same.
+    random_resized_crop: of a folder or of TFRecord files, batches for training have parts of this share of the area at
+    least, cut out as RandomResizedCrop does it, before anything is resized; 0 for none.
     options: crop_ratio, interpolation and group_by, as image_folder takes them. validation: False leaves the images of
     that split among those for training. data_dir: where TensorFlow Datasets keeps its files. Raises UsageError where
     `data` is none of these, and what image_folder, image_records, image_table and load raise.
@@ -97,12 +101,21 @@ def load_images(data, image_size, *, train_size=0, validation=True, data_dir=Non
         found = photos(data, sides, **options, **kept)
     else:
         found = streamed_records(data, sides, data_dir, **options, **kept)
-    if train_size and data not in DATASETS:
-        found = dataclasses.replace(
-            found, train=dataclasses.replace(found.train, training_size=(train_size, train_size))
-        )
+    if data not in DATASETS:
+        resize = training_resize(found.resize, train_size, random_resized_crop)
+        found = dataclasses.replace(found, train=dataclasses.replace(found.train, training_resize=resize))
     logger.info("data: %s", found.description)
     return found
+
+
+def training_resize(resize, train_size, random_resized_crop):
+    """What photos go through in training in place of the ResizeAndCrop; None for that itself."""
+    if random_resized_crop:
+        from kerascnn.datasets.augmentation.resized_crop import RandomPart
+
+        return RandomPart(resize.image_size, random_resized_crop, resize.interpolation)
+    # of larger images no border is cut off: the augmentation chooses the window
+    return dataclasses.replace(resize, image_size=(train_size,) * 2, crop_ratio=1.0) if train_size else None
 
 
 def photos(data, image_size, **options):

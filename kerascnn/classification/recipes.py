@@ -55,7 +55,8 @@ class ImageRecipe:
     crop_fill: Literal["reflect", "constant"] = "reflect"
     "What the border of the random crop is: the image's own pixels, or 0, which is black."
     random_resized_crop: float = 0.0
-    "In place of the random crop, a part of random area, of this share at least, and proportions; 0 for none."
+    """In place of the random crop, a part of random area, of this share at least, and proportions, of photos cut out
+    before they are resized; 0 for none."""
     horizontal_flip: Literal["none", "random", "alternating"] = "random"
     "Flip images left to right: half of them, or each in every second epoch."
     rotation: float = 0.0
@@ -125,6 +126,9 @@ class ImageRecipe:
         if self.image_size and 0 < self.train_size < self.image_size:
             words = f"train_size is {self.train_size}, and image_size is {self.image_size}"
             raise UsageError(f"{words}; give a larger one, or leave it out", argument="train_size")
+        if self.train_size and self.random_resized_crop:
+            words = f"train_size is {self.train_size}, and random_resized_crop cuts out of photos of any size"
+            raise UsageError(f"{words}; leave one of the two out", argument="train_size")
         if self.model.startswith("unet"):
             raise UsageError(f"model is {self.model!r}, which segments images; choose a classifier", argument="model")
 

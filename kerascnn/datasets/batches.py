@@ -65,8 +65,9 @@ def batches(
         return tf.data.Dataset.from_tensor_slices((step, order))
 
     def batch(step, indices):
+        seed_of_step = tf.stack([tf.constant(seed, tf.int64), step])
         place = {"epoch": step // steps, "epochs": epochs, "examples": indices, "count": len(examples)}
-        return augmented(as_batch(*load(indices)), augment, seed, step, place)
+        return augmented(as_batch(*load(indices, seed_of_step)), augment, seed_of_step, place)
 
     # where every epoch is done, one more: Keras looks at a batch before it finds that there is nothing to train
     order = tf.data.Dataset.range(first_epoch, max(epochs, first_epoch + 1)).flat_map(epoch_order)
@@ -112,15 +113,15 @@ def classes_alike(order, labels, seed):
     return tf.random.experimental.stateless_shuffle(places, seed=own)
 
 
-def augmented(parts, augmentations, seed, step, place):
-    """What functions, as as_augmentation gives them, make of a batch (images, labels, *weights) at a step, int64 ().
+def augmented(parts, augmentations, seed_of_step, place):
+    """What functions, as as_augmentation gives them, make of a batch (images, labels, *weights).
 
-    place: what those that are called by epoch get besides: epoch int (), epochs int, examples int (B,), count int.
+    seed_of_step: the seed and the number of the step, int64 (2,). place: what those that are called by epoch get
+    besides: epoch int (), epochs int, examples int (B,), count int.
     """
-    seed_of_step = tf.stack([tf.constant(seed, tf.int64), step])
     for number, augment in enumerate(augmentations):
         by_epoch = getattr(augment, "by_epoch", False)
-        own = tf.constant([seed, 0], tf.int64) if by_epoch else seed_of_step
+        own = seed_of_step * [1, 0] if by_epoch else seed_of_step
         own = tf.random.experimental.stateless_fold_in(own, number) if number else own
         images, labels, *weights = parts
         changed = augment(images, labels, own, *weights, **(place if by_epoch else {}))

@@ -40,13 +40,16 @@ class Examples:
         return dataclasses.replace(self, images=self.images[indices], labels=self.labels[indices], weights=weights)
 
     def loader(self):
-        """load(indices int (B,)) -> tensors (images, labels), and weights where there are any, as they are stored."""
+        """load(indices int (B,), seed) -> tensors (images, labels, *weights) as they are stored.
+
+        seed: as ImageFiles take it; nothing is drawn here.
+        """
         import tensorflow as tf
 
         parts = (self.images, self.labels) + (() if self.weights is None else (self.weights,))
         with tf.device("CPU"):  # a GPU would hold all of them as long as it trains
             stored = [tf.constant(part) for part in parts]
-        return lambda indices: [tf.gather(part, indices) for part in stored]
+        return lambda indices, seed=None: [tf.gather(part, indices) for part in stored]
 
     def update(self, digest):
         """Feed a hash with what tells these examples from others."""

@@ -20,10 +20,10 @@ class ImageFiles:
     """Examples that are read from files.
 
     root: the folder above them. names: their paths below it, text (N,). labels: int32 (N,). resize: what every image
-    goes through. weights: as those of Examples. training_size: (height, width) of the images of batches for training,
-    where an augmentation cuts the size of `resize` out of larger ones. groups: int (N,), equal for files that no split
-    may part. unread: paths of files in these folders that hold images of other formats, text. said: broken files that
-    were warned of, by all splits of a folder.
+    goes through. weights: as those of Examples. training_resize: what every image of batches for training goes through
+    instead: one of larger images, of which an augmentation cuts out a part, or a RandomPart. groups: int (N,), equal
+    for files that no split may part. unread: paths of files in these folders that hold images of other formats, text.
+    said: broken files that were warned of, by all splits of a folder.
     """
 
     root: Path
@@ -31,7 +31,7 @@ class ImageFiles:
     labels: np.ndarray
     resize: ResizeAndCrop
     weights: np.ndarray | None = None
-    training_size: tuple[int, int] | None = None
+    training_resize: object = None
     groups: np.ndarray | None = None
     unread: tuple[str, ...] = ()
     said: set = dataclasses.field(default_factory=set)
@@ -48,10 +48,7 @@ class ImageFiles:
 
     def in_training(self):
         """The same files, resized as for training."""
-        size = self.training_size or self.resize.image_size
-        # of larger images no border is cut off: the augmentation chooses the window
-        ratio = 1.0 if self.training_size else self.resize.crop_ratio
-        return dataclasses.replace(self, resize=dataclasses.replace(self.resize, image_size=size, crop_ratio=ratio))
+        return dataclasses.replace(self, resize=self.training_resize or self.resize)
 
     def take(self, indices):
         weights, groups = (None if part is None else part[indices] for part in (self.weights, self.groups))
@@ -75,13 +72,14 @@ class ImageFiles:
         return tf.map_fn(tf.io.read_file, paths)
 
     def loader(self):
-        """load(indices int (B,)) -> tensors (images uint8 (B, H, W, 3), labels, weights).
+        """load(indices int (B,), seed) -> tensors (images uint8 (B, H, W, 3), labels, weights).
 
-        A file that does not decode is black and has the weight 0, so that the others keep their places; a warning
-        names it.
+        seed: int (2,), by which a RandomPart draws; without one none may. A file that does not decode is black and has
+        the weight 0, so that the others keep their places; a warning names it.
         """
         import tensorflow as tf
 
+        from kerascnn.datasets.augmentation.resized_crop import RandomPart
         from kerascnn.decoding import decode_each
 
         # as bytes: names need not be UTF-8
@@ -89,8 +87,8 @@ class ImageFiles:
         labels = tf.constant(self.labels)
         weights = tf.constant(np.ones(len(self), np.float32) if self.weights is None else self.weights)
 
-        def resized(image):
-            return self.resize(image[tf.newaxis])[0]
+        def resized(image, *drawn):
+            return self.resize(image, *drawn) if drawn else self.resize(image[tf.newaxis])[0]
 
         def warn(broken):
             for path in map(os.fsdecode, broken):
@@ -100,10 +98,11 @@ class ImageFiles:
                     logger.warning(f"{words} (%d so far)", path, len(self.said))
             return np.float32(0)
 
-        def load(indices):
+        def load(indices, seed=None):
             chosen = tf.gather(paths, indices)
             spec = tf.TensorSpec(self.image_shape, tf.uint8)
-            images, valid = decode_each(self.encoded(indices, chosen), resized, spec, self.resize.shortest)
+            drawn = (seeds_of_images(seed, indices),) if isinstance(self.resize, RandomPart) else ()
+            images, valid = decode_each(self.encoded(indices, chosen), resized, spec, self.resize.shortest, *drawn)
             # what it returns is used, and it is said to be stateless: else tf.data would leave it out, or load one
             # batch at a time where operations are deterministic
             nothing = tf.cond(
@@ -120,6 +119,14 @@ class ImageFiles:
         """Feed a hash with what tells these examples from others: names, sizes and labels."""
         for name, size, label in zip(self.names, self.sizes(), self.labels, strict=True):
             digest.update(f"{name}\0{size}\0{label}\0".encode("utf-8", "surrogateescape"))
+
+
+def seeds_of_images(seed, indices):
+    """Seeds int32 (B, 2) of images int (B,), of a seed int (2,); no augmentation draws by the same."""
+    import tensorflow as tf
+
+    own = tf.random.experimental.stateless_fold_in(tf.cast(seed, tf.int64), -1)
+    return tf.cast(tf.random.split(tf.cast(own, tf.int32), tf.size(indices)), tf.int32)
 
 
 @contextlib.contextmanager

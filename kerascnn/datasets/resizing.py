@@ -54,21 +54,30 @@ class ResizeAndCrop:
         first = tf.floor(tf.maximum(start - margin, 0.0))
         last = tf.math.ceil(tf.minimum(start + size / scale + margin, sides))
         (top, left), (bottom, right) = tf.unstack(tf.cast(first, tf.int32)), tf.unstack(tf.cast(last, tf.int32))
+        window, scales = images[:, top:bottom, left:right], tf.stack([scale, scale])
+        return resized(window, self.image_size, scales, scale * (first - start), self.interpolation)
 
-        def down(images, axis):
-            """The images (B, H, W, C) with their columns resized as an axis of `image_size` says: (B, W, size, C)."""
-            batch, height, width, channels = tf.unstack(tf.shape(images))
-            columns = tf.raw_ops.ScaleAndTranslate(
-                images=tf.reshape(images, [batch, height, 1, width * channels]),
-                size=[self.image_size[axis], 1],
-                scale=tf.stack([scale, 1.0]),
-                translation=tf.stack([scale * (first - start)[axis], 0.0]),
-                kernel_type=KERNELS[self.interpolation],
-                antialias=True,
-            )
-            return tf.transpose(tf.reshape(columns, [batch, self.image_size[axis], width, channels]), [0, 2, 1, 3])
 
-        # twice down, as the operation is twice as slow across
-        pixels = down(down(images[:, top:bottom, left:right], 0), 1)
-        pixels = tf.ensure_shape(pixels, [None, *self.image_size, None])
-        return tf.cast(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), tf.uint8)
+def resized(images, size, scales, shift, interpolation):
+    """uint8 (B, H, W, C) -> uint8 (B, *size, C), in which what lies at (y, x) comes to scales * (y, x) + shift.
+
+    scales, shift: float32 (2,), in pixels from the upper left corner.
+    """
+    import tensorflow as tf
+
+    def down(images, axis):
+        """The images (B, H, W, C) with their columns resized as an axis of `size` says: (B, W, size, C)."""
+        batch, height, width, channels = tf.unstack(tf.shape(images))
+        columns = tf.raw_ops.ScaleAndTranslate(
+            images=tf.reshape(images, [batch, height, 1, width * channels]),
+            size=[size[axis], 1],
+            scale=tf.stack([scales[axis], 1.0]),
+            translation=tf.stack([shift[axis], 0.0]),
+            kernel_type=KERNELS[interpolation],
+            antialias=True,
+        )
+        return tf.transpose(tf.reshape(columns, [batch, size[axis], width, channels]), [0, 2, 1, 3])
+
+    # twice down, as the operation is twice as slow across
+    pixels = tf.ensure_shape(down(down(images, 0), 1), [None, *size, None])
+    return tf.cast(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), tf.uint8)

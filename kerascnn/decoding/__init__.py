@@ -26,19 +26,20 @@ def decode_image(image_bytes, shortest=None):
 
 
 @tf.autograph.experimental.do_not_convert  # it would take seconds to find nothing to convert
-def decode_each(image_bytes, then, spec, shortest=None):
+def decode_each(image_bytes, then, spec, shortest=None, *also):
     """then(image) of each of the encoded images (B,), stacked, and valid bool (B,).
 
     image: as decode_image gives it; where that raises, valid is False and it is one black pixel. spec: tf.TensorSpec of
-    what `then` gives.
+    what `then` gives. also: tensors (B, ...), of which `then` gets what is the image's.
     """
 
-    def one(item):
+    def one(parts):
+        item, *own = parts
         image, valid = decode_or_blank(item, shortest)
-        return then(image), valid
+        return then(image, *own), valid
 
     items = let_in(tf.ensure_shape(image_bytes, [None]))
-    return tf.map_fn(one, items, fn_output_signature=(spec, tf.TensorSpec([], tf.bool)))
+    return tf.map_fn(one, (items, *also), fn_output_signature=(spec, tf.TensorSpec([], tf.bool)))
 
 
 def decode_or_blank(item, shortest=None):

@@ -23,6 +23,8 @@ from kerascnn.datasets.augmentation import (
     RandomCrop,
     RandomResizedCrop,
 )
+from kerascnn.datasets.augmentation.resized_crop import RandomPart
+from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import UsageError
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8)
@@ -161,17 +163,26 @@ def test_a_border_as_wide_as_the_image_is_an_error():
         augmentations(ImageRecipe(random_crop=32), DATA)
 
 
-def test_a_resized_crop_takes_the_place_of_the_other_and_both_cut_larger_photos_to_size():
+def test_a_resized_crop_takes_the_place_of_the_other_and_is_cut_out_of_photos_as_they_are_read():
     recipe = ImageRecipe(random_resized_crop=0.25, horizontal_flip="none")
     assert augmentations(recipe, DATA) == (RandomResizedCrop(least_area=0.25),)
 
-    class Larger:
-        image_shape, training_size = (224, 224, 3), (256, 256)
+    class Photos:
+        image_shape, training_resize = (224, 224, 3), RandomPart((224, 224), 0.25)
 
-    data = dataclasses.replace(DATA, train=Larger)
-    assert augmentations(recipe, data) == (RandomResizedCrop(least_area=0.25, size=(224, 224)),)
-    crop = dataclasses.replace(recipe, random_resized_crop=0.0, random_crop=0)
-    assert augmentations(crop, data) == (RandomCrop(size=(224, 224)),)
+    assert augmentations(recipe, dataclasses.replace(DATA, train=Photos)) == ()
+    with pytest.raises(
+        UsageError, match="^train_size is 256, and random_resized_crop cuts out of photos of any size; leave one of the"
+    ):
+        ImageRecipe(random_resized_crop=0.25, train_size=256)
+
+
+def test_larger_photos_are_cut_to_size():
+    class Larger:
+        image_shape, training_resize = (224, 224, 3), ResizeAndCrop((256, 256))
+
+    recipe = ImageRecipe(random_crop=0, horizontal_flip="none")
+    assert augmentations(recipe, dataclasses.replace(DATA, train=Larger)) == (RandomCrop(size=(224, 224)),)
 
 
 def test_sizes_of_a_schedule_end_with_that_of_the_images_and_fit_the_network():

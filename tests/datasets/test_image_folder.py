@@ -14,8 +14,12 @@ import tensorflow as tf
 from PIL import Image
 
 import kerascnn as kc
+from kerascnn.classification.data import load_images
+from kerascnn.datasets.augmentation.resized_crop import RandomPart, random_boxes
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.examples import fitting
+from kerascnn.datasets.image_files import seeds_of_images
+from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.decoding import decode_image
 from kerascnn.errors import InputError, UsageError
 from tests.interrupting import assert_stopped_ends_as_whole, run_whole_and_killed
@@ -154,7 +158,7 @@ def test_the_name_of_a_class_that_cannot_be_printed_is_an_error(tmp_path):
 @pytest.mark.long
 def test_training_sees_larger_images_where_a_window_is_cut_out_of_them(photos):
     data = kc.datasets.image_folder(photos, (28, 28), crop_ratio=0.875, validation=0, test=0)
-    larger = dataclasses.replace(data.train, training_size=(32, 32))
+    larger = dataclasses.replace(data.train, training_resize=ResizeAndCrop((32, 32)))
     assert larger.image_shape == (28, 28, 3)
     ((images, *_),) = kc.batches(larger, 60)
     assert images.shape == (60, 32, 32, 3)
@@ -165,6 +169,37 @@ def test_training_sees_larger_images_where_a_window_is_cut_out_of_them(photos):
     cut = kc.augmentation.RandomCrop(size=(28, 28))
     ((images, *_),) = kc.batches(larger, 60, augmentations=[cut])
     assert images.shape == (60, 28, 28, 3)
+
+
+def test_random_parts_are_cut_out_of_whole_photos_as_pillow_does_it(tmp_path):
+    photos = []
+    for name, sides in (("high", (130, 50)), ("wide", (40, 120))):
+        (tmp_path / name).mkdir()
+        photos.append(Image.fromarray(np.random.default_rng(0).integers(0, 256, (*sides, 3), np.uint8)))
+        photos[-1].save(tmp_path / name / "a.png")
+    (tmp_path / "wide" / "b.png").write_bytes(b"no image")
+    data = kc.datasets.image_folder(tmp_path, (24, 24), interpolation="bicubic", validation=0, test=0)
+    files = dataclasses.replace(data.train, training_resize=RandomPart((24, 24), 0.3, "bicubic")).in_training()
+    step = tf.constant([3, 4], tf.int64)
+    images, _, weights = files.loader()(tf.range(3), step)
+    np.testing.assert_array_equal(weights, [1, 1, 0])
+    seeds = seeds_of_images(step, tf.range(3))
+    assert len(np.unique(seeds, axis=0)) == 3
+    for photo, image, seed in zip(photos, images.numpy(), seeds, strict=False):
+        top, left, rows, columns = random_boxes(1, photo.height, photo.width, 0.3, seed).numpy()[0]
+        part = photo.crop((left, top, left + columns, top + rows))
+        theirs = np.asarray(part.resize((24, 24), Image.Resampling.BICUBIC), int)
+        assert np.abs(image.astype(int) - theirs).max() <= 2
+
+
+def test_random_parts_are_others_in_every_epoch_and_the_same_in_every_run(photos):
+    data = load_images(str(photos), 16, random_resized_crop=0.1, validation=False)
+    numbered = dataclasses.replace(data.train, labels=np.arange(len(data.train), dtype=np.int32))
+    runs = [list(kc.batches(numbered, len(numbered), epochs=2, seed=3)) for _ in range(2)]
+    for (images, *_), (again, *_) in zip(*runs, strict=True):
+        np.testing.assert_array_equal(images, again)
+    first, second = (images.numpy()[np.argsort(numbers)] for images, numbers, *_ in runs[0])
+    assert np.mean([np.abs(one - other).max() > 0.05 for one, other in zip(first, second, strict=True)]) > 0.9
 
 
 def test_other_folders_are_taken_as_splits(photos):

@@ -15,6 +15,7 @@ import tensorflow_datasets as tfds
 import kerascnn as kc
 from kerascnn.classification.data import as_split, check_photos, load_images, load_tested, split_names
 from kerascnn.datasets.batches import evaluation_batches
+from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import DataAbsent, InputError, UsageError
 from tests.interrupting import assert_stopped_ends_as_whole
 from tests.test_public_api import example as example_of
@@ -99,8 +100,8 @@ def test_batches_equal_those_of_the_same_images_in_a_folder(folder, tmp_path):
     records = kc.datasets.image_records(folder, (28, 24), **options).train
     # in the order of the records, and with the numbers that the colours have there
     order = np.argsort([int(name[-6:-4]) for name in photos.names])
-    photos = dataclasses.replace(photos.take(order), labels=records.labels, training_size=(32, 32))
-    records = dataclasses.replace(records, training_size=(32, 32))
+    photos = dataclasses.replace(photos.take(order), labels=records.labels, training_resize=ResizeAndCrop((32, 32)))
+    records = dataclasses.replace(records, training_resize=ResizeAndCrop((32, 32)))
     moved = [kc.augmentation.RandomCrop(size=(28, 24)), kc.augmentation.MixUp(alpha=1, num_classes=3)]
     for stream in (
         lambda part: evaluation_batches(part),

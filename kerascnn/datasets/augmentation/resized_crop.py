@@ -1,4 +1,4 @@
-"""Random parts of images, resized to one size."""
+"""Random parts of images, resized to one size: of batches, and of photos as they are read."""
 
 import dataclasses
 import math
@@ -6,6 +6,7 @@ import math
 import tensorflow as tf
 
 from kerascnn.datasets.augmentation.distortion import resampled
+from kerascnn.datasets.resizing import resized
 from kerascnn.errors import UsageError
 
 TRIES = 10  # for a box that lies inside the image
@@ -44,6 +45,31 @@ class RandomResizedCrop:
         return resampled(y + tf.zeros_like(x), x + tf.zeros_like(y), images, labels, *weights)
 
 
+@dataclasses.dataclass(frozen=True)
+class RandomPart:
+    """As RandomResizedCrop, of one image before it is resized, with the kernels of ResizeAndCrop.
+
+    Called with an image uint8 (H, W, C) of any size and a seed int (2,), it gives uint8 (*image_size, C).
+    """
+
+    image_size: tuple[int, int]
+    least_area: float
+    interpolation: str = "bilinear"
+
+    @property
+    def shortest(self):
+        """The pixels of the shorter side of an image of which no part is enlarged: what decode_image takes."""
+        return math.ceil(max(self.image_size) / math.sqrt(self.least_area * LEAST_RATIO))
+
+    def __call__(self, image, seed):
+        height, width = tf.unstack(tf.shape(image)[:2])
+        box = tf.cast(random_boxes(1, height, width, self.least_area, seed)[0], tf.int32)
+        top, left, rows, columns = tf.unstack(box)
+        scales = tf.constant(self.image_size, tf.float32) / tf.cast(box[2:], tf.float32)
+        part = image[tf.newaxis, top : top + rows, left : left + columns]
+        return resized(part, self.image_size, scales, tf.zeros(2), self.interpolation)[0]
+
+
 def places(start, side, size):
     """Where the middles of `size` pixels lie that fill the pixels start … start + side - 1, each (B, 1): (B, size)."""
     spread = start + (tf.range(size, dtype=tf.float32) + 0.5) * side / size - 0.5
@@ -53,13 +79,14 @@ def places(start, side, size):
 def random_boxes(count, height, width, least_area, seed):
     """Top, left, height and width in pixels of a box in each of `count` images, whole numbers: float32 (count, 4)."""
     seeds = tf.unstack(tf.random.split(tf.cast(seed, tf.int32), 3))
+    height, width = (tf.cast(side, tf.float32) for side in (height, width))
     area = tf.random.stateless_uniform((count, TRIES), seeds[0], least_area, 1.0) * (height * width)
     most = -math.log(LEAST_RATIO)
     ratio = tf.exp(tf.random.stateless_uniform((count, TRIES), seeds[1], -most, most))
     sides = tf.round(tf.stack([tf.sqrt(area / ratio), tf.sqrt(area * ratio)], -1))
     # the last one always fits: all of the image, or as much of its middle as has allowed proportions
-    whole = [min(height, round(width / LEAST_RATIO)), min(width, round(height / LEAST_RATIO))]
-    sides = tf.concat([sides, tf.fill([count, 1, 2], 1.0) * whole], 1)
+    whole = tf.minimum((height, width), tf.round(tf.stack([width, height]) / LEAST_RATIO))
+    sides = tf.concat([sides, tf.ones([count, 1, 2]) * whole], 1)
     fits = tf.reduce_all((sides >= 1) & (sides <= (height, width)), -1)
     chosen = tf.argmax(tf.cast(fits, tf.int32), 1)
     sides = tf.gather(sides, chosen, axis=1, batch_dims=1)
