@@ -66,7 +66,7 @@ def jpeg_sides(content):
 
 def may_be_turned(content):
     """Whether an encoded image has EXIF metadata, which may swap its height and width."""
-    front = content if content.startswith(WEBP) else content[: 2**14]
+    front = content if content.startswith((WEBP, PNG)) else content[: 2**14]
     return any(mark in front for mark in (b"Exif\0\0", b"eXIf", b"EXIF"))
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
-from kerascnn.decoding import decode_image, over_background, preprocess_bytes
+from kerascnn.decoding import decode_each, decode_image, over_background, preprocess_bytes
 from kerascnn.digits.preprocessing import preprocess_digits
 from tests.drawings import seven
 
@@ -36,6 +37,7 @@ def test_half_transparent_red_on_white_by_hand():
 SEVEN = seven(ink=0, paper=255)
 PREPROCESSED = preprocess_digits(SEVEN[np.newaxis, ..., np.newaxis])[0, ..., 0].numpy()
 COLOUR = np.repeat(SEVEN[..., np.newaxis], 3, 2)
+KEYED = np.where(SEVEN == 255, 77, SEVEN).astype(np.uint8)
 TRANSPARENT = np.dstack([np.zeros((200, 150, 3), np.uint8), seven()])
 
 
@@ -78,6 +80,10 @@ GOOD = {
         150, 200, np.insert(SEVEN[:, ::2] & 0xF0 | SEVEN[:, 1::2] & 0x0F, 0, 0, axis=1).tobytes(), depth=4
     ),
     "16-bit PNG": encoded(SEVEN.astype(np.uint16) * 257, "PNG"),
+    "grey PNG with a transparent colour": encoded(KEYED, "PNG", transparency=77),
+    "RGB PNG with a transparent colour": encoded(
+        np.repeat(KEYED[..., np.newaxis], 3, 2), "PNG", transparency=(77,) * 3
+    ),
     "palette PNG": two_colours((255, 255, 255)),
     "palette PNG with transparent paper": two_colours((50, 60, 70), transparency=1),
     "grey JPEG": encoded(SEVEN, "JPEG", quality=95),
@@ -169,6 +175,10 @@ def test_the_orientation_in_the_metadata_is_followed_where_there_is_such_a_one(n
     )
     expected = ImageOps.exif_transpose(Image.open(io.BytesIO(file))).convert("RGB")
     np.testing.assert_allclose(decode_image(file).numpy().astype(int), expected, atol=4)
+    # and so it is in what trains and in what is exported
+    (image,), (valid,) = decode_each(tf.constant([file]), tf.identity, tf.TensorSpec([None, None, 3], tf.uint8))
+    assert valid
+    np.testing.assert_allclose(image.numpy().astype(int), expected, atol=4)
 
 
 def test_the_orientation_of_a_png_may_stand_behind_its_pixels():
@@ -181,6 +191,22 @@ def test_the_orientation_of_a_png_may_stand_behind_its_pixels():
     moved = file.replace(chunk, b"").replace(file[-12:], chunk + file[-12:])
     assert moved.index(b"eXIf") > 2**14
     np.testing.assert_array_equal(decode_image(moved), np.rot90(noise, -1))
+
+
+def test_the_orientation_of_a_webp_may_stand_behind_the_mark_of_a_jpeg():
+    # as Pillow wrote it before 9.3
+    exif = tiff("<", (0x0112, 3, 1, 6))
+    file = encoded(PHOTO, "WEBP", lossless=True, exif=b"?" * len(exif))
+    np.testing.assert_array_equal(decode_image(file.replace(b"?" * len(exif), exif)), np.rot90(PHOTO, -1))
+
+
+def test_a_text_that_speaks_of_metadata_is_none():
+    exif, text = Image.Exif(), PngInfo()
+    exif.update({0x0112: 6})
+    text.add_text("comment", "EXIF and eXIf, Exif")
+    file = encoded(PHOTO, "PNG", exif=exif.tobytes(), pnginfo=text)
+    assert file.index(b"EXIF and") < file.rindex(b"eXIf")
+    np.testing.assert_array_equal(decode_image(file), np.rot90(PHOTO, -1))
 
 
 def tiff(order, *entries):

@@ -77,6 +77,9 @@ def test_images_are_filled_up_to_the_largest_and_turned_ones_either_way():
         assert may_be_turned(turned(kind))
         assert not may_be_turned(encoded(kind))
         assert pixels_of([turned(kind)]) == ([20 * 30], 30 * 30)
+    # metadata of a PNG may stand behind its pixels
+    behind = PNG[:-12] + b"\0" * 2**14 + turned("PNG")[turned("PNG").index(b"eXIf") :]
+    assert may_be_turned(behind)
     assert pixels_of([PNG, b"\xff\xd8\xff"], unread=(50, 40)) == ([20 * 30, 50 * 40], 2 * 50 * 40)
 
 

@@ -59,7 +59,11 @@ def stored_pixels(item, shortest):
         # it knows the format itself and has no conditionals, which cost as much in tf.data as a small image
         return tf.raw_ops.DecodeImage(contents=item["content"], channels=0, dtype=tf.uint8, expand_animations=False)
 
-    image = tf.cond(item["jpeg"], lambda: decode_jpeg(item["content"], shortest), any_other)
+    def with_alpha():
+        return tf.io.decode_png(item["content"], channels=4)
+
+    which = tf.cast(item["jpeg"], tf.int32) + 2 * tf.cast(item["keyed"], tf.int32)
+    image = tf.switch_case(which, [any_other, lambda: decode_jpeg(item["content"], shortest), with_alpha])
     return tf.ensure_shape(image, [None, None, None])
 
 

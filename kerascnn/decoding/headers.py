@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from kerascnn.image_headers import BMP, JPEG, MOST_PIXELS, PNG, WEBP
 
-# What stands in front of the EXIF metadata of a JPEG, a PNG and a WebP.
-EXIF = r"(Exif\x00\x00|eXIf|EXIF\C{4})"
+# What stands in front of the EXIF metadata of a JPEG, a PNG and a WebP, and how these begin.
+EXIF = r"(?:Exif\x00\x00|eXIf|EXIF\C{4})(II\*\x00|MM\x00\*)"
 EXIF_BYTES = 2**12  # that are looked at; an orientation lies within far fewer
 
 
@@ -14,7 +14,8 @@ def let_in(image_bytes):
     """What is known of encoded images, string (B,), before they are decoded, by name, (B,) each.
 
     content: the bytes, empty where the header is not that of an image that is let in; what a JPEG's says is looked at
-    by `decode_jpeg`. jpeg, bmp: whether it is one. orientation: int32 of 1 to 8, by the EXIF metadata.
+    by `decode_jpeg`. jpeg, bmp: whether it is one. keyed: whether it is a PNG with one colour that is transparent.
+    orientation: int32 of 1 to 8, by the EXIF metadata.
     """
     # Zeros behind a header that ends too early: no side of an image is 0.
     header = tf.strings.substr(tf.strings.join([image_bytes, b"\0" * 32]), 0, 32)
@@ -27,14 +28,17 @@ def let_in(image_bytes):
     fits &= ~bmp | bmp_in_grey_or_colour(numbers, tf.where(bmp, image_bytes, ""))
     # a JPEG has its metadata in front of its pixels, a WebP behind them, a PNG on either side
     front = tf.where(webp | png, image_bytes, tf.strings.substr(image_bytes, 0, 2**14))
-    told = tf.strings.regex_full_match(front, rf"\C*{EXIF}(II\*\x00|MM\x00\*)\C*")
+    told = tf.strings.regex_full_match(front, rf"\C*{EXIF}\C*")
     orientation = tf.cond(
         tf.reduce_any(told),
-        lambda: exif_orientation(tf.strings.regex_replace(front, rf"^\C*?{EXIF}", "", False)),
+        lambda: exif_orientation(tf.strings.regex_replace(front, rf"^\C*?{EXIF}", r"\1", False)),
         lambda: tf.ones_like(told, tf.int32),
     )
-    content = tf.where(fits, image_bytes, "")
-    return {"content": content, "jpeg": jpeg, "bmp": bmp, "orientation": tf.where(told, orientation, 1)}
+    # in grey (0) or colour (2) without an alpha channel; a palette's is read anyway
+    plain = png & ((numbers[:, 25] == 0) | (numbers[:, 25] == 2))
+    keyed = tf.strings.regex_full_match(tf.strings.substr(tf.where(plain, image_bytes, ""), 0, 2**16), r"\C*tRNS\C*")
+    told_of = {"jpeg": jpeg, "bmp": bmp, "keyed": keyed, "orientation": tf.where(told, orientation, 1)}
+    return {"content": tf.where(fits, image_bytes, ""), **told_of}
 
 
 def whole_numbers(numbers, position, size, big_endian=False):
