@@ -93,10 +93,9 @@ def train(
     out = run_to_train("images", out, resume, smoke)
     check_unfinished(out)
     asked = classification.smoke(asked) if smoke else asked
-    from kerascnn.classification.data import FIELDS, check_data, check_sizes, load_images, resolved, split_names
+    from kerascnn.classification.data import FIELDS, check_asked, load_images, resolved, split_names
 
-    check_data(asked.data)
-    check_sizes(asked)
+    check_asked(asked, out)
     load_tensorflow()
     from kerascnn.classification.augmentation import augmentations
 
@@ -141,11 +140,12 @@ def check(
     check.html shows them and check.json lists them; training would split the photos as it says.
     """
     requirements = parse_requirements(require)
-    from kerascnn.classification.data import check_photos, load_images
+    from kerascnn.classification.data import check_outside, check_photos, load_images
 
     check_photos(photos)
     out = out or next_folder("images", "check")
     check_writable(out)
+    check_outside(out, photos)
     backbone = backbone or shipped("images")
     load_tensorflow()
     data = load_images(os.path.abspath(photos), ImageRecipe.image_size, group_by=group_by)

@@ -22,7 +22,7 @@ def load_tensorflow():
     os.environ["KERAS_BACKEND"] = "tensorflow"  # before Keras is imported, which TensorFlow does
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with held_file() as held:
         os.dup2(held.fileno(), 2)
         try:
             with hidden(UNUSED):
@@ -40,6 +40,11 @@ def load_tensorflow():
         tensorflow.config.experimental.set_memory_growth(gpu, True)
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
+
+
+def held_file():
+    """A file for what is held back: in memory where the system has such ones, as no disk may have room."""
+    return open(os.memfd_create("stderr"), "w+b") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()
 
 
 @contextlib.contextmanager

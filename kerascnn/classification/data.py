@@ -12,7 +12,7 @@ from kerascnn.classification.recipes import SIZES, ImageRecipe
 from kerascnn.datasets import DATASETS, TFDS_NAME, image_folder, image_records, image_table, load
 from kerascnn.datasets.examples import Examples
 from kerascnn.datasets.image_files import ImageFiles
-from kerascnn.datasets.image_folder import SUFFIXES, UNREAD
+from kerascnn.datasets.image_folder import SUFFIXES, UNREAD, raise_unreadable
 from kerascnn.datasets.image_records import record_files
 from kerascnn.datasets.image_table import SPLITS, split_in
 from kerascnn.errors import InputError, UsageError
@@ -36,8 +36,13 @@ def check_data(data):
         raise UsageError(f"{words}, or of TensorFlow Datasets, {OTHERS}", argument="data")
 
 
-def check_sizes(recipe):
-    """Raise UsageError where an ImageRecipe wants sizes of a data set whose images are taken as they are."""
+def check_asked(recipe, out):
+    """Raise UsageError for an ImageRecipe whose data are none, cannot have the sizes it asks for, or would hold `out`.
+
+    Images of most data sets are taken as they are.
+    """
+    check_data(recipe.data)
+    check_outside(out, recipe.data)
     for name in SIZES:
         value = getattr(recipe, name)
         if recipe.data in DATASETS and value not in (None, getattr(ImageRecipe, name)):
@@ -55,8 +60,16 @@ def check_photos(data):
         raise UsageError(f"{words}; name a folder with a sub-folder per class, or a CSV file")
 
 
+def check_outside(out, data):
+    """Raise UsageError where the folder `out` lies in the folder of photos `data`, and would be taken for a class."""
+    of_classes = Path(data).is_dir() and not is_records(data)
+    if of_classes and Path(out).resolve().is_relative_to(Path(data).resolve()):
+        words = f"out is {out}, which lies in {data}, where folders are classes"
+        raise UsageError(f"{words}; name one elsewhere", argument="out")
+
+
 def is_path(data):
-    return Path(data).is_dir() or is_table(data)
+    return bool(data) and Path(data).is_dir() or is_table(data)
 
 
 def is_records(data):
@@ -180,7 +193,10 @@ def split_folders(folder):
 
 def holds_photos(folder):
     """Whether files of photos lie in a folder itself, and no folders."""
-    places = [place for place in folder.iterdir() if shown(place.name)]
+    try:
+        places = [place for place in folder.iterdir() if shown(place.name)]
+    except OSError as error:
+        raise_unreadable(error)
     photos = any(place.name.lower().endswith(SUFFIXES + UNREAD) for place in places if place.is_file())
     return photos and not any(place.is_dir() for place in places)
 
@@ -214,10 +230,13 @@ def load_tested(record, data_dir=None):
     try:
         data = load_images(**recipe, data_dir=data_dir)
     except UsageError as error:
-        if error.argument != "group_by" or not split:
+        if error.argument == "data":
+            words = f"no data set {recipe['data']}, which the model was trained on"
+            raise InputError(f"{words}; give the --data-dir that it lies in") from None
+        if error.argument not in ("group_by", "validation") or not split:
             raise
-        # a photo of no group has come since, and the split is known
-        data = load_images(**recipe | {"group_by": ""}, data_dir=data_dir)
+        # a photo of no group, or a folder for validation, has come since, and the split is known
+        data = load_images(**recipe | {"group_by": "", "validation": True}, data_dir=data_dir)
     return as_split(data, split, recipe["data"])
 
 

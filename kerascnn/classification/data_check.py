@@ -130,11 +130,11 @@ def duplicates(files, hashes, hashed):
             digests.append(hashlib.file_digest(content, "sha256").digest())
     _, exact = np.unique(digests, return_inverse=True)
     first = np.unique(exact, return_index=True)[1][exact]
-    places = np.flatnonzero(hashed)
-    near = near_pairs(hashes[places])
-    rows, columns = np.concatenate([[np.arange(len(files)), first], places[near]], 1)
-    links = coo_array((np.ones(len(rows), bool), (rows, columns)), (len(files), len(files)))
-    _, group = connected_components(links, directed=False)
+    places, group = np.flatnonzero(hashed), first
+    for near in near_pairs(hashes[places]):
+        rows, columns = group[places[near]]
+        links = coo_array((np.ones(len(rows), bool), (rows, columns)), (len(files), len(files)))
+        group = connected_components(links, directed=False)[1][group]
     order = np.argsort(group, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
     return [
@@ -156,10 +156,9 @@ def perceptual_hash(seen):
 
 
 def near_pairs(hashes):
-    """The pairs of hashes that differ in few bits, int (2, pairs), the smaller place first."""
-    found, block = [np.zeros((2, 0), int)], max(1, DISTANCES // max(1, len(hashes)))
+    """The pairs of hashes that differ in few bits, int (2, pairs), block after block, as all may be alike."""
+    block = max(1, DISTANCES // max(1, len(hashes)))
     for start in range(0, len(hashes), block):
         differing = (hashes.shape[1] - hashes[start : start + block] @ hashes[start:].T) / 2
         rows, columns = np.nonzero(np.triu(differing <= NEAREST_BITS, 1))
-        found.append(np.stack([rows, columns]) + start)
-    return np.concatenate(found, 1)
+        yield np.stack([rows, columns]) + start

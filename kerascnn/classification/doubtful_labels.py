@@ -26,14 +26,14 @@ def doubtful_labels(backbone, splits, **resize):
     and interpolation as image_folder takes them. None where there are fewer than two photos of a class, or one class.
     Raises UsageError where the backbone does not take images in colour or has no such layer.
     """
-    height, width, channels = backbone.input_shape[1:]
-    if channels != 3:
-        words = f"backbone {backbone.name} takes images of {channels} channels"
+    shape = backbone.input_shape
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] != 3:
+        words = f"backbone {backbone.name} takes {shape}, and not images (B, H, W, 3)"
         raise UsageError(f"{words}; name a network for images in colour", argument="backbone")
     if "embedding" not in [layer.name for layer in backbone.layers]:
         words = f"backbone {backbone.name} has no layer called embedding"
         raise UsageError(f"{words}; name a run with a network of kerascnn.models", argument="backbone")
-    resize = ResizeAndCrop((height or IMAGE_SIZE, width or IMAGE_SIZE), **resize)
+    resize = ResizeAndCrop(tuple(side or IMAGE_SIZE for side in shape[1:3]), **resize)
     found = [extract_features(backbone, dataclasses.replace(split, resize=resize, weights=None)) for split in splits]
     features = np.concatenate([features["embedding"] for features, _, _ in found])
     labels, counted = (np.concatenate([each[part] for each in found]) for part in (1, 2))

@@ -21,8 +21,9 @@ def recorded_resize(record):
 
 def resize_of(run):
     """{"crop_ratio": …, "interpolation": …} of the photos that the network in a run folder, or a file, has seen."""
+    run = Path(run).parent if Path(run).name == "model.keras" else Path(run)
     with recorded_in(run):
-        resize = recorded_resize((read_record_if_any(run) if Path(run).is_dir() else None) or {})
+        resize = recorded_resize((read_record_if_any(run) if run.is_dir() else None) or {})
     return {name: getattr(resize, name) for name in ("crop_ratio", "interpolation")}
 
 

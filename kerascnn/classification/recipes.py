@@ -1,6 +1,6 @@
 """How networks are trained to classify images."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from kerascnn.errors import UsageError
@@ -148,7 +148,7 @@ class FinetuneRecipe(ImageRecipe):
     "Height and width in pixels that the images of a folder are resized to; default: what the backbone was trained on."
     crop_ratio: float | None = None
     """Of the images of a folder: the part of the shorter side that is cut out of the middle; default: that of the
-    backbone's run, with --weights for images of more than 64 pixels 0.875."""
+    backbone's run, with --weights 0.875 for networks of more than 64 pixels."""
     interpolation: Literal["bilinear", "bicubic", "lanczos"] | None = None
     "How the images of a folder are resized; default: that of the backbone's run, or as --weights are measured."
     backbone: str | None = None
@@ -171,9 +171,18 @@ class FinetuneRecipe(ImageRecipe):
         if self.weights and self.backbone:
             words = f"weights is {self.weights}, and backbone is {self.backbone}"
             raise UsageError(f"{words}; give one of the two", argument="weights")
+        self.check_stages()
         if self.weights and not self.model:
             words = f"weights is {self.weights}, and model is not given"
             raise UsageError(f"{words}; name the network that they are of", argument="weights")
+
+    def check_stages(self):
+        """Raise UsageError for what the second stage alone takes, where there is none."""
+        for field in fields(self):
+            name, value = field.name, getattr(self, field.name)
+            if self.stages == 1 and name in {*self.ranges} - {*SIZES} and value not in (0, field.default):
+                words = f"{name} is {value:g}, and the head alone learns, on features that are computed once"
+                raise UsageError(f"{words}; give blocks or freeze_until, or leave it out", argument=name)
 
     @property
     def epochs_of_augmentations(self):

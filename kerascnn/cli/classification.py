@@ -14,7 +14,7 @@ from kerascnn.cli.app import RequirementError, require
 from kerascnn.cli.folders import RUNS
 from kerascnn.cli.messages import note, result
 from kerascnn.cli.prediction import loaded, possible, predictor_of
-from kerascnn.errors import InputError
+from kerascnn.errors import InputError, UsageError
 from kerascnn.files import writing_to
 from kerascnn.saved_model.signatures import Tensor
 from kerascnn.training.recipe import as_json
@@ -80,7 +80,7 @@ def train(app, recipe, data, augmentations, out, resume, split=None):
     """Train recipe.model on `data`, a Dataset, into the folder `out`, and show how far it is.
 
     augmentations: those that the recipe's own fields ask for. split: what recipe.json says of it, where that is not the
-    source's own.
+    source's own. Raises UsageError where the folder holds an unfinished run of finetune, and what kc.fit raises.
     """
     import keras
 
@@ -89,6 +89,8 @@ def train(app, recipe, data, augmentations, out, resume, split=None):
     from kerascnn.classification.training import untrained
     from kerascnn.cli.progress import Progress
 
+    if (out / "head").is_dir():  # of finetune
+        raise UsageError(f"folder {out} holds an unfinished run of another recipe; choose another folder")
     shape, classes = data.train.image_shape, len(data.class_names)
     symbolic_model(recipe.model, shape, classes)  # raises where the network does not take such images
     metadata = {"recipe": as_json(recipe), "app": app, "class_names": data.class_names}

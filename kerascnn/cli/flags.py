@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from kerascnn.errors import UsageError
 from kerascnn.serving.limits import whole
+from kerascnn.training.recipe import OF_ONE_CHOICE
 
 LARGEST_SIDE = 16_384
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -87,10 +88,17 @@ def flags_of(recipe_class):
 
 
 def chosen(recipe, flags):
-    """The recipe with what is given in `flags`, a flags_of(type(recipe)) or None; its other fields stay."""
+    """The recipe with what is given in `flags`, a flags_of(type(recipe)) or None; its other fields stay.
+
+    Where another optimizer or schedule is given, those fields that only the recipe's own takes do not.
+    """
     given = {name: value for name, value in vars(flags).items() if value is not None} if flags else {}
     of_training = {field.name for field in dataclasses.fields(recipe.training)} & set(given)
-    training = dataclasses.replace(recipe.training, **{name: given.pop(name) for name in of_training})
+    asked, kind = {name: given.pop(name) for name in of_training}, type(recipe.training)
+    for choice, names in OF_ONE_CHOICE.items():
+        if asked.get(choice, getattr(recipe.training, choice)) != getattr(recipe.training, choice):
+            asked = {name: getattr(kind, name) for name in names} | asked
+    training = dataclasses.replace(recipe.training, **asked)
     return dataclasses.replace(recipe, training=training, **given)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from kerascnn.classification import recipes as images
 from kerascnn.cli.messages import note
 from kerascnn.digits import recipes as digits
-from kerascnn.errors import InputError
+from kerascnn.errors import InputError, UsageError
 from kerascnn.files import check_writable
 from kerascnn.tumors import recipes as tumors
 
@@ -31,13 +31,16 @@ def run_to_train(app, out, resume, smoke):
     """The folder to train into: `out`, or the next of the app's runs, or, to resume, the newest of them.
 
     smoke: its runs are called smoke1, smoke2, …, so that no other command takes one for the newest model. Raises
-    InputError where files cannot be written into the folder.
+    InputError where files cannot be written into the folder, UsageError to resume where the newest run is finished.
     """
     folder = out
     if not out:
         kind = "smoke" if smoke else "run"
         runs = numbered_runs(app, kind)
         folder = runs[max(runs)] if runs and resume else next_folder(app, kind)
+        if (folder / "recipe.json").is_file():
+            words = f"resume is given, and the newest run, {folder}, is finished"
+            raise UsageError(f"{words}; leave it out, or name a run with --out", argument="resume")
         note(f"run folder: {folder}")
     check_writable(folder)
     if resume and not folder.is_dir():

@@ -20,10 +20,9 @@ HUB = "hub"  # in place of the file of published weights
 
 def finetune(app, recipe, data_dir, out, resume):
     """Train a network on the data of a FinetuneRecipe, from the backbone that it names, into the folder `out`."""
-    from kerascnn.classification.data import FIELDS, check_data, check_sizes, load_images, resolved, split_names
+    from kerascnn.classification.data import FIELDS, check_asked, load_images, resolved, split_names
 
-    check_data(recipe.data)
-    check_sizes(recipe)
+    check_asked(recipe, out)
     recipe = with_backbone(app, recipe)
     load_tensorflow()
     from kerascnn.analysis.summary import symbolic_model
@@ -83,7 +82,7 @@ def with_backbone(app, recipe):
         words = f"model is {recipe.model!r}, and a backbone says itself which network it is"
         raise UsageError(f"{words}; leave it out, or give --weights of that network", argument="model")
     place = Path(recipe.backbone or trained_run(app, None))
-    if place == shipped(app) and recipe.stages == 1:
+    if (own := shipped(app)) and place.resolve() == own and recipe.stages == 1:
         note("note: it has seen small photos of other classes; with --blocks 1 it learns most of yours better")
     if not (place / "model.keras" if place.is_dir() else place).is_file():
         raise InputError(f"no trained model at {place}; train one first, or name another run with --backbone")

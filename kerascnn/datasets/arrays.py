@@ -1,5 +1,7 @@
 """A Dataset of somebody's own arrays."""
 
+import numbers
+
 import numpy as np
 
 from kerascnn.datasets.examples import Dataset, Examples, cut_share, warn_of_empty_classes
@@ -24,7 +26,7 @@ def from_arrays(x, y, *, class_names=None, validation=0.1, test=0.1, seed=0):
         if isinstance(share, tuple) and len(share) == 2:
             splits[name] = in_memory(*share, f"{name}[0]", f"{name}[1]")
         else:
-            if not isinstance(share, int | float):
+            if not isinstance(share, numbers.Real):
                 words = f"{name} is {type(share).__name__}; give a share from 0 to 1, or a pair of arrays (x, y)"
                 raise UsageError(words, argument=name)
             rest, splits[name] = cut_share(rest, share, len(y), seed, name)

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import logging
+import numbers
 
 import numpy as np
 
@@ -140,7 +141,7 @@ def cut_share(examples, share, count, seed, name):
     """
     share = share or 0
     check_seed(seed)
-    if not 0 <= share < 1:
+    if not isinstance(share, numbers.Real) or not 0 <= share < 1:
         raise UsageError(f"{name} is {share}; give a share from 0 to below 1, or other examples", argument=name)
     if share == 0:
         return examples, None

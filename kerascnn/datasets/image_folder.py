@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import numbers
 import os
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def image_folder(
     splits = {"train": listed(folder, classes, resize)}
     shares = {"test": test, "validation": validation}
     for name, share in shares.items():
-        if share is None or isinstance(share, int | float):
+        if share is None or isinstance(share, numbers.Real):
             continue
         if others := set(class_folders(share, name)) ^ set(classes):
             has, has_not = (folder, share) if min(others) in classes else (share, folder)
@@ -138,4 +139,7 @@ def listed(folder, classes, resize):
     warn_of_unread(unread, folder)
     if not names:
         raise InputError(f"no PNG, JPEG, WebP or BMP file in the sub-folders of {folder}; check the path")
+    if closed := [path for name in names if not os.access(path := os.path.join(folder, name), os.R_OK)]:
+        words = f"cannot read {len(closed)} of the files in {folder}, the first is {printable(closed[0])}"
+        raise InputError(f"{words}; make them readable, or move them away")
     return ImageFiles(Path(folder), np.array(names), np.array(labels, np.int32), resize, unread=tuple(sorted(unread)))

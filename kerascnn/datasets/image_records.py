@@ -200,4 +200,6 @@ def listed_names(file):
         raise InputError(f"{file} is no text in UTF-8 ({error}); write it again") from None
     if "" in lines:
         raise InputError(f"{file} names no class in line {lines.index('') + 1}; name one in each")
-    return lines
+    numbered = dict(line.split(":", 1) for line in lines if ":" in line)
+    in_order = [numbered.get(str(number)) for number in range(len(lines))]
+    return lines if None in in_order else in_order  # 0:daisy, as TF-Slim writes it

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from kerascnn.datasets.batches import batches, counted_images, evaluation_batches, full_batches
 from kerascnn.datasets.examples import Dataset
+from kerascnn.datasets.image_files import ImageFiles
 from kerascnn.errors import UsageError
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ class Feed:
         if isinstance(data, tuple) and len(data) != 2:
             raise UsageError(f"data has {len(data)} parts; give two, training and validation", argument="data")
         self.train, self.validation = data if isinstance(data, tuple) else (data, None)
+        if not self.metadata and isinstance(self.train, ImageFiles):
+            self.metadata = {"data": {"resize": dataclasses.asdict(self.train.resize)}}
         self.streamed = isinstance(self.train, tf.data.Dataset)
         for part in (self.train,) if self.validation is None else (self.train, self.validation):
             if isinstance(part, tf.data.Dataset):

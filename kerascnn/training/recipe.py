@@ -29,6 +29,13 @@ RANGES = {
 }
 
 
+# what one choice of a field alone takes
+OF_ONE_CHOICE = {
+    "optimizer": ("bias_learning_rate", "head_learning_rate", "coupled_weight_decay", "nesterov"),
+    "schedule": ("decay_epochs",),
+}
+
+
 def explained(kind):
     """The class, with the texts under its fields in its docstring, too, where help() shows them."""
     (definition,) = ast.parse(inspect.getsource(kind)).body
@@ -95,7 +102,8 @@ class Recipe:
     accumulate: int = 1
     "Batches whose gradients are averaged into one update."
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "auto"
-    "Type of the activations; auto is half precision where it is faster: on GPUs and CPUs with units for it."
+    """Type of the activations; auto is half precision where it is faster: on GPUs, and on CPUs with units for it where
+    most of the work is in wide convolutions."""
     deterministic: bool = False
     "Bit-equal runs, at some cost in speed."
     tensorboard: bool = False

@@ -174,7 +174,11 @@ def test_tfrecord_files_are_trained_on_and_evaluated_with_the_split_of_the_train
             2,
             "--data is '{tmp}/none', neither a folder nor a data set; choose one of",
         ),
-        (["train", "--data", "{tmp}"], 2, "folder {tmp} has no sub-folders; put the images of each class into one of"),
+        (
+            ["train", "--data", "{tmp}/empty"],
+            2,
+            "folder {tmp}/empty has no sub-folders; put the images of each class into one of",
+        ),
         (
             ["train", "--data", "synthetic", "--group-by", "a"],
             2,
@@ -185,7 +189,26 @@ def test_tfrecord_files_are_trained_on_and_evaluated_with_the_split_of_the_train
             2,
             "photos is 'cifar10', neither a folder nor a CSV file; name a folder with a sub-folder",
         ),
-        (["check", "{tmp}"], 2, "folder {tmp} has no sub-folders; put the images of each class into one of"),
+        (
+            ["check", "{tmp}/empty"],
+            2,
+            "folder {tmp}/empty has no sub-folders; put the images of each class into one of",
+        ),
+        (
+            ["check", "{tmp}"],
+            2,
+            "--out is {tmp}/new, which lies in {tmp}, where folders are classes; name one elsewhere",
+        ),
+        (
+            ["train", "--data", "{tmp}"],
+            2,
+            "--out is {tmp}/new, which lies in {tmp}, where folders are classes; name one",
+        ),
+        (
+            ["finetune", "--rotation", "15"],
+            2,
+            "--rotation is 15, and the head alone learns, on features that are computed once; give blocks or freeze_un",
+        ),
         (["train", "--model", "unet"], 2, "--model is 'unet', which segments images; choose a classifier"),
         (
             ["train", "--data", "synthetic", "--random-crop", "28"],
@@ -240,6 +263,7 @@ def test_tfrecord_files_are_trained_on_and_evaluated_with_the_split_of_the_train
     ],
 )
 def test_bad_usage_is_one_line(arguments, code, words, tmp_path, command):
+    (tmp_path / "empty").mkdir()
     named = [text.replace("{tmp}", str(tmp_path)) for text in arguments]
     ended, out, said = command(*named, *([] if "--out" in named else ["--out", tmp_path / "new"]))
     (line,) = [line for line in said.splitlines() if line.startswith("error")]

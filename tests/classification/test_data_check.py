@@ -1,6 +1,7 @@
 """Faults are put into a folder of drawn photos, and all of them are found."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 import kerascnn as kc
 from kerascnn.classification import data_check
-from kerascnn.classification.data_check import check_images, near_pairs, perceptual_hash
+from kerascnn.classification.data_check import check_images, duplicates, near_pairs, perceptual_hash
 from kerascnn.classification.data_report import write_report
 
 pytestmark = pytest.mark.long
@@ -37,6 +38,39 @@ def test_copies_are_found_with_their_classes_and_splits(findings, photos):
     assert sorted(other["classes"]) == ["cat", "dog"]
     assert {file.removeprefix(f"{photos}/") for file in near["files"]} == {"dog/3.png", "dog/smaller.jpg"}
     assert len(other["splits"]) == len(near["splits"]) == 2
+
+
+def test_copies_in_other_splits_come_first_and_are_counted(tmp_path):
+    random = np.random.default_rng(0)
+    for folder, names in (("here", "abcd"), ("there", "efgh")):
+        for name in names:
+            path = tmp_path / folder / "xy"[name in "cdgh"] / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), cv2.resize(random.integers(0, 256, (8, 8, 3), np.uint8), (64, 64)))
+    shutil.copy(tmp_path / "here" / "x" / "a.png", tmp_path / "here" / "x" / "copy.png")
+    shutil.copy(tmp_path / "there" / "y" / "g.png", tmp_path / "here" / "y" / "leaked.png")
+    found = check_images(kc.datasets.image_folder(tmp_path / "here", (32, 32), validation=0, test=tmp_path / "there"))
+    assert [group["splits"] for group in found["duplicates"]] == [["train", "test"], ["train", "train"]]
+    assert {file.split("/")[-1] for file in found["duplicates"][0]["files"]} == {"g.png", "leaked.png"}
+    summary = found["summary"]
+    assert (summary["files"], summary["separate"], summary["unique"]) == (10, 1 - 2 / 10, 1 - 2 / 10)
+    write_report(found, "photos", tmp_path)
+    assert (tmp_path / "check.html").read_text().count("<b>in several splits</b>") == 1
+
+
+def test_a_chain_of_files_alike_is_one_group_in_any_number_of_blocks(tmp_path, monkeypatch):
+    hashes, files = np.ones((13, 64), np.float32), []
+    for place in range(13):
+        hashes[place, : 5 * place] = -1  # neighbours differ in 5 bits, the ends in 60
+        files.append(tmp_path / str(place))
+        files[-1].write_text(str(place))
+    for distances in (1, 2**24):
+        monkeypatch.setattr(data_check, "DISTANCES", distances)
+        found = duplicates(files, hashes, np.ones(13, bool))
+        assert found == [{"kind": "near", "files": list(range(13))}]
+        assert duplicates(files, hashes, np.arange(13) != 6) == [
+            {"kind": "near", "files": list(range(6))}, {"kind": "near", "files": list(range(7, 13))},
+        ]  # fmt: skip
 
 
 def test_the_summary_counts_what_is_found(findings):
@@ -76,4 +110,5 @@ def test_a_change_of_contrast_leaves_a_hash_and_other_images_have_others(monkeyp
     expected = {(place, place + 60) for place in range(60)}
     for distances in (7 * 120, 2**24):
         monkeypatch.setattr(data_check, "DISTANCES", distances)
-        assert set(zip(*near_pairs(hashes).tolist(), strict=True)) == expected
+        pairs = np.concatenate(list(near_pairs(hashes)), 1)
+        assert set(zip(*pairs.tolist(), strict=True)) == expected

@@ -56,5 +56,8 @@ def test_doubtful_labels_stand_in_findings_and_report(photos, tmp_path):
 
 def test_a_network_for_grey_images_is_an_error(photos):
     data = kc.datasets.image_folder(photos, (64, 64))
-    with pytest.raises(UsageError, match=r"^backbone lenet5 takes images of 1 channels; name a network for images in"):
+    with pytest.raises(
+        UsageError,
+        match=r"^backbone lenet5 takes \(None, 28, 28, 1\), and not images \(B, H, W, 3\); name a net",
+    ):
         doubtful_labels(kc.models.lenet5(), [data.train])

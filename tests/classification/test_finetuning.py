@@ -29,9 +29,12 @@ from tests.interrupting import Stop
 pytestmark = pytest.mark.long
 
 TRAINING = Recipe(epochs=2, batch_size=16, learning_rate=1e-2, deterministic=True)
-STILL = FinetuneRecipe(training=TRAINING, second_epochs=2)
+STILL = FinetuneRecipe(training=TRAINING)
 MEDIUM = dataclasses.replace(
-    STILL, blocks=1, training=dataclasses.replace(TRAINING, augmentations=(RandomCrop(padding=2), HorizontalFlip()))
+    STILL,
+    blocks=1,
+    second_epochs=2,
+    training=dataclasses.replace(TRAINING, augmentations=(RandomCrop(padding=2), HorizontalFlip())),
 )
 
 
@@ -226,7 +229,7 @@ def test_rates_of_the_users_own_count_after_those_of_the_blocks():
     recipe = dataclasses.replace(STILL, training=dataclasses.replace(TRAINING, layer_rates=("logits=0.5",)))
     training = second_stage(recipe, ["conv1", "conv2"])
     assert training.layer_rates == ("conv1=0.1", "conv2=0.1", "logits=0.5")
-    assert (training.epochs, training.learning_rate) == (2, 1e-2)
+    assert (training.epochs, training.learning_rate) == (recipe.second_epochs, 1e-2)
 
 
 @pytest.mark.slow

@@ -1,8 +1,10 @@
+import hashlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerascnn.datasets.augmentation import CarveMix, Distortion, HorizontalFlip
+from kerascnn.datasets.augmentation import AlternatingFlip, CarveMix, Distortion, HorizontalFlip
 from kerascnn.datasets.batches import batches, evaluation_batches
 from kerascnn.datasets.examples import Examples
 from kerascnn.errors import UsageError
@@ -100,3 +102,32 @@ def test_what_weighs_an_image_weighs_each_pixel_of_its_mask():
 def test_batches_that_cannot_be_made_are_an_error(examples, batch_size, steps, words):
     with pytest.raises(UsageError, match=words):
         batches(examples, batch_size, steps=steps)
+
+
+def test_alternating_flips_show_every_image_both_ways_in_two_epochs():
+    images = np.zeros((40, 2, 4, 1), np.uint8)
+    images[:, :, 0] = 255
+    examples = Examples(images, np.arange(40, dtype=np.int32))
+    seen = {}
+    for batch, numbers in batches(examples, 8, epochs=4, augmentations=[AlternatingFlip()]):
+        for image, number in zip(batch.numpy(), numbers.numpy(), strict=True):
+            seen.setdefault(number, []).append(bool(image[0, 0, 0]))
+    assert {tuple(ways) for ways in seen.values()} == {(True, False, True, False), (False, True, False, True)}
+
+
+def test_two_augmentations_draw_by_seeds_of_their_own():
+    images = np.zeros((256, 2, 4, 1), np.uint8)
+    images[:, :, 0] = 255
+    examples = Examples(images, np.zeros(256, np.int32))
+    ((batch, _),) = batches(examples, 256, augmentations=[HorizontalFlip()] * 2)
+    # a second flip by the same seed would turn all of them back
+    assert 0.3 < batch.numpy()[:, 0, 0, 0].mean() < 0.7
+
+
+def test_labels_tell_examples_apart():
+    images, labels = np.zeros((4, 2, 2, 1), np.uint8), np.arange(4, dtype=np.int32)
+    digests = []
+    for each in (labels, labels[::-1]):
+        digests.append(hashlib.sha256())
+        Examples(images, each).update(digests[-1])
+    assert digests[0].digest() != digests[1].digest()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -6,16 +8,18 @@ from kerascnn.classification.losses import CrossEntropy
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.training.fit import fit
 from kerascnn.training.muon import Muon, orthogonalized
+from kerascnn.training.optimizers import create_optimizer
 from kerascnn.training.recipe import Recipe
 
 
-def step(optimizer, path, value, gradient):
-    """A variable after one step. path: the names of its layer and its own."""
+def step(optimizer, path, value, *gradients):
+    """A variable after a step for each gradient. path: the names of its layer and its own."""
     layer, name = path.split("/")
     with keras.name_scope(layer):
         variable = keras.Variable(value.astype(np.float32), name=name)
     optimizer.build([variable])
-    optimizer.apply([keras.ops.convert_to_tensor(gradient.astype(np.float32))], [variable])
+    for gradient in gradients:
+        optimizer.apply([keras.ops.convert_to_tensor(gradient.astype(np.float32))], [variable])
     return variable.numpy()
 
 
@@ -47,6 +51,30 @@ def test_a_kernel_is_scaled_to_its_norm_and_moved_by_the_same_size_whatever_its_
     np.testing.assert_allclose(*moved, atol=1e-4)
     values = np.linalg.svd(moved[0].reshape(-1, 16), compute_uv=False)
     assert 0.06 < values.min() < values.max() < 0.125
+
+
+@pytest.mark.parametrize("momentum", [0.6, 0.9])
+def test_a_later_step_is_the_nesterov_momentum_of_all_gradients(momentum):
+    draw = np.random.default_rng(0)
+    kernel, first, second = (draw.normal(size=(20, 16)).astype(np.float32) for _ in range(3))
+    recipe = Recipe(optimizer="muon", learning_rate=0.1, momentum=momentum, schedule="constant")
+    found = step(create_optimizer(recipe, 10), "conv/kernel", kernel, first, second)
+    # v <- m v + g, and a step along g + m v, from a kernel of norm sqrt(16)
+    for gradient in ((1 + momentum) * first, second + momentum * (momentum * first + second)):
+        kernel = 4 * kernel / np.linalg.norm(kernel) - 0.1 * orthogonalized(keras.ops.convert_to_tensor(gradient))
+    np.testing.assert_allclose(found, kernel, atol=1e-5)
+
+
+def test_a_recipe_says_the_rates_of_biases_and_output_layers_and_their_decay():
+    rates = {"learning_rate": 0.2, "bias_learning_rate": 4.0, "head_learning_rate": 0.1}
+    recipe = Recipe(optimizer="muon", schedule="constant", **rates)
+    for path, rate, shape in (("conv/bias", 4.0, 3), ("logits/kernel", 0.1, (2, 3))):
+        found = step(create_optimizer(recipe, 10), path, np.zeros(shape), np.ones(shape))
+        np.testing.assert_allclose(found, -rate * 1.85, rtol=1e-5)
+        # decoupled, and times the rate of kernels: 1 - 0.2 * 0.5
+        decaying = replace(recipe, weight_decay=0.5)
+        found = step(create_optimizer(decaying, 10), path, np.ones(shape), np.zeros(shape))
+        np.testing.assert_allclose(found, 0.9, rtol=1e-5)
 
 
 def test_biases_and_output_layers_take_sgd_with_rates_of_their_own():

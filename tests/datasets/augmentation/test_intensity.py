@@ -53,3 +53,32 @@ def test_a_covariance_of_no_channels_is_an_error():
         UsageError, match=r"^covariance has the shape \(3,\); give what kc.datasets.colour_covariance m"
     ):
         ColourNoise(std=0.1, covariance=(1, 2, 3))
+
+
+def test_what_leaves_the_range_is_cut_and_every_channel_draws_by_the_seed():
+    images, labels = tf.fill((32, 2, 2, 3), 0.9), tf.range(32)
+    augment = Intensity(brightness=0.3)
+    one, again, other = (augment(images, labels, tf.constant([0, seed]))[0].numpy() for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(one - other).max() > 0.1
+    assert one.max() == 1
+    assert np.ptp(one, -1).max() > 0.1
+
+
+def test_brightness_and_contrast_draw_apart():
+    dark, grey = (
+        Intensity(brightness=0.1, contrast=0.5)(tf.fill((500, 1, 1, 1), level), tf.range(500), tf.constant([0, 3]))[0]
+        for level in (0.2, 0.6)
+    )
+    # of an image of both levels: contrast is what they differ by, brightness what is left
+    contrast = (grey - dark).numpy().ravel() / 0.4
+    brightness = dark.numpy().ravel() - 0.2 * contrast
+    assert abs(np.corrcoef(contrast, brightness)[0, 1]) < 0.1
+
+
+def test_colour_noise_is_drawn_by_the_seed():
+    augment = ColourNoise(std=0.5, covariance=np.eye(3) / 4)
+    images, labels = tf.fill((8, 2, 2, 3), 0.5), tf.range(8)
+    one, again, other = (augment(images, labels, tf.constant([0, seed]))[0].numpy() for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(one - other).max() > 0.05
