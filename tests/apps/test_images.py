@@ -282,6 +282,20 @@ def test_a_trained_network_learns_other_classes_and_shows_what_it_sees(folder, p
     assert record["data"]["resize"]["crop_ratio"] == 0.9  # as the backbone's run
     metrics = json.loads(printed("evaluate", "--out", tmp_path))
     assert (metrics["accuracy"], metrics["model"]) == (1, "five_layer_cnn")
+    tuned = (*flags, "--regime", "medium", "--second-epochs", 1, "--random-resized-crop", 0.5)
+    assert printed("finetune", *tuned, "--out", tmp_path / "tuned") == ""
+    second = json.loads((tmp_path / "tuned" / "recipe.json").read_text())
+    assert (second["recipe"]["blocks"], second["epochs_run"]) == (2, 1)
+    backbone, head, ended = (
+        kc.load_model(place) for place in (folder, tmp_path / "tuned" / "head", tmp_path / "tuned")
+    )
+    kernels = {
+        name: [model.get_layer(name).kernel.numpy() for model in (backbone, head, ended)]
+        for name in ("conv2", "conv3", "embedding")
+    }
+    assert all(np.array_equal(before, between) for before, between, _ in kernels.values())
+    moved = {name: not np.array_equal(between, after) for name, (_, between, after) in kernels.items()}
+    assert moved == {"conv2": False, "conv3": True, "embedding": True}
     answer = json.loads(printed("features", "--out", tmp_path, "--layer", "conv1", "--layer", "embedding"))
     assert answer["examples"] == 6
     stored = np.load(answer["features"])

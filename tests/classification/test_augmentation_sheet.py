@@ -1,9 +1,10 @@
 import cv2
 import numpy as np
 
+from kerascnn.classification import augmentation_sheet
 from kerascnn.classification.augmentation_sheet import one_of_each_class, plot_augmentations, said
 from kerascnn.datasets import load
-from kerascnn.datasets.augmentation import AlternatingFlip, MixUp
+from kerascnn.datasets.augmentation import AlternatingFlip, HorizontalFlip, MixUp
 
 
 def test_a_sheet_shows_a_row_an_image_and_a_column_a_version(tmp_path):
@@ -30,3 +31,12 @@ def test_what_is_mixed_is_said():
     assert said(np.int32(2), names) == "a very long nam…"
     assert said(np.array([0.25, 0.75, 0.0]), names) == "0.75 dog\n0.25 cat"
     assert said(np.array([0.0, 1.0, 0.0]), names) == "1.00 dog"
+
+
+def test_what_is_drawn_is_augmented(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(augmentation_sheet, "draw_sheet", lambda columns, *others: drawn.append(columns))
+    plot_augmentations(load("synthetic"), [HorizontalFlip()], 0, tmp_path / "augmentations.png")
+    (stored, _), *epochs = drawn[0]
+    flipped = [np.array_equal(images[0], stored.numpy()[0, :, ::-1]) for images, _ in epochs]
+    assert 0 < sum(flipped) < 7  # images[0] is of one numeral, which is no mirror image of itself

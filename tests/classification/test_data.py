@@ -7,7 +7,15 @@ import cv2
 import numpy as np
 import pytest
 
-from kerascnn.classification.data import load_images, load_tested, resolved, split_folders, split_names
+from kerascnn.classification.data import (
+    check_outside,
+    is_path,
+    load_images,
+    load_tested,
+    resolved,
+    split_folders,
+    split_names,
+)
 from kerascnn.cli.classification import check_classes
 from kerascnn.errors import InputError, UsageError
 from kerascnn.models import mlp
@@ -136,3 +144,39 @@ def test_other_classes_than_those_of_the_run_are_named(tmp_path):
         InputError, match=r"model.keras has 10 logits, and .*recipe.json is of 2 classes; restore the two"
     ):
         check_classes(mlp(), ["a", "b"], ["a", "b"], tmp_path)
+
+
+def test_a_folder_for_validation_that_has_come_since_changes_no_test(photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "data" / "train")
+    options = {"data": str(tmp_path / "data"), "image_size": 16, "validation": False}
+    data = load_images(**options)
+    record = {"recipe": options, "split": split_names(data, options["data"])}
+    shutil.copytree(photos, tmp_path / "data" / "val")
+    again = load_tested(record)
+    assert again.test.names.tolist() == data.test.names.tolist()
+    assert sorted(again.train.names) == sorted(data.train.names)
+
+
+def test_a_data_set_that_is_not_found_any_more_is_named(tmp_path):
+    words = "^no data set no_such_set, which the model was trained on; give the --data-dir that it lies in$"
+    with pytest.raises(InputError, match=words):
+        load_tested({"recipe": {"data": "no_such_set", "image_size": 16}}, tmp_path)
+
+
+def test_results_among_photos_would_be_a_class(photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    for data, out in ((".", "runs/images/run1"), (photos, photos / "dark" / "run"), (str(photos), photos)):
+        with pytest.raises(
+            UsageError, match=f"^out is {out}, which lies in {data}, where folders are classes; name one"
+        ):
+            check_outside(out, data)
+    for data, out in ((photos, "../run"), ("cifar10", "runs/images/run1")):
+        check_outside(out, data)
+    assert not is_path("")
+
+
+def test_a_file_that_cannot_be_read_is_named_before_a_training(photos):
+    (photos / "dark" / "gone.png").symlink_to(photos / "nowhere.png")
+    words = f"^cannot read 1 of the files in {photos}, the first is {photos}/dark/gone.png; make them readable, or move"
+    with pytest.raises(InputError, match=words):
+        load_images(str(photos), 16)

@@ -24,6 +24,20 @@ def test_swapped_labels_are_found_with_the_right_ones():
     assert likelier.tolist() == truth[places].tolist()
 
 
+def test_the_most_doubtful_come_first_and_what_no_class_is_sure_of_is_left():
+    """On a line, classes around 0 and 10: the deeper among the others, the more doubtful."""
+    random = np.random.default_rng(0)
+    truth = np.repeat([0, 1], 100)
+    features = (random.normal(size=200) + 10 * truth)[:, None]
+    labels = truth.copy()
+    features[:3, 0] = 12, 11, 14
+    # nearer to the others, but less so than these are on average
+    features[3, 0] = 5.2
+    places, likelier = confident_errors(features, labels)
+    assert places.tolist() == [2, 0, 1]
+    assert likelier.tolist() == [1, 1, 1]
+
+
 @pytest.mark.long
 def test_where_a_class_has_one_photo_labels_are_not_said_to_be_trusted(photos, caplog):
     data = kc.datasets.image_folder(photos, (32, 32), validation=0, test=0)
@@ -54,10 +68,16 @@ def test_doubtful_labels_stand_in_findings_and_report(photos, tmp_path):
     assert f"<br>{each['class']}, or {each['likelier']}?</figcaption>" in page
 
 
-def test_a_network_for_grey_images_is_an_error(photos):
+def test_a_network_for_other_inputs_is_an_error(photos):
     data = kc.datasets.image_folder(photos, (64, 64))
     with pytest.raises(
         UsageError,
         match=r"^backbone lenet5 takes \(None, 28, 28, 1\), and not images \(B, H, W, 3\); name a net",
     ):
         doubtful_labels(kc.models.lenet5(), [data.train])
+    vector = keras.Input((7,))
+    network = keras.Model(vector, keras.layers.Dense(2)(vector), name="of_vectors")
+    with pytest.raises(
+        UsageError, match=r"^backbone of_vectors takes \(None, 7\), and not images \(B, H, W, 3\); name"
+    ):
+        doubtful_labels(network, [data.train])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerascnn.classification.calibration import fitted_temperature
 from kerascnn.classification.evaluation import calibrate, evaluate, evaluate_classifier
 from kerascnn.classification.inference import Inference
 from kerascnn.datasets import Examples, image_folder
@@ -152,3 +153,20 @@ def test_views_of_an_image_of_one_colour_are_answered_as_the_image(tta, tmp_path
     single = evaluate(brightness_model(), EXAMPLES, ("dark", "bright"))
     assert metrics["cross_entropy"] == pytest.approx(single["cross_entropy"], rel=1e-4)
     assert (metrics["tta"], metrics["accuracy_single_view"]) == (tta, 0.8)
+
+
+def test_the_temperature_is_that_of_the_mean_over_views():
+    """Half of the images answer otherwise when they are flipped, so that two views are less sure than one."""
+    image = keras.Input((4, 4, 1), name="image")
+    logits = keras.layers.Dense(2, name="logits")
+    model = keras.Model(image, logits(keras.layers.Flatten()(image)))
+    left = np.zeros((4, 4))
+    left[:, 0] = 2.0
+    logits.set_weights([np.stack([np.zeros(16), left.ravel()], 1), np.array([0.0, -3.0])])
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (400, 4, 4, 1)).astype(np.uint8)
+    labels = (random.random(400) < images[:, :, 0, 0].mean(1) / 255).astype(np.int32)
+    answers = np.mean([model(view / np.float32(255)) for view in (images, images[:, :, ::-1])], 0)
+    found = calibrate(model, Examples(images, labels), "flip")["temperature"]
+    assert found == pytest.approx(fitted_temperature(answers, labels), rel=1e-3)
+    assert found != pytest.approx(calibrate(model, Examples(images, labels))["temperature"], rel=1e-2)

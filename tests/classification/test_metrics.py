@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pytest
 from scipy.special import softmax
 from scipy.stats import bootstrap
 from sklearn.metrics import mean_squared_error
@@ -78,3 +79,10 @@ def test_training_accuracy_takes_labels_and_mixed_ones():
     accuracy.reset_state()
     accuracy.update_state(np.array([[0.6, 0.4, 0.0], [0.3, 0.3, 0.4]], np.float32), logits)
     assert float(accuracy.result()) == 1
+
+
+def test_training_accuracy_counts_images_of_any_weight_alike():
+    logits = np.array([[1.0, 0.0]] * 4, np.float32)
+    accuracy = Accuracy()
+    accuracy.update_state(np.array([0, 0, 1, 1]), logits, sample_weight=np.array([0.1, 9.0, 5.0, 0.0]))
+    assert float(accuracy.result()) == pytest.approx(2 / 3)

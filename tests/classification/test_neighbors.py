@@ -73,7 +73,12 @@ def test_both_spaces_are_compared_and_drawn(tmp_path):
     assert [row["embedding"][0] for row in report["neighbors"][1:]] == [4, 8]
     names = [str(digit) for digit in range(10)]
     plot_neighbors(queries, found, gallery, names, tmp_path / "neighbors.png")
-    height, width = cv2.imread(str(tmp_path / "neighbors.png")).shape[:2]
+    picture = cv2.imread(str(tmp_path / "neighbors.png")).astype(int)
+    height, width = picture.shape[:2]
+    # a green frame around each of the query's class, a red one around the others; in BGR
+    green, red = ((np.abs(picture - colour).max(-1) < 40).sum() for colour in ((44, 160, 44), (40, 39, 214)))
+    right = np.mean([gallery.labels[indices] == queries.labels[:, None] for indices in found.values()])
+    assert green / (green + red) == pytest.approx(right, abs=0.05)
     assert width > height  # seven images in a row, three rows
     many = {"pixels": np.tile(np.arange(30), (3, 1))}
     plot_neighbors(queries, many, gallery, names, tmp_path / "many.png")

@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from kerascnn.classification import plots
 from kerascnn.classification.plots import plot_answers, plot_confusion_matrix, plot_mistakes, plot_reliability
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.plotting import contact_sheet
@@ -17,6 +18,14 @@ def test_the_plot_of_mistakes_grows_with_the_mistakes(tmp_path):
     plot_mistakes(examples, wrong, NAMES, tmp_path / "all.png")
     none, everything = (cv2.imread(str(tmp_path / name)).shape[0] for name in ("none.png", "all.png"))
     assert everything > 2 * none
+
+
+def test_the_most_confident_mistakes_come_first(tmp_path, monkeypatch):
+    examples, shown = drawn(4, 0), []
+    wrong = np.roll(np.eye(10)[examples.labels], 1, 1) * np.array([[0.5], [0.9], [0.6], [0.8]])
+    monkeypatch.setattr(plots, "images_of", lambda examples: shown.extend(examples.images) or examples.images / 255)
+    plot_mistakes(examples, wrong, NAMES, tmp_path / "mistakes.png", most=3)
+    np.testing.assert_array_equal(shown, examples.images[[1, 3, 2]])
 
 
 def test_the_confusion_matrix_colours_only_errors(tmp_path):

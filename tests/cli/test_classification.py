@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import kerascnn as kc
+from kerascnn.classification import evaluation
 from kerascnn.classification.data import load_images
 from kerascnn.classification.recipes import FinetuneRecipe, ImageRecipe
 from kerascnn.classification.training import untrained
 from kerascnn.cli.app import RequirementError
-from kerascnn.cli.classification import check, fitted
+from kerascnn.cli.classification import check, fitted, train
 from kerascnn.cli.transfer import published, with_backbone
 from kerascnn.errors import UsageError
 from kerascnn.training import free_memory
@@ -101,3 +102,19 @@ def test_as_many_epochs_as_fit_into_the_minutes_are_trained(data, tmp_path, caps
     one, four = (fitted(RECIPE, data, (), tmp_path / "run", minutes, False).training.epochs for minutes in (0.5, 2))
     assert 2 < four / one < 8
     assert f"--minutes 2: {four} epochs" in capsys.readouterr().err
+
+
+def test_the_temperature_is_chosen_on_validation_images_by_the_recipes_views(data, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(evaluation, "calibrate", lambda model, examples, tta: asked.append((examples, tta)) or {})
+    recipe = ImageRecipe(model="mlp", data="synthetic", tta="flip", training=kc.Recipe(epochs=1, precision="float32"))
+    train("images", recipe, data, (), tmp_path / "run", resume=False)
+    assert asked == [(data.validation, "flip")]
+
+
+def test_training_does_not_begin_where_finetune_stopped(data, tmp_path):
+    (tmp_path / "head").mkdir()
+    with pytest.raises(
+        UsageError, match=f"^folder {tmp_path} holds an unfinished run of another recipe; choose another"
+    ):
+        train("images", RECIPE, data, (), tmp_path, resume=True)

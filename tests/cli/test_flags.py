@@ -7,6 +7,8 @@ from typing import Literal
 import pytest
 from cyclopts import App
 
+from kerascnn.classification.recipes import RECIPES as IMAGES
+from kerascnn.classification.recipes import ImageRecipe
 from kerascnn.cli.flags import chosen, flags_of, parse_memory, parse_shape
 from kerascnn.digits.recipes import RECIPES, DigitRecipe
 from kerascnn.errors import UsageError
@@ -87,3 +89,15 @@ def test_sizes_are_read_as_users_write_them():
     assert parse_shape("227x227x3") == (227, 227, 3)
     assert parse_memory("4GiB") == 4 * 2**30
     assert parse_memory("1000") == 1000
+
+
+def test_fields_of_one_optimizer_or_schedule_leave_with_it():
+    of_images = flags_of(ImageRecipe)
+    asked = chosen(IMAGES["cifar_fast"], of_images(optimizer="sgd", learning_rate=0.1)).training
+    assert (asked.optimizer, asked.bias_learning_rate, asked.head_learning_rate) == ("sgd", None, None)
+    asked = chosen(IMAGES["resnet20_2015"], of_images(optimizer="adam", schedule="cosine")).training
+    assert (asked.nesterov, asked.coupled_weight_decay, asked.decay_epochs) == (True, False, ())
+    same = chosen(IMAGES["cifar_fast"], of_images(optimizer="muon")).training
+    assert same == IMAGES["cifar_fast"].training
+    with pytest.raises(UsageError, match="^bias_learning_rate is 2, and optimizer is sgd; leave it out, or choose"):
+        chosen(IMAGES["cifar_fast"], of_images(optimizer="sgd", bias_learning_rate=2.0))

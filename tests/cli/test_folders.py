@@ -6,7 +6,7 @@ import pytest
 
 from kerascnn.cli import folders
 from kerascnn.cli.folders import run_to_train, trained_run
-from kerascnn.errors import InputError
+from kerascnn.errors import InputError, UsageError
 
 SHIPPED = Path(__file__).parents[2] / "saved_models"
 
@@ -56,6 +56,10 @@ def test_a_smoke_test_is_never_taken_for_a_model(runs):
 def test_the_newest_run_is_resumed(runs):
     assert run_to_train("digits", None, True, smoke=False) == runs / "run1"
     finished(runs / "run1")
+    with pytest.raises(
+        UsageError, match=f"^resume is given, and the newest run, {runs}/run1, is finished; leave it out, or name a run"
+    ):
+        run_to_train("digits", None, True, smoke=False)
     (runs / "run2").mkdir()
     assert run_to_train("digits", None, True, smoke=False) == runs / "run2"
 

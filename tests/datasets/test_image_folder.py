@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 
 import kerascnn as kc
 from kerascnn.classification.data import load_images
+from kerascnn.classification.preprocessing import recorded_resize
 from kerascnn.datasets.augmentation.resized_crop import RandomPart, random_boxes
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.examples import fitting
@@ -22,6 +24,7 @@ from kerascnn.datasets.image_files import seeds_of_images
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.decoding import decode_image
 from kerascnn.errors import InputError, UsageError
+from kerascnn.training.feed import Feed
 from tests.interrupting import assert_stopped_ends_as_whole, run_whole_and_killed
 
 ENDINGS = "jpg", "png", "bmp", "JPEG", "webp"
@@ -422,3 +425,26 @@ kc.fit(model, data, recipe, folder=folder, verbose=0)
     expected, found = (kc.load_model(tmp_path / name).get_weights() for name in ("whole", "killed"))
     for array, other in zip(expected, found, strict=True):
         np.testing.assert_array_equal(array, other)
+
+
+def test_a_share_is_a_number(photos):
+    assert len(kc.datasets.image_folder(photos, (8, 8), validation=np.float32(0.25), test=0).validation) == 15
+    (photos.parent / "labels.csv").write_text("file,label\n" + "".join(f"{photos}/line/{n}.png,{n}\n" for n in (1, 6)))
+    with pytest.raises(UsageError, match="^test is photos/test; give a share from 0 to below 1, or other examples$"):
+        kc.datasets.image_table(photos.parent / "labels.csv", (8, 8), test="photos/test")
+
+
+def test_labels_tell_folders_apart(photos):
+    split = kc.datasets.image_folder(photos, (8, 8), validation=0, test=0).train
+    digests = []
+    for labels in (split.labels, 1 - split.labels):
+        digests.append(hashlib.sha256())
+        dataclasses.replace(split, labels=labels).update(digests[-1])
+    assert digests[0].digest() != digests[1].digest()
+
+
+def test_a_run_of_two_splits_alone_says_how_photos_are_resized(photos):
+    data = kc.datasets.image_folder(photos, (16, 16), crop_ratio=0.875, interpolation="bicubic")
+    feed = Feed((data.train, data.validation), kc.Recipe(batch_size=8))
+    assert feed.metadata == {"data": {"resize": data.metadata()["resize"]}}
+    assert recorded_resize(feed.metadata) == data.resize

@@ -167,6 +167,11 @@ def test_names_of_classes_come_from_the_argument_then_labels_txt_then_texts_then
     assert kc.datasets.image_records(folder, (8, 8)).class_names == ("r", "g", "b", "violet")
     (folder / "labels.txt").write_text("r\ng\nb\n\n")
     assert kc.datasets.image_records(folder, (8, 8)).class_names == ("r", "g", "b")
+    # as TF-Slim writes it
+    (folder / "labels.txt").write_text("1:g\n0:r\n2:b: light\n")
+    assert kc.datasets.image_records(folder, (8, 8)).class_names == ("r", "g", "b: light")
+    (folder / "labels.txt").write_text("a:r\n1:g\n2:b\n")
+    assert kc.datasets.image_records(folder, (8, 8)).class_names == ("a:r", "1:g", "2:b")
     (folder / "labels.txt").write_text("r\n\nb\n")
     with pytest.raises(InputError, match=f"^{folder}/labels.txt names no class in line 2; name one in each$"):
         kc.datasets.image_records(folder, (8, 8))

@@ -1,7 +1,11 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
+from kerascnn.classification.training import untrained
+from kerascnn.datasets import load
 from kerascnn.errors import UsageError
 from kerascnn.models import airbench, whiten
 
@@ -39,3 +43,13 @@ def test_convolutions_begin_as_the_identity_of_the_channels_that_they_get(model)
 def test_pixels_that_are_not_divided_are_an_error(model):
     with pytest.raises(UsageError, match="^images has intensities from 0 to 255; divide uint8 by 255$"):
         whiten(model, np.array([0, 255], np.uint8).repeat(1536 * 20).reshape(20, 32, 32, 3))
+
+
+def test_an_app_whitens_with_images_for_training():
+    data = load("synthetic")
+    images = np.pad(data.train.images.repeat(3, -1), ((0, 0), (2, 2), (2, 2), (0, 0)))
+    colour = dataclasses.replace(data, train=dataclasses.replace(data.train, images=images))
+    model = untrained("airbench", colour)
+    kernel = model.get_layer("whiten").kernel.numpy()
+    # directions, and the same with the other sign
+    np.testing.assert_array_equal(kernel[..., :12], -kernel[..., 12:])

@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+import pytest
 
 from kerascnn.datasets.examples import Examples
 from kerascnn.datasets.synthetic import drawn
@@ -46,3 +47,12 @@ def test_a_network_without_batch_normalization_is_left_alone():
     before = [w.numpy() for w in model.weights]
     batch_statistics.measure(model, undistorted(drawn(10, 0)))
     assert all(np.array_equal(w.numpy(), old) for w, old in zip(model.weights, before, strict=True))
+
+
+def test_the_images_that_statistics_are_of_are_drawn_from_all():
+    """Files come class by class, and the first 5,000 may be of few classes."""
+    images = np.repeat(np.arange(250, dtype=np.uint8), 40)[:, None, None, None]
+    feed = Feed((Examples(images, np.zeros(10_000, np.int32)), None), Recipe(batch_size=100))
+    seen = np.concatenate([batch.numpy().ravel() for batch in feed.undistorted()])
+    assert len(seen) == 5000
+    assert np.rint(255 * seen).mean() == pytest.approx(124.5, abs=4)  # of the first ones alone it is 62

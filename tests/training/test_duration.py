@@ -9,6 +9,7 @@ from kerascnn.classification.losses import CrossEntropy
 from kerascnn.datasets import load
 from kerascnn.errors import UsageError
 from kerascnn.models import mlp
+from kerascnn.training import duration
 from kerascnn.training.duration import Clock, epochs_within, seconds_per_step, stretched
 from kerascnn.training.feed import Feed
 from kerascnn.training.recipe import Recipe
@@ -74,3 +75,14 @@ def test_the_network_can_be_compiled_and_trained_afterwards():
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     train = load("synthetic").train
     model.fit(train.images[:64] / 255, train.labels[:64], verbose=0)
+
+
+def test_as_many_epochs_fit_as_hand_arithmetic_says(monkeypatch):
+    data = load("synthetic")
+    trained, validated = len(data.train) // 32 * 32, len(data.validation)
+    monkeypatch.setattr(duration, "seconds_per_step", lambda *arguments: 0.5)
+    # a forward pass, which is all that validation takes, is a third of a training step
+    seconds = (trained + validated / 3) / 32 * 0.5
+    for epochs in (1, 7.6):
+        found = epochs_within(epochs * seconds / 60 + 1e-6, None, data, RECIPE, loss=None)
+        assert found == int(epochs)

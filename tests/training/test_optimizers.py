@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from kerascnn.training.optimizers import create_optimizer, learning_rate
 from kerascnn.training.recipe import Recipe
+from kerascnn.training.run import Run
 
 RECIPE = Recipe(epochs=10, learning_rate=0.8)
 
@@ -132,3 +134,19 @@ def test_an_average_forgets_as_much_an_update_whether_gradients_are_accumulated_
         averages.append(float(optimizer._model_variables_moving_average[0].numpy()[0]))
     # the average began at the weight's own 1; one update of momentum 0.5 after the weight became 0 halves it
     np.testing.assert_allclose(averages, [0.5, 0.5], rtol=1e-5)
+
+
+def test_a_plateau_of_so_many_epochs_is_waited_for_and_divides_the_rate_by_as_much():
+    recipe = replace(RECIPE, schedule="plateau", decay_every=3, decay_factor=0.5)
+    (plateau,) = Run(Path(), recipe, None, None).stateful
+    image = keras.Input((1,))
+    model = keras.Model(image, keras.layers.Dense(1)(image))
+    model.compile(keras.optimizers.SGD(1.0))
+    plateau.set_model(model)
+    plateau.on_train_begin()
+    rates = []
+    for epoch in range(8):
+        plateau.on_epoch_end(epoch, {"val_loss": 1.0})
+        rates.append(float(model.optimizer.learning_rate))
+    # the first epoch is the best one
+    assert rates == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]
