@@ -79,8 +79,9 @@ def fit(
     JSON; a resumed run must be given the same. conclude(model) -> what it shall say of the trained model, a dict for
     JSON; see kc.calibrate.
 
-    A folder with a finished run raises. Statistics of batch normalization are measured once more for the weights that
-    are kept, so the model may score better than the history says of its epoch. More: kerascnn.training.fit.fit.
+    A folder with a finished run raises. Of a model that is compiled here, without a train_step of its own, statistics
+    of batch normalization are measured once more for the weights that are kept, so it may score better than the history
+    says of its epoch. More: kerascnn.training.fit.fit.
     """
     recipe = __getattr__("Recipe")() if recipe is None else recipe
     options = {"loss": loss, "metrics": metrics}

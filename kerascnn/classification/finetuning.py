@@ -41,8 +41,9 @@ def finetune(backbone, data, recipe, folder, *, resume=True, metadata=None, **op
         network, run = finetune(kc.load_model("runs/cifar"), data, REGIMES["medium"], "runs/mine")
 
     backbone: a network of kerascnn.models, trained; it stays as it is. data: a Dataset. recipe: a FinetuneRecipe, of
-    which everything but the data and the backbone is used; training.augmentations are those of the second stage. The
-    weights of the new head are drawn with training.seed, to which Keras's global seed is set. resume, metadata,
+    which training, blocks, freeze_until, second_epochs, backbone_rate and horizontal_flip are used; augmentations of
+    the second stage are training.augmentations alone. The weights of the new head are drawn with training.seed, to
+    which Keras's global seed is set. resume, metadata,
     options: as kerascnn.training.fit takes them; callbacks see the epochs of both stages. Of two stages the first one
     has a run folder of its own, `head` in `folder`, with the network as it is then.
 

@@ -41,7 +41,7 @@ def with_layer_rates(kind, layer_rates):
 
 
 def factors(paths, layer_rates):
-    """A factor for each variable, of those whose NAME its layer's name begins with the last one, else 1.
+    """A factor for each variable: the last one whose NAME its layer is called by, NAME or NAME_…, else 1.
 
     paths: of variables, as stage1_block1_conv1/kernel. Raises UsageError for a NAME that is none's.
     """
