@@ -37,9 +37,9 @@ def batches(
     Every epoch is a new order of all examples, of which the first `steps` batches are taken, by default as many as are
     full; model.fit's steps_per_epoch is the same number. alike: all classes are shown equally often, those of few
     examples more than once an epoch. A batch is (images float32 (B, H, W, C) in [0, 1], labels int32 (B,), mixed ones
-    float32 (B, classes) or masks float32 (B, H, W, 1)), with float32 weights (B,) or (B, H, W, 1) as a third element where the examples have them.
-    augmentations: what Recipe.augmentations holds; each is called with a seed of shape (2,) that is different at every
-    step.
+    float32 (B, classes) or masks float32 (B, H, W, 1)), with float32 weights (B,) or (B, H, W, 1) as a third element
+    where the examples have them. augmentations: what Recipe.augmentations holds; each is called with a seed of shape
+    (2,) that is different at every step.
     Raises UsageError where batch_size is not one of 1 to all examples, steps not one of 1 to all full batches, or
     examples are none.
     """

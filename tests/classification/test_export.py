@@ -13,11 +13,15 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from kerascnn.classification.evaluation import answers_over_views
 from kerascnn.classification.export import classification, export
+from kerascnn.classification.inference import Inference
+from kerascnn.datasets import image_folder
 from kerascnn.digits.preprocessing import preprocess_digits
 from kerascnn.errors import InputError, UsageError
 from kerascnn.models import builder
 from kerascnn.saved_model.folding import in_float32
+from kerascnn.serving.predictor import load_predictor
 
 pytestmark = pytest.mark.long
 
@@ -329,6 +333,33 @@ def test_crops_and_temperature_of_the_run_are_in_the_export(tta, size, tmp_path)
         UsageError, match=f"^preprocessing is preprocess_digits, and the run averages over {tta}, views"
     ):
         export(model, tmp_path, None, preprocess_digits)
+
+
+@pytest.mark.parametrize("tta", ["none", "flip_shift", pytest.param("ten_crop", marks=pytest.mark.slow)])
+def test_files_are_answered_by_the_export_as_in_evaluation(tta, tmp_path):
+    """Of several sizes, turned and damaged ones among them, in a network that sees where things lie."""
+    random, files = np.random.default_rng(0), []
+    for number, (height, width) in enumerate([(40, 60), (70, 31), (28, 28), (300, 200), (20, 25)]):
+        files.append(tmp_path / "photos" / "ab"[number % 2] / f"{number}.jpg")
+        files[-1].parent.mkdir(parents=True, exist_ok=True)
+        coarse = Image.fromarray(random.integers(0, 256, (5, 7, 3), np.uint8)).resize((width, height))
+        exif = Image.Exif()
+        exif[0x0112] = 1 + number
+        coarse.save(files[-1], quality=95, exif=exif)
+    files[2].write_bytes(files[2].read_bytes()[:200])
+    data = image_folder(tmp_path / "photos", (24, 24), crop_ratio=0.8, interpolation="bicubic", validation=0, test=0)
+    image = keras.Input((24, 24, 3), name="image")
+    logits = keras.layers.Dense(2, name="logits", kernel_initializer=keras.initializers.RandomNormal(seed=0))
+    model = keras.Model(image, logits(keras.layers.Flatten(name="embedding")(image)))
+    record = {"recipe": {"tta": tta}, "temperature": 0.1, "data": data.metadata()}
+    (tmp_path / "recipe.json").write_text(json.dumps(record))
+    export(model, tmp_path, ["a", "b"])
+    answers = load_predictor(tmp_path).predict(data.train.files())
+    logits, _, counted = answers_over_views(model, data.train, Inference(tta))
+    assert counted.tolist() == answers["valid"].tolist() == [path != files[2] for path in data.train.files()]
+    expected = tf.nn.softmax(logits / 0.1).numpy()
+    assert expected.std(0).min() > 0.05
+    np.testing.assert_allclose(answers["probabilities"][counted], expected[counted], atol=1e-5)
 
 
 def test_a_run_without_temperature_is_exported_with_none(version):
