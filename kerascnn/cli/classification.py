@@ -232,8 +232,8 @@ def predict(files, app, out, server, form="lines", reject=0.0):
 
     if invalid := print_answers(((file, row) for row, file in zip(rows, answered(), strict=True)), form, reject):
         errors.append(
-            f"cannot decode {', '.join(invalid)}; give PNG, JPEG or BMP files of at most 25 million pixels; newer exports "
-            "take WebP, and those of networks for small images larger JPEGs, too"
+            f"cannot decode {', '.join(invalid)}; give PNG, JPEG or BMP files of at most 25 million pixels; newer "
+            "exports take WebP and larger JPEGs, too"
         )
     if errors:
         raise InputError("; ".join(errors))

@@ -17,8 +17,8 @@ def decode_image(image_bytes, shortest=None):
     Accepts PNG, JPEG, WebP and BMP of at most 25 million pixels by their header, which is read before anything is
     decoded; no animated WebP. The orientation in EXIF metadata is followed. 16 bits per channel are cut to 8; the alpha
     channel of a BMP is ignored. shortest: a JPEG is decoded at the smallest of 1/8, 1/4, 1/2 and its full size of which
-    no side is shorter than these pixels, which saves most of the time for large photos; 25 million pixels are then
-    those of this size, and a JPEG may have 2^27 in full.
+    no side is shorter than these pixels, which saves most of the time for large photos. One of up to 2^27 pixels is
+    then taken, too, at the largest of these sizes that has 25 million.
     Raises tf.errors.InvalidArgumentError for everything else and for what does not decode.
     """
     item = {name: value[0] for name, value in let_in(tf.reshape(image_bytes, [1])).items()}
@@ -70,10 +70,12 @@ def stored_pixels(item, shortest):
 def decode_jpeg(image_bytes, shortest):
     """Scalar string -> RGB uint8 (H, W, 3), as small as `shortest` allows."""
     sides, ratios = tf.cast(tf.io.extract_jpeg_shape(image_bytes)[:2], tf.float64), RATIOS if shortest else (1,)
+    pixels, most = tf.reduce_prod(sides), MOST_JPEG_PIXELS if shortest else MOST_PIXELS
+    image_bytes = checked(image_bytes, pixels <= most, "a JPEG of too many pixels; its sides are", sides)
+    # by a half for each that may be, or must be
     small = [tf.math.ceil(tf.reduce_min(sides) / ratio) >= shortest for ratio in ratios[1:]]
-    halved = tf.reduce_sum(tf.cast(small, tf.int32)) if small else 0
-    most = tf.constant([min(MOST_PIXELS * ratio**2, MOST_JPEG_PIXELS) for ratio in ratios], tf.float64)[halved]
-    image_bytes = checked(image_bytes, tf.reduce_prod(sides) <= most, "a JPEG of too many pixels; its sides are", sides)
+    large = [pixels > MOST_PIXELS * ratio**2 for ratio in ratios[:-1]]
+    halved = tf.maximum(*(tf.reduce_sum(tf.cast(each, tf.int32)) for each in (small, large))) if small else 0
 
     def at(ratio):
         return lambda: tf.io.decode_jpeg(image_bytes, channels=3, ratio=ratio)

@@ -93,6 +93,7 @@ class Cutout:
         recipe = kc.Recipe(augmentations=[kc.augmentation.Cutout(size=8)])
 
     DeVries & Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout", 2017, arXiv:1708.04552.
+    Differs from the paper: 0 is black, where the paper's images are normalized before, and 0 is their mean.
     """
 
     size: int

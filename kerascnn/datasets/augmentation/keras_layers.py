@@ -62,11 +62,17 @@ def as_augmentation(augmentation):
         return of_images
 
     def augment(images, labels, seed, *weights):
-        transformation = layer.get_random_transformation(images, training=True, seed=StepSeed(tf.cast(seed, tf.int32)))
-        moved = layer.transform_images(images, transformation, training=True)
+        own = tf.cast(seed, tf.int32)
+        drawn = layer.get_random_transformation(images, training=True, seed=StepSeed(own))
+
+        def transformation():
+            """What is drawn; where RandomElasticTransform leaves drawing to each call, every call draws the same."""
+            return {**drawn, "seed": StepSeed(own)} if isinstance(drawn, dict) and "seed" in drawn else drawn
+
+        moved = layer.transform_images(images, transformation(), training=True)
         if len(labels.shape) != 4:
             return moved, labels, *weights
-        return moved, *(layer.transform_segmentation_masks(each, transformation) for each in (labels, *weights))
+        return moved, *(layer.transform_segmentation_masks(each, transformation()) for each in (labels, *weights))
 
     return augment
 

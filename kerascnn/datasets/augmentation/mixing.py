@@ -62,7 +62,7 @@ class MixUp:
         check_alpha(self.alpha)
 
     def __call__(self, images, labels, seed, *weights):
-        share = beta(tf.shape(images)[:1], self.alpha, seed)
+        share = beta(tf.shape(images)[:1], self.alpha, seed) * counted(*weights)
         mixed = images + share[:, None, None, None] * (tf.roll(images, -1, 0) - images)
         return mixed, *blended(share, one_hot(labels, self.num_classes), *weights)
 
@@ -92,6 +92,7 @@ class CutMix:
         count, (height, width) = tf.shape(images)[0], images.shape[1:3]
         side = tf.sqrt(beta([count], self.alpha, seeds[0]))
         middle = tf.random.stateless_uniform((count, 2), seeds[1])
+        side *= counted(*weights)
         inside = rectangle(middle * (height, width), side[:, None] * (height, width), height, width)
         share = tf.reduce_mean(tf.cast(inside, tf.float32), (1, 2, 3))
         mixed = tf.where(inside, tf.roll(images, -1, 0), images)
@@ -123,13 +124,21 @@ def blended(share, labels, *weights):
     """[labels (B, classes), and weights (B,) if any], each with a share, float32 (B,), of the next of the batch.
 
     The loss of both together is as it would be alone: a label counts as much as its share times its own weight, so that
-    a class that weighs more does so in a mixture, too, and an example of weight 0 has no part in a label.
+    a class that weighs more does so in a mixture, too.
     """
     own, other = 1 - share, share
     if weights:
         own, other = own * weights[0], other * tf.roll(weights[0], -1, 0)
     mixed = own[:, None] * labels + other[:, None] * tf.roll(labels, -1, 0)
     return [tf.math.divide_no_nan(mixed, (own + other)[:, None]), *([own + other] if weights else [])]
+
+
+def counted(weights=None):
+    """1 where an image and the next one of its batch have weights (B,) above 0, else 0, float32: what may be mixed."""
+    if weights is None:
+        return 1.0
+    both = (weights > 0) & (tf.roll(weights, -1, 0) > 0)
+    return tf.cast(both, tf.float32)
 
 
 def rectangle(middle, sides, height, width):

@@ -48,6 +48,14 @@ def test_a_random_layer_of_keras_moves_masks_with_their_images():
     assert np.abs(moved - masks).sum() > 100
 
 
+def test_masks_are_bent_as_their_images():
+    masks = tf.cast(IMAGES > 0.5, tf.float32)
+    layer = keras.layers.RandomElasticTransform(factor=1.0, scale=1.0, value_range=(0, 1))
+    images, moved = batch_of(layer, 3, masks)
+    bent, apart = np.abs(np.asarray(moved) - masks).mean(), np.mean((images[..., :1] > 0.5) != (moved > 0.5))
+    assert apart < 0.01 < bent  # by a field of their own 0.03 would lie elsewhere
+
+
 @pytest.mark.long
 def test_a_random_layer_that_draws_without_the_seed_is_told(caplog):
     batch_of(keras.layers.RandAugment(value_range=(0, 1)), 3)

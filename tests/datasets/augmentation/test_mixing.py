@@ -125,14 +125,18 @@ def test_mixup_of_whole_labels_is_what_keras_does_with_one_hot_labels():
         np.testing.assert_allclose(moved * 0.75, expected * np.asarray(share)[:, None], atol=1e-5)
 
 
-def test_what_counts_nothing_has_no_part_in_a_mixed_label():
+def test_what_counts_nothing_has_no_part_in_a_mixture():
     images, labels, _ = (part.numpy() for part in ramps())
     weights = np.where(labels == 0, 0, 2).astype(np.float32)
     for augment in (MixUp(alpha=1.0, num_classes=4), CutMix(alpha=1.0, num_classes=4)):
-        _, shares, weighed = (part.numpy() for part in augment(images, labels, tf.constant([0, 1]), weights))
+        mixed, shares, weighed = (part.numpy() for part in augment(images, labels, tf.constant([0, 1]), weights))
         np.testing.assert_array_equal(shares[:, 0], 0)
         # all other classes have what is left
-        np.testing.assert_allclose(shares.sum(-1)[weighed > 0], 1, atol=1e-6)
+        np.testing.assert_allclose(shares.sum(-1)[labels > 0], 1, atol=1e-6)
+        alone = (labels == 0) | (np.roll(labels, -1) == 0)
+        np.testing.assert_array_equal(mixed[alone], images[alone])
+        np.testing.assert_allclose(weighed, np.where(alone, weights, weighed))
+        assert np.abs(mixed - images)[~alone].max() > 0.005
 
 
 @pytest.mark.parametrize("augment", [MixUp, CutMix])
