@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from kerascnn.errors import InputError
 from kerascnn.files import reading_from, write_aside, writing_to
-from kerascnn.image_headers import MOST_PIXELS
+from kerascnn.image_headers import MOST_JPEG_PIXELS, MOST_PIXELS
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises
@@ -21,28 +21,33 @@ MOST_VOXELS = 2**26
 
 
 @contextlib.contextmanager
-def let_in(content):
+def let_in(content, side=None):
     """The PIL image in the bytes of a file, of at most MOST_PIXELS by its header, which alone is read.
 
-    Raises one of UNREADABLE.
+    side: a JPEG is decoded at the smallest of 1/8, 1/4, 1/2 and its full size of which no side is shorter than these
+    pixels; then it may have MOST_JPEG_PIXELS in full. Raises one of UNREADABLE.
     """
     with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        if image.width * image.height > (MOST_JPEG_PIXELS if side else MOST_PIXELS):
+            raise ValueError("too large")
+        if side:
+            image.draft(None, (side, side))
         if image.width * image.height > MOST_PIXELS:
             raise ValueError("too large")
         yield image
 
 
-def load_image(path):
+def load_image(path, side=None):
     """The image in a PNG, JPEG, WebP or BMP file as uint8 (H, W, 3), BGR.
 
     The orientation in its EXIF metadata is followed; what is transparent is laid over white, or over black if nothing
     would show on white. Raises InputError when the file cannot be read or decoded or has more than 25 million pixels,
-    by its header, before anything is decoded.
+    by its header, before anything is decoded. side: as let_in takes it.
     """
     with reading_from(path):
         content = path.read_bytes()
     try:
-        with let_in(content) as image:
+        with let_in(content, side) as image:
             return over_background(upright(image))[..., ::-1].copy()
     except UNREADABLE:
         raise InputError(

@@ -2,7 +2,8 @@
 
 import dataclasses
 import hashlib
-from pathlib import Path
+import os
+from collections import Counter
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from kerascnn.classification.doubtful_labels import doubtful_labels
-from kerascnn.datasets.batches import evaluation_batches
+from kerascnn.datasets.batches import evaluation_batches, told
 from kerascnn.datasets.image_files import vanished_files_named
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.files import reading_from
@@ -102,15 +103,17 @@ def looked_at(split):
     small = dataclasses.replace(split, resize=SEEN, weights=None)
     weight = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601-2
     with vanished_files_named(small):
-        seen = ((images.numpy() @ weight, weights.numpy() > 0) for images, _, weights in evaluation_batches(small))
+        batches = told(evaluation_batches(small), len(small))
+        seen = ((images.numpy() @ weight, weights.numpy() > 0) for images, _, weights in batches)
         batches = [(perceptual_hash(luma), luma.std((1, 2)), readable) for luma, readable in seen]
     return tuple(map(np.concatenate, zip(*batches, strict=True)))
 
 
 def oddity(file, contrast):
     """Why a file that decodes is odd, or an empty text."""
-    with reading_from(file):
-        height, width = claimed_sides(Path(file).read_bytes()) or (0, 0)
+    with reading_from(file), open(file, "rb") as content:
+        # the size of a JPEG stands behind its metadata
+        height, width = claimed_sides(content.read(2**18)) or claimed_sides(content.seek(0) or content.read()) or (0, 0)
     short, long = sorted((height, width))
     if 0 < short < LEAST_SIDE:
         return f"{width}x{height}: small"
@@ -124,14 +127,19 @@ def duplicates(files, hashes, hashed):
 
     hashes: as perceptual_hash gives them; hashed: bool (N,), those that have anything by which they could look alike.
     """
-    digests = []
+    sizes, digests = [], []
     for file in files:
+        with reading_from(file):
+            sizes.append(os.path.getsize(file))
+    alone = Counter(sizes)
+    for file, size in zip(files, sizes, strict=True):
         with reading_from(file), open(file, "rb") as content:
-            digests.append(hashlib.file_digest(content, "sha256").digest())
+            of_content = hashlib.file_digest(content, "sha256").hexdigest() if alone[size] > 1 else ""
+        digests.append(f"{size} {of_content}")
     _, exact = np.unique(digests, return_inverse=True)
     first = np.unique(exact, return_index=True)[1][exact]
     places, group = np.flatnonzero(hashed), first
-    for near in near_pairs(hashes[places]):
+    for near in filter(np.size, near_pairs(hashes[places])):
         rows, columns = group[places[near]]
         links = coo_array((np.ones(len(rows), bool), (rows, columns)), (len(files), len(files)))
         group = connected_components(links, directed=False)[1][group]

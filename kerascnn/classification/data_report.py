@@ -96,7 +96,7 @@ def doubt(found):
 def thumbnail(file, words):
     """A file with its name and what is said of it."""
     try:
-        image = load_image(Path(file))
+        image = load_image(Path(file), SIDE)
     except InputError:
         return f"<figure>{caption(file, words)}</figure>"
     scale = SIDE / max(image.shape[:2])

@@ -23,8 +23,9 @@ def doubtful_labels(backbone, splits, **resize):
 
     backbone: a trained keras.Model with a layer `embedding`, whose features a head is trained on. splits: ImageFiles;
     their images are resized to what the backbone takes, and files that do not decode are left out. resize: crop_ratio
-    and interpolation as image_folder takes them. None where there are fewer than two photos of a class, or one class.
-    Raises UsageError where the backbone does not take images in colour or has no such layer.
+    and interpolation as image_folder takes them. A photo that is alone in its class is not judged. None where
+    fewer than two classes have more. Raises UsageError where the backbone does not take images in colour or has no such
+    layer.
     """
     shape = backbone.input_shape
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] != 3:
@@ -37,14 +38,15 @@ def doubtful_labels(backbone, splits, **resize):
     found = [extract_features(backbone, dataclasses.replace(split, resize=resize, weights=None)) for split in splits]
     features = np.concatenate([features["embedding"] for features, _, _ in found])
     labels, counted = (np.concatenate([each[part] for each in found]) for part in (1, 2))
-    readable = np.flatnonzero(counted)
-    classes, sizes = np.unique(labels[readable], return_counts=True)
-    if len(classes) < 2 or sizes.min() < 2:
-        words = "labels are not looked at: a class has fewer than two photos, or there is one class alone; add photos"
-        logger.warning(words)
+    known = np.bincount(labels[counted], minlength=1)[labels] > 1
+    if lone := np.count_nonzero(counted & ~known):
+        logger.warning("labels of %d photos are not looked at: each is alone in its class; add others", lone)
+    judged = np.flatnonzero(counted & known)
+    if len(np.unique(labels[judged])) < 2:
+        logger.warning("labels are not looked at: fewer than two classes have two photos or more; add photos")
         return None
-    places, likelier = confident_errors(features[readable], labels[readable])
-    return readable[places], likelier
+    places, likelier = confident_errors(features[judged], labels[judged])
+    return judged[places], likelier
 
 
 def confident_errors(features, labels):
@@ -62,7 +64,7 @@ def confident_errors(features, labels):
     from sklearn.preprocessing import StandardScaler
 
     classes, given, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    head = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    head = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, tol=1e-3, max_iter=1000))
     folds = StratifiedKFold(min(FOLDS, sizes.min()), shuffle=True, random_state=0)
     probabilities = cross_val_predict(head, features, given, cv=folds, method="predict_proba")
     own = probabilities[np.arange(len(given)), given]

@@ -27,7 +27,8 @@ def evaluate(model, examples, class_names=None):
     class_names: default: 0, 1, 2 ….
     """
     check_logits(model)
-    found, labels, counted = answered(main_head(model).predict_on_batch, examples)
+    head = main_head(model)
+    found, labels, counted = answered(lambda images: head(images, training=False), examples)
     check_counted(counted, examples)
     names = checked_names(class_names, found.shape[-1])
     return classification_metrics(softmax(found[counted], axis=-1), labels[counted], names)

@@ -22,7 +22,7 @@ def extract_features(model, examples, layers=("embedding",), preprocess=None):
     network = feature_model(model, layers)
     answers, labels, counted = answers_to(examples, lambda images: network(images, training=False), preprocess)
     features = {
-        name: np.concatenate([np.asarray(answer[name], np.float32) for answer in answers]) for name in answers[0]
+        name: np.concatenate([answer[name].astype(np.float32, copy=False) for answer in answers]) for name in answers[0]
     }
     return features, labels, counted
 

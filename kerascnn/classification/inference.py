@@ -2,13 +2,15 @@
 
 import dataclasses
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from kerascnn.classification.crops import CROPS, resize_for_crops
 from kerascnn.classification.preprocessing import Preprocessing
 from kerascnn.classification.recipes import Views
 from kerascnn.classification.views import averaged_over_views
-from kerascnn.datasets.batches import evaluation_batches
+from kerascnn.datasets.batches import evaluation_batches, told
 from kerascnn.datasets.image_files import ImageFiles, vanished_files_named
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import UsageError
@@ -66,15 +68,19 @@ class Inference:
 
 
 def answers_to(examples, call, preprocess=None):
-    """([what `call` answers to a batch], labels int32 (N,), whether a weight is above 0 bool (N,)) of examples.
+    """([NumPy arrays that `call` answers to a batch], labels int32 (N,), whether a weight is above 0 bool (N,)).
 
     examples: Examples, ImageFiles or a tf.data.Dataset of batches with labels, of which mixed ones (B, classes) count
     as their largest share. call: takes images float32 (B, H, W, C). preprocess: as evaluation_batches takes it.
     """
     answers, labels, counted = [], [], []
+    # which forgets what a layer answers once the next one has it
+    call = tf.function(call, reduce_retracing=True)
     with vanished_files_named(examples):
-        for images, truth, *weights in evaluation_batches(examples, preprocess=preprocess):
-            answers.append(call(images))
+        batches = evaluation_batches(examples, preprocess=preprocess)
+        batches = batches if batches is examples else told(batches, len(examples))
+        for images, truth, *weights in batches:
+            answers.append(keras.tree.map_structure(np.asarray, call(images)))
             labels.append(np.asarray(truth))
             counted.append(np.reshape(weights[0], len(truth)) > 0 if weights else np.ones(len(truth), bool))
     if not labels:

@@ -9,8 +9,10 @@ of 22 s.
 """
 
 import contextlib
+import logging
 import math
 import os
+import time
 
 import numpy as np
 import tensorflow as tf
@@ -18,11 +20,14 @@ import tensorflow as tf
 from kerascnn.datasets.augmentation import as_augmentation, unfolded
 from kerascnn.datasets.examples import check_seed
 from kerascnn.datasets.image_files import ImageFiles
-from kerascnn.errors import UsageError
+from kerascnn.errors import InputError, UsageError
 
 BATCH_PIXELS = 2**19  # of one channel, in a batch for evaluation
 AHEAD = 2**29  # bytes of batches that are made at once, and of those that wait, at least two
 WAITING = 8  # batches at most
+TOLD_EVERY = 10  # seconds
+
+logger = logging.getLogger(__name__)
 
 
 def batches(
@@ -71,15 +76,29 @@ def batches(
 
     # where every epoch is done, one more: Keras looks at a batch before it finds that there is nothing to train
     order = tf.data.Dataset.range(first_epoch, max(epochs, first_epoch + 1)).flat_map(epoch_order)
-    at_once, waiting = batches_ahead(batch_size, examples.image_shape)
+    at_once, waiting = batches_ahead(batch_size, examples.image_shape, encoded_bytes(examples))
     with errors_as_raised():
         made = order.map(batch, num_parallel_calls=at_once, deterministic=True)
     return not_autotuned(made.prefetch(waiting))
 
 
-def batches_ahead(batch_size, image_shape):
-    """(how many batches of images (H, W, C) are made at once, how many made ones wait for the training)."""
-    fitting = AHEAD // (4 * batch_size * math.prod(image_shape))
+def encoded_bytes(examples):
+    """The bytes that a file of ImageFiles has on average, by a hundred of them; 0 of what lies in memory."""
+    if not isinstance(examples, ImageFiles):
+        return 0
+    some = examples.take(np.linspace(0, len(examples) - 1, min(100, len(examples))).astype(int))
+    try:
+        return int(np.mean(list(some.sizes())))
+    except InputError:  # what is gone is named when it is read
+        return 0
+
+
+def batches_ahead(batch_size, image_shape, encoded=0):
+    """(how many batches of images (H, W, C) are made at once, how many made ones wait for the training).
+
+    encoded: bytes of an image's file.
+    """
+    fitting = AHEAD // (batch_size * (4 * math.prod(image_shape) + encoded))
     return max(2, min(os.cpu_count(), fitting)), max(2, min(WAITING, fitting))
 
 
@@ -153,13 +172,25 @@ def evaluation_batches(examples, most=500, preprocess=None, least=1):
     """
     if isinstance(examples, tf.data.Dataset):
         return examples
-    batch_size = max(least, min(most, BATCH_PIXELS // math.prod(examples.image_shape[:2])))
+    batch_size, at_once = min(most, BATCH_PIXELS // math.prod(examples.image_shape[:2])), os.cpu_count()
+    if encoded := encoded_bytes(examples):
+        batch_size = min(batch_size, AHEAD // (at_once * encoded))
+    batch_size = max(least, batch_size)
     load = examples.loader()
     order = tf.data.Dataset.range(len(examples)).batch(batch_size)
-    parts = order.map(
-        lambda indices: as_batch(*load(indices), preprocess=preprocess), num_parallel_calls=os.cpu_count()
-    )
+    parts = order.map(lambda indices: as_batch(*load(indices), preprocess=preprocess), num_parallel_calls=at_once)
     return not_autotuned(parts.prefetch(2))
+
+
+def told(batches, count):
+    """The batches (images, labels, *weights), and every ten seconds a line that says how many images of `count`."""
+    seen, last = 0, time.monotonic()
+    for batch in batches:
+        yield batch
+        seen += len(batch[1])
+        if (now := time.monotonic()) > last + TOLD_EVERY:
+            logger.info("%s of %s images", f"{seen:,}", f"{count:,}")
+            last = now
 
 
 def counted_images(images, labels, *weights):

@@ -156,8 +156,9 @@ def cut_share(examples, share, count, seed, name):
         return_index=True, return_inverse=True, return_counts=True,
     )  # fmt: skip
     drawn, random = np.zeros(len(first), bool), np.random.default_rng(seed)
-    for label in np.unique(labels[first]):
-        own = random.permutation(np.flatnonzero(labels[first] == label))
+    order = np.argsort(labels[first], kind="stable")
+    for own in np.split(order, np.flatnonzero(np.diff(labels[first][order])) + 1):
+        own = random.permutation(own)
         drawn[own[fitting(sizes[own], round(left * sizes[own].sum()))]] = True
     if not drawn.any():
         whole = "examples" if len(first) == len(examples) else "groups"

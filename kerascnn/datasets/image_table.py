@@ -52,7 +52,8 @@ def image_table(
     rows = [row for row in rows if not row["file"].lower().endswith(UNREAD)]
     if not rows:
         raise InputError(f"file {file} names no PNG, JPEG, WebP or BMP file; convert its images")
-    names, labels = np.array([row["file"] for row in rows]), [classes.index(row["label"]) for row in rows]
+    number = {name: i for i, name in enumerate(classes)}
+    names, labels = np.array([row["file"] for row in rows]), [number[row["label"]] for row in rows]
     groups = grouped(names, group_by)
     every = ImageFiles(root, names, np.array(labels, np.int32), resize, groups=groups, unread=unread)
     said = np.array([SPLITS[row["split"]] for row in rows])

@@ -18,7 +18,7 @@ def let_in(image_bytes):
     orientation: int32 of 1 to 8, by the EXIF metadata.
     """
     # Zeros behind a header that ends too early: no side of an image is 0.
-    header = tf.strings.substr(tf.strings.join([image_bytes, b"\0" * 32]), 0, 32)
+    header = tf.strings.substr(tf.strings.join([tf.strings.substr(image_bytes, 0, 32), b"\0" * 32]), 0, 32)
     png, jpeg, webp, bmp = (tf.strings.substr(header, 0, len(mark)) == mark for mark in (PNG, JPEG, WEBP, BMP))
     numbers = tf.cast(tf.io.decode_raw(header, tf.uint8, fixed_length=32), tf.float64)
     sides = tf.where(png[:, tf.newaxis], png_sides(numbers), tf.where(bmp[:, tf.newaxis], bmp_sides(numbers), 0.0))

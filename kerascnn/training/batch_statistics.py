@@ -7,6 +7,7 @@ loss that images of another kind cause.
 """
 
 import keras
+import tensorflow as tf
 
 
 def measure(model, batches):
@@ -22,14 +23,19 @@ def measure(model, batches):
     if not layers:
         return
     momenta, seen = [layer.momentum for layer in layers], 0
+
+    @tf.function(reduce_retracing=True)  # which forgets what a layer answers once the next one has it
+    def moved(images, momentum):
+        for layer in layers:
+            layer.momentum = momentum
+        model(images, training=True)
+
     try:
         for images in batches:
             count = len(keras.tree.flatten(images)[0])
-            for layer in layers:
-                # the moving average is the mean over all images so far; the last batch may be smaller
-                layer.momentum = seen / (seen + count)
+            # the moving average is the mean over all images so far; the last batch may be smaller
+            moved(images, tf.constant(seen / (seen + count), tf.float32))
             seen += count
-            model(images, training=True)
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum

@@ -45,7 +45,16 @@ def test_where_a_class_has_one_photo_labels_are_not_said_to_be_trusted(photos, c
     findings = check_images(few, kc.models.resnet20((32, 32, 3), 10))
     assert "trusted" not in findings["summary"]
     assert "doubtful" not in findings
-    assert "labels are not looked at: a class has fewer than two photos, or there is one class alone" in caplog.text
+    assert "labels are not looked at: fewer than two classes have two photos or more; add photos" in caplog.text
+
+
+@pytest.mark.long
+def test_a_photo_alone_in_its_class_is_left_and_the_others_are_judged(photos, caplog):
+    data = kc.datasets.image_folder(photos, (32, 32), validation=0, test=0).train
+    more = dataclasses.replace(data, labels=np.where(np.arange(len(data)) == 3, 2, data.labels))
+    places, _ = doubtful_labels(kc.models.resnet20((32, 32, 3), 10), [more])
+    assert 3 not in places
+    assert "labels of 1 photos are not looked at: each is alone in its class; add others" in caplog.text
 
 
 @pytest.mark.long
