@@ -4,17 +4,22 @@ import keras
 from keras import ops
 
 
+@keras.saving.register_keras_serializable(package="kerascnn")
 class CrossEntropy(keras.losses.Loss):
     """Cross-entropy of logits (B, classes) against int labels (B,), or mixed ones, float (B, classes) of sum 1.
 
     The target is 1 - label_smoothing for the label plus label_smoothing / classes for every class (Szegedy et al.,
     2015, arXiv:1512.00567, section 7). Keras has one loss for integers, without label smoothing, and another one for
-    one-hot targets; training on mixed labels is validated on integers.
+    one-hot targets; training on mixed labels is validated on integers. The mean is that over the weights, so that
+    images of weight 0 make it no smaller.
     """
 
     def __init__(self, label_smoothing=0.0):
-        super().__init__(name="cross_entropy")
+        super().__init__(name="cross_entropy", reduction="mean_with_sample_weight")
         self.label_smoothing = label_smoothing
+
+    def get_config(self):
+        return {"label_smoothing": self.label_smoothing}
 
     def call(self, labels, logits):
         logits = ops.cast(logits, "float32")

@@ -8,6 +8,7 @@ from kerascnn.classification.calibration import expected_calibration_error
 from kerascnn.classification.losses import mixed
 
 
+@keras.saving.register_keras_serializable(package="kerascnn")
 class Accuracy(keras.metrics.MeanMetricWrapper):
     """The share of images whose label has the largest logit; of a mixed label the class with the largest share.
 
@@ -18,6 +19,10 @@ class Accuracy(keras.metrics.MeanMetricWrapper):
 
     def __init__(self):
         super().__init__(hits, name="accuracy")
+        self._direction = "up"  # by which callbacks that monitor it know what is better
+
+    def get_config(self):
+        return {}
 
     def update_state(self, labels, logits, sample_weight=None):
         counted = None if sample_weight is None else ops.cast(ops.reshape(sample_weight, (-1,)) > 0, "float32")

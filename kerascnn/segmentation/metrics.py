@@ -115,6 +115,7 @@ class PooledDice(keras.metrics.Metric):
 
     def __init__(self, name="dice", **kwargs):
         super().__init__(name=name, **kwargs)
+        self._direction = "up"  # by which callbacks that monitor it know what is better
         self.hit, self.sizes = (self.add_weight(name=part, initializer="zeros") for part in ("hit", "sizes"))
 
     def update_state(self, masks, logits, sample_weight=None):

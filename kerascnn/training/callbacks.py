@@ -14,6 +14,7 @@ from kerascnn.errors import UsageError
 from kerascnn.files import write_aside, writing_to
 from kerascnn.plotting import columns_of
 from kerascnn.training.checkpoint import assign, read_checkpoint, variables, write_checkpoint
+from kerascnn.training.optimizers import rate_of
 from kerascnn.training.run_folder import check_same_run, check_unfinished
 
 logger = logging.getLogger(__name__)
@@ -91,10 +92,11 @@ class Resumable(keras.callbacks.CallbackList):
         self.restore_callbacks(self.state["callbacks"])
         self.write_history()  # a kill between the checkpoint and the history leaves that a row short
         if self.epoch == self.params["epochs"]:
-            logger.warning("%s holds all %d epochs: nothing is left to train", self.folder, self.epoch)
+            logger.warning("%s holds %d epochs and is done: nothing is left to train", self.folder, len(self.history))
         else:
-            rate = float(self.model.optimizer.learning_rate)
-            logger.info("resuming after epoch %d, at a learning rate of %g", len(self.history), rate)
+            rate = rate_of(self.model.optimizer)
+            words = "several learning rates" if rate is None else f"a learning rate of {rate:g}"
+            logger.info("resuming after epoch %d, at %s", len(self.history), words)
 
     def check_call(self):
         """Raise UsageError where model.fit was called with what cannot be gone on with."""
@@ -244,7 +246,8 @@ def compiled_with(model):
     config = config_of(model.optimizer)
     options = {name: value for name, value in config.items() if isinstance(value, bool | int | float | None)}
     rate = config.get("learning_rate")
-    rate = rate if isinstance(rate, dict) else float(f"{float(model.optimizer.learning_rate):.7g}")  # it is float32
+    if not isinstance(rate, dict) and (rate := rate_of(model.optimizer)) is not None:
+        rate = float(f"{rate:.7g}")  # it is float32
     loss = model.loss if isinstance(model.loss, str) else getattr(model.loss, "__name__", None)
     if isinstance(model.loss, keras.losses.Loss):
         loss = {"name": model.loss.name, **config_of(model.loss)}

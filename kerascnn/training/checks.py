@@ -64,8 +64,8 @@ def check_call(model, recipe, loss, metrics, callbacks, metadata):
     if not isinstance(loss, keras.losses.Loss):
         words = f"loss is {loss!r}; give a keras.losses.Loss on logits"
         raise UsageError(f"{words}, as SparseCategoricalCrossentropy(from_logits=True)", argument="loss")
-    if len(model.outputs) > 1 and not isinstance(model.output, dict):
-        words = f"model {model.name} has {len(model.outputs)} outputs without names"
+    if len(model.outputs) > 1 and not (isinstance(model.output, dict) and "logits" in model.output):
+        words = f"model {model.name} has {len(model.outputs)} outputs, and none is called logits"
         raise UsageError(f"{words}; name them in a dict, logits first, or compile the model", argument="model")
 
 

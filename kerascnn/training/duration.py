@@ -16,7 +16,7 @@ from kerascnn.errors import UsageError
 from kerascnn.training.feed import Feed
 from kerascnn.training.fit import compile_model, heads_of, stopped_by_limits
 from kerascnn.training.fused_normalization import fused_normalization
-from kerascnn.training.precision import computing_in, policy_of
+from kerascnn.training.precision import computing_in, deterministic_operations, policy_of
 from kerascnn.training.recipe import MOST
 
 CALLS = 5  # of the compiled function that are counted: the last ones
@@ -44,7 +44,11 @@ def seconds_per_step(model, feed, loss, metrics):
     made = WAITING + os.cpu_count()
     calls = min(1 + math.ceil(made / feed.at_once) + CALLS, feed.steps * feed.recipe.epochs // feed.at_once)
     steps, clock = calls * feed.at_once, Clock()
-    with computing_in(model, policy_of(model, feed.recipe)), fused_normalization(model):
+    with (
+        computing_in(model, policy_of(model, feed.recipe)),
+        fused_normalization(model),
+        deterministic_operations(model, feed.recipe.deterministic),
+    ):
         compile_model(model, feed.recipe, loss, metrics, feed)
         batches = feed.training(0, heads_of(model)).take(steps)
         with vanished_files_named(feed.train), stopped_by_limits(feed.recipe, Path.cwd()):

@@ -65,7 +65,16 @@ def learning_rate(recipe, steps_per_epoch):
         ends = [round(epoch * steps_per_epoch) - 1 for epoch in epochs] or [total]
         rates = [peak * recipe.decay_factor**i for i in range(len(ends) + 1)]
         after = keras.optimizers.schedules.PiecewiseConstantDecay(ends, rates)
-    return WarmUp(after, round(recipe.warmup_epochs * steps_per_epoch)) if recipe.warmup_epochs else after
+    warmup = min(recipe.warmup_epochs, recipe.epochs / 2)
+    return WarmUp(after, round(warmup * steps_per_epoch)) if warmup else after
+
+
+def rate_of(optimizer):
+    """The learning rate of an optimizer just now, or None where it has several, as a MultiOptimizer."""
+    try:
+        return float(optimizer.learning_rate)
+    except AttributeError:
+        return None
 
 
 @keras.saving.register_keras_serializable(package="kerascnn")
@@ -88,6 +97,7 @@ class CoupledSGD(keras.optimizers.SGD):
         """Nothing: the decoupled one of Keras."""
 
 
+@keras.saving.register_keras_serializable(package="kerascnn")
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     """The schedule `after`, times a ramp from 0 to 1 over the first `steps` batches (Keras has it for cosine only)."""
 
@@ -97,3 +107,10 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step):
         return self.after(step) * ops.minimum(1.0, (ops.cast(step, "float32") + 1) / max(1, self.steps))
+
+    def get_config(self):
+        return {"after": keras.optimizers.schedules.serialize(self.after), "steps": self.steps}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.optimizers.schedules.deserialize(config["after"]), config["steps"])

@@ -22,7 +22,8 @@ WORDS = {int: "a whole number", float: "a number", bool: "True or False", str: "
 RANGES = {
     **dict.fromkeys(("epochs", "batch_size", "decay_every", "accumulate"), (1, MOST)),
     "warmup_epochs": (0, MOST),
-    **dict.fromkeys(("momentum", "label_smoothing", "decay_factor", "ema"), (0, 1)),
+    **dict.fromkeys(("momentum", "decay_factor"), (0, 1)),
+    **dict.fromkeys(("label_smoothing", "ema"), (0, 0.999999)),  # 1 would learn nothing
     **dict.fromkeys(("learning_rate", "weight_decay", "clip_norm"), (0, LARGEST)),
     **dict.fromkeys(("bias_learning_rate", "head_learning_rate"), (0, LARGEST)),
     **dict.fromkeys(("early_stopping", "seed"), (0, 2**32 - 1)),
@@ -80,7 +81,7 @@ class Recipe:
     schedule: Literal["constant", "linear", "cosine", "step", "plateau"] = "cosine"
     "Linear and cosine fall to zero; step and plateau multiply by decay_factor."
     warmup_epochs: float = 0.0
-    "Epochs over which the learning rate first rises from zero; not under plateau."
+    "Epochs over which the learning rate first rises from zero, at most half of them; not under plateau."
     decay_every: int = 10
     "Epochs between two decays of the step schedule; patience of the plateau schedule."
     decay_factor: float = 0.1

@@ -18,6 +18,7 @@ from kerascnn.plotting import columns_of, plot_learning_curve
 from kerascnn.provenance import origin, peak_memory
 from kerascnn.training.checkpoint import assign
 from kerascnn.training.checks import check_clock
+from kerascnn.training.optimizers import rate_of
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class Run(keras.callbacks.Callback):
     def averages(self):
         """{id of a variable: its moving average}, where the optimizer makes them."""
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
-        if not optimizer.use_ema:
+        if not getattr(optimizer, "use_ema", False):
             return {}
         pairs = zip(optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True)
         return {id(variable): average for variable, average in pairs}
@@ -78,10 +79,11 @@ class Run(keras.callbacks.Callback):
     @contextlib.contextmanager
     def saying_that_xla_compiles(self, model):
         """Log it where the first step has not ended after 10 s; the step holds this thread, so a timer waits."""
-        done = int(model.optimizer.iterations)
+        steps = model.optimizer._iterations  # of batches, where `iterations` counts updates
+        done = int(steps)
 
         def say():
-            if int(model.optimizer.iterations) == done:
+            if int(steps) == done:
                 logger.warning("the first step takes longer than 10 s: XLA compiles the network, which may take 100 s")
 
         waiting = threading.Timer(10, say)
@@ -131,8 +133,9 @@ class Run(keras.callbacks.Callback):
 
     def not_finite(self, what):
         if not self.guard:
-            rate = float(self.model.optimizer.learning_rate)
-            return TrainingStopped(f"{what}; give the model's optimizer a learning_rate below {rate:g}, or a clipnorm")
+            rate = rate_of(self.model.optimizer)
+            lower = "lower learning rates" if rate is None else f"a learning_rate below {rate:g}"
+            return TrainingStopped(f"{what}; give the model's optimizer {lower}, or a clipnorm")
         return TrainingStopped(f"{what}; lower learning_rate (now {self.recipe.learning_rate:g}) or set clip_norm")
 
     def finish(self, network, resumable, conclusions):

@@ -21,7 +21,7 @@ from kerascnn.training.precision import computing_in, policy_of
 from kerascnn.training.recipe import Recipe
 from kerascnn.training.record import RunSchema
 from kerascnn.training.run_folder import load_trained, main_head
-from tests.interrupting import Stop
+from tests.interrupting import Stop, assert_stopped_ends_as_whole
 from tests.training.runs import LOSS, RECIPE, TRAIN, VALIDATION, compiled, history, network, own, train
 
 
@@ -274,7 +274,7 @@ def test_images_of_weight_0_are_in_no_figure_of_the_history(tmp_path):
         own_size = replace(recipe, batch_size=len(data[0]))
         fit(network(), data, own_size, folder=folder, loss=CrossEntropy(), metrics=[Accuracy()])
         rows.append(history(folder)[0])
-    for name in ("accuracy", "val_accuracy"):
+    for name in ("accuracy", "loss", "val_accuracy", "val_loss"):
         assert float(rows[0][name]) == pytest.approx(float(rows[1][name]), abs=1e-6)
 
 
@@ -385,3 +385,35 @@ def test_statistics_that_a_train_step_of_ones_own_has_made_are_kept(tmp_path):
     run = fit(model, (TRAIN, VALIDATION), Recipe(epochs=2, batch_size=32), folder=tmp_path)
     loss = model.evaluate(VALIDATION.images / np.float32(255), VALIDATION.labels, verbose=0)[0]
     assert loss == pytest.approx(min(run.history["val_loss"]), rel=1e-4)
+
+
+def test_callbacks_of_keras_that_save_and_monitor_have_what_they_need(tmp_path):
+    """Under a warm-up, whose schedule is saved with the model."""
+    saved = str(tmp_path / "best.keras")
+    best = keras.callbacks.ModelCheckpoint(saved, monitor="val_accuracy", save_best_only=True)
+    early = keras.callbacks.EarlyStopping(monitor="val_accuracy", patience=5)
+    recipe = replace(RECIPE, warmup_epochs=1)
+    keras.utils.set_random_seed(0)
+    options = {"loss": CrossEntropy(0.1), "metrics": [Accuracy()], "callbacks": [best, early]}
+    run = fit(network(), (TRAIN, VALIDATION), recipe, folder=tmp_path / "run", **options)
+    loaded = keras.saving.load_model(saved)
+    assert isinstance(loaded.loss, CrossEntropy)
+    scores = loaded.evaluate(VALIDATION.images / np.float32(255), VALIDATION.labels, verbose=0, return_dict=True)
+    assert scores["accuracy"] == pytest.approx(max(run.history["val_accuracy"]), abs=1e-6)
+    rates = [float(loaded.optimizer._learning_rate(step)) for step in (0, 19, 39)]
+    assert rates == pytest.approx([recipe.learning_rate / 20 * (1 + 1) / 2, 3e-3 * 0.5, 0], abs=1.6e-4)
+
+
+def test_several_optimizers_at_once_train_and_resume(tmp_path):
+    def build():
+        keras.utils.set_random_seed(0)
+        model = network()
+        rates = keras.optimizers.OptimizerMap(keras.optimizers.SGD(0.1), {"logits/.*": keras.optimizers.Adam(1e-3)})
+        return compiled(model, keras.optimizers.MultiOptimizer(rates))
+
+    def run(folder, *callbacks):
+        model, recipe = build(), Recipe(epochs=2, batch_size=32)
+        fit(model, (TRAIN, VALIDATION), recipe, folder=folder, callbacks=callbacks)
+        return model.get_weights()
+
+    assert_stopped_ends_as_whole(run, tmp_path)

@@ -150,3 +150,8 @@ def test_a_plateau_of_so_many_epochs_is_waited_for_and_divides_the_rate_by_as_mu
         rates.append(float(model.optimizer.learning_rate))
     # the first epoch is the best one
     assert rates == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]
+
+
+def test_a_warm_up_takes_half_of_the_run_at_most():
+    recipe = replace(RECIPE, epochs=2, schedule="constant", warmup_epochs=5)
+    np.testing.assert_allclose(rates(recipe, [0, 4, 9, 19]), [0.08, 0.4, 0.8, 0.8], rtol=1e-6)
