@@ -101,6 +101,8 @@ def train(
 
     asked = dataclasses.replace(asked, data=resolved(asked.data))
     data = load_images(**{name: getattr(asked, name) for name in FIELDS}, data_dir=data_dir)
+    if recipe == "default" and getattr(flags, "learning_rate", None) is None and asked.training.optimizer == "sgd":
+        asked = classification.at_usual_rate(asked, data)
     changes = augmentations(asked, data)
     if show_augmentations:
         classification.show_augmentations(data, changes, asked.training.seed, out)

@@ -25,7 +25,7 @@ from kerascnn.errors import UsageError
 from kerascnn.model_names import NETWORKS
 from kerascnn.training.checks import check_decodes, check_folder, check_updates
 from kerascnn.training.fit import fit
-from kerascnn.training.layer_rates import factors
+from kerascnn.training.layer_rates import factors, parse_layer_rate
 from kerascnn.training.recipe import as_json
 from kerascnn.training.record import read_record, section
 from kerascnn.training.run_folder import check_same_run, load_model, main_head
@@ -147,7 +147,9 @@ def train_head(network, data, recipe, folder, options):
     train = features_of(network, data.train, views)
     validation = data.validation and features_of(network, data.validation, [scaled])
     logger.info("features of %d images, %d numbers each, are computed", len(train), train.image_shape[0])
-    rates = recipe.training.layer_rates if recipe.stages == 1 else ()
+    rates = recipe.training.layer_rates
+    if recipe.stages == 2:  # in which they may name other layers, too
+        rates = tuple(rate for rate in rates if parse_layer_rate(rate)[0] == "logits")
     training = dataclasses.replace(recipe.training, augmentations=(), layer_rates=rates)
     return fit(head, (train, validation), training, folder=folder, network=network, **options)
 
@@ -179,14 +181,16 @@ def blocks(network):
 def trained_layers(network, recipe):
     """The names of the layers of the backbone that train in the second stage. Raises UsageError where there are none.
 
-    Layers that the builder does not train stay as they are.
+    A layer that it freezes until is frozen with all that it depends on. Layers that the builder does not train stay as
+    they are.
     """
     names = [layer.name for layer in network.layers]
     if until := recipe.freeze_until:
         if until not in names:
             words = f"freeze_until is {until!r}, which is no layer of {network.name}"
             raise UsageError(f"{words}; choose one of {', '.join(names[1:-1])}", argument="freeze_until")
-        behind = names[names.index(until) + 1 :]
+        before = keras.Model(network.inputs, network.get_layer(until).output).layers  # and that layer itself
+        behind = set(names) - {layer.name for layer in before}
     else:
         behind = [name for block in list(blocks(network).values())[-recipe.blocks :] for name in block]
     found = [layer.name for layer in network.layers if layer.trainable_weights and layer.name in behind]

@@ -158,7 +158,7 @@ class FinetuneRecipe(ImageRecipe):
     blocks: int = 0
     "How many of the last blocks train in a second stage; 0 trains the head alone, 1000 all layers."
     freeze_until: str | None = None
-    "In place of --blocks: the last layer that stays frozen in the second stage."
+    "In place of --blocks: a layer that stays frozen in the second stage, with all that it depends on."
     second_epochs: int = 20
     "Epochs of the second stage."
     backbone_rate: float = 0.1

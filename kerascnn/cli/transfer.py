@@ -46,7 +46,10 @@ def finetune(app, recipe, data_dir, out, resume):
         image_size=recipe.image_size or own[0] or 224,
         data=resolved(recipe.data),
     )
-    resize = resize_of(recipe.backbone) if network else usual_resize(recipe.model, own[0])
+    # of published weights that were saved in Python there is no run either
+    of_run = network and (Path(recipe.backbone) if Path(recipe.backbone).is_dir() else Path(recipe.backbone).parent)
+    known = of_run and (of_run / "recipe.json").is_file()
+    resize = resize_of(recipe.backbone) if known else usual_resize(recipe.model, own[0])
     resize = {name: value for name, value in resize.items() if getattr(recipe, name) is None}
     recipe = dataclasses.replace(recipe, **resize)
     data = load_images(**{name: getattr(recipe, name) for name in FIELDS}, data_dir=data_dir)
@@ -93,6 +96,9 @@ def published(recipe, shape, classes):
     """The network recipe.model for such images with the weights in the file recipe.weights, or from the hub."""
     import kerascnn as kc
 
+    if shape[2] != (channels := NETWORKS[recipe.model].input_shape[2]):
+        words = f"weights is {recipe.weights}, for images of {channels} channels, and {recipe.data} has {shape[2]}"
+        raise UsageError(f"{words}; give photos, or a backbone that was trained on such images", argument="weights")
     network = kc.models.builder(recipe.model)(shape, classes)
     try:
         kc.load_weights(network, None if recipe.weights == HUB else recipe.weights)

@@ -90,8 +90,10 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def call(self, x):
         # A product with a band matrix is the sum over neighbours, and fast on every backend.
-        total = ops.matmul(ops.square(x), ops.cast(self.band, x.dtype))
-        return x * ops.power(self.k + self.alpha * total, -self.beta)
+        half = keras.backend.standardize_dtype(x.dtype) == "float16"  # in which no square is above 65,504
+        wide = ops.cast(x, "float32") if half else x
+        total = ops.matmul(ops.square(wide), ops.cast(self.band, wide.dtype))
+        return x * ops.cast(ops.power(self.k + self.alpha * total, -self.beta), x.dtype)
 
     def get_config(self):
         return {**super().get_config(), "size": self.size, "k": self.k, "alpha": self.alpha, "beta": self.beta}

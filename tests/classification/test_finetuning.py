@@ -217,6 +217,24 @@ def test_layers_freeze_until_the_one_that_is_named(backbone):
         trained_layers(backbone, dataclasses.replace(STILL, freeze_until="embedding"))
 
 
+def test_of_branches_those_that_the_named_layer_does_not_depend_on_learn():
+    network = models.googlenet((64, 64, 3), 5)
+    found = trained_layers(network, dataclasses.replace(STILL, freeze_until="inception5a_3x3"))
+    of_module = {name.removeprefix("inception5a_") for name in found if name.startswith("inception5a")}
+    assert of_module == {"1x1", "5x5_reduce", "5x5", "project"}
+    assert {name.split("_")[0] for name in found} == {"inception5a", "inception5b"}
+    whole = trained_layers(network, dataclasses.replace(STILL, freeze_until="inception5a_output"))
+    assert {name.split("_")[0] for name in whole} == {"inception5b"}
+
+
+def test_a_rate_of_the_head_counts_in_both_stages(backbone, data, tmp_path):
+    training = dataclasses.replace(MEDIUM.training, epochs=1, layer_rates=("logits=0",))
+    recipe = dataclasses.replace(MEDIUM, training=training, second_epochs=1)
+    network, _ = finetune(backbone, data, recipe, tmp_path, verbose=0)
+    fresh = with_new_head(backbone, data.train.image_shape, len(data.class_names), training.seed)
+    np.testing.assert_array_equal(network.get_layer("logits").kernel, fresh.get_layer("logits").kernel)
+
+
 def test_large_data_train_every_layer_that_the_builder_trains():
     network = models.airbench()
     assert set(trained_layers(network, REGIMES["large"])) == {

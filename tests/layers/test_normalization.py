@@ -80,3 +80,9 @@ def test_response_normalization_is_tensorflows():
 def test_an_even_number_of_neighbouring_channels_raises():
     with pytest.raises(ValueError, match="^size is 4; give an odd number of neighbouring channels$"):
         LocalResponseNormalization(size=4)
+
+
+def test_large_responses_are_normalized_in_half_precision_as_in_full():
+    responses = np.linspace(-900, 900, 40, dtype=np.float32).reshape(1, 2, 2, 10)  # their squares are beyond float16
+    expected, half = (LocalResponseNormalization(dtype=dtype)(responses) for dtype in ("float32", "float16"))
+    np.testing.assert_allclose(half, expected, rtol=3e-3)
