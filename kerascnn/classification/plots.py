@@ -15,7 +15,8 @@ def plot_confusion_matrix(counts, class_names, path):
     """
     errors = counts - np.diag(np.diag(counts))
     few = len(class_names) <= 30
-    size = 2 + 0.5 * min(len(class_names), 30)
+    letters = min(24, max(map(len, class_names)))  # of the longest name that is drawn
+    size = 2 + 0.5 * min(len(class_names), 30) + 0.06 * letters * few
     plot = figure(size, size)
     axes = plot.subplots()
     axes.imshow(errors, cmap="Oranges", vmin=0, vmax=max(1, errors.max()))
@@ -24,7 +25,7 @@ def plot_confusion_matrix(counts, class_names, path):
         axes.text(j, i, counts[i, j], ha="center", va="center", fontsize=8, color="white" if dark else "black")
     if few:
         ticks = np.arange(len(class_names))
-        names = list(map(plain_text, class_names))
+        names = list(map(of_letters, class_names))
         axes.set_xticks(ticks, names, rotation=90 if max(map(len, class_names)) > 3 else 0)
         axes.set_yticks(ticks, names)
     axes.set(xlabel="predicted", ylabel="label", title=f"{errors.sum()} errors of {counts.sum():,}")
@@ -56,8 +57,9 @@ def plot_mistakes(examples, probabilities, class_names, path, most=100):
         height, width = 0.9 * np.array(image.shape[:2]) / max(image.shape[:2])
         extent = (middle - width / 2, middle + width / 2, top + height, top)
         axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1, extent=extent)
-        words = f"{class_names[labels[i]]}{between}→ {class_names[predicted[i]]} {probabilities[i].max():.2f}"
-        axes.text(middle, top - 0.05, plain_text(words), ha="center", fontsize=8)
+        label, guess = of_letters(class_names[labels[i]], 15), of_letters(class_names[predicted[i]], 10)
+        words = f"{label}{between}→ {guess} {probabilities[i].max():.2f}"
+        axes.text(middle, top - 0.05, words, ha="center", fontsize=7)
     axes.set(xlim=(0, columns), ylim=(pitch * rows, 0), aspect="equal")
     save_figure(plot, path)
 
