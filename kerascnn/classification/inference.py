@@ -4,13 +4,12 @@ import dataclasses
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from kerascnn.classification.crops import CROPS, resize_for_crops
 from kerascnn.classification.preprocessing import Preprocessing
 from kerascnn.classification.recipes import Views
 from kerascnn.classification.views import averaged_over_views
-from kerascnn.datasets.batches import evaluation_batches, told
+from kerascnn.datasets.batches import as_graph, evaluation_batches, told
 from kerascnn.datasets.image_files import ImageFiles, vanished_files_named
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import UsageError
@@ -74,10 +73,9 @@ def answers_to(examples, call, preprocess=None):
     as their largest share. call: takes images float32 (B, H, W, C). preprocess: as evaluation_batches takes it.
     """
     answers, labels, counted = [], [], []
-    # which forgets what a layer answers once the next one has it
-    call = tf.function(call, reduce_retracing=True)
     with vanished_files_named(examples):
         batches = evaluation_batches(examples, preprocess=preprocess)
+        call = as_graph(call, batches.element_spec[0])
         batches = batches if batches is examples else told(batches, len(examples))
         for images, truth, *weights in batches:
             answers.append(keras.tree.map_structure(np.asarray, call(images)))

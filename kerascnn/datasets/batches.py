@@ -182,6 +182,19 @@ def evaluation_batches(examples, most=500, preprocess=None, least=1):
     return not_autotuned(parts.prefetch(2))
 
 
+def as_graph(call, batch, *others):
+    """`call` as a graph, which forgets what each layer answers once the next one has it; eagerly Keras keeps all of it.
+
+    batch, others: what tf.TensorSpec says of its arguments, of a batch of images as that of a tf.data.Dataset does.
+    """
+
+    def of_any_size(spec):
+        return spec if spec.shape.rank is None else tf.TensorSpec([None, *spec.shape[1:]], spec.dtype)
+
+    # not called as a tf.function, which warns where it is made anew time after time
+    return tf.function(call).get_concrete_function(tf.nest.map_structure(of_any_size, batch), *others)
+
+
 def told(batches, count):
     """The batches (images, labels, *weights), and every ten seconds a line that says how many images of `count`."""
     seen, last = 0, time.monotonic()

@@ -9,11 +9,14 @@ loss that images of another kind cause.
 import keras
 import tensorflow as tf
 
+from kerascnn.datasets.batches import as_graph
+
 
 def measure(model, batches):
     """Set the moving averages of every batch normalization in `model` that is trainable to the averages over images.
 
-    batches: of images float32 (B, H, W, C), seen as they are, undistorted; the network runs on each of them once.
+    batches: a tf.data.Dataset of images float32 (B, H, W, C), seen as they are, undistorted; the network runs on each
+    of them once.
     """
     layers = [
         layer
@@ -24,17 +27,17 @@ def measure(model, batches):
         return
     momenta, seen = [layer.momentum for layer in layers], 0
 
-    @tf.function(reduce_retracing=True)  # which forgets what a layer answers once the next one has it
-    def moved(images, momentum):
+    def move(images, momentum):
         for layer in layers:
             layer.momentum = momentum
         model(images, training=True)
 
     try:
+        move = as_graph(move, batches.element_spec, tf.TensorSpec([]))
         for images in batches:
             count = len(keras.tree.flatten(images)[0])
             # the moving average is the mean over all images so far; the last batch may be smaller
-            moved(images, tf.constant(seen / (seen + count), tf.float32))
+            move(images, tf.constant(seen / (seen + count)))
             seen += count
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
