@@ -3,6 +3,7 @@
 TensorFlow and Keras are imported inside the commands, after everything that can be checked without them.
 """
 
+import collections
 import contextlib
 import dataclasses
 import itertools
@@ -234,16 +235,23 @@ def predict(files, app, out, server, form="lines", reject=0.0):
     if first is None:
         raise InputError("; ".join(errors))
     predictor = predictor_of(app, out, server, "predict_bytes", CLASSES | (TOP if form == "json" else {}))
-    named, contents = itertools.tee(itertools.chain([first], encoded))
-    rejected = {}
+    asked, rejected = collections.deque(), {}  # names alone: contents of many may be rejected before an answer comes
+
+    def contents():
+        for file, content in itertools.chain([first], encoded):
+            asked.append(file)
+            yield content
+
     rows = itertools.chain.from_iterable(
         (dict(zip(answer, row, strict=True)) for row in zip(*possible(predictor, answer).values(), strict=True))
-        for answer in predictor.stream((content for _, content in contents), rejected=rejected.__setitem__)
+        for answer in predictor.stream(contents(), rejected=rejected.__setitem__)
     )
 
     def answered():
         # when a row is there, all that were asked before it have been answered or rejected
-        for place, (file, _) in enumerate(named):
+        places = itertools.count()
+        while asked:
+            file, place = asked.popleft(), next(places)
             if place in rejected:
                 errors.append(f"cannot predict {file}: {rejected[place]}")
             else:
@@ -251,8 +259,8 @@ def predict(files, app, out, server, form="lines", reject=0.0):
 
     if invalid := print_answers(((file, row) for row, file in zip(rows, answered(), strict=True)), form, reject):
         errors.append(
-            f"cannot decode {', '.join(invalid)}; give PNG, JPEG or BMP files of at most 25 million pixels; newer "
-            "exports take WebP and larger JPEGs, too"
+            f"cannot decode {', '.join(invalid)}; give PNG, JPEG or BMP files of at most 25 million pixels (newer "
+            "exports take WebP and larger JPEGs), and convert HEIC, AVIF, TIFF and GIF files to JPEG"
         )
     if errors:
         raise InputError("; ".join(errors))
