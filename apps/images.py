@@ -93,16 +93,18 @@ def train(
     out = run_to_train("images", out, resume, smoke)
     check_unfinished(out)
     asked = classification.smoke(asked) if smoke else asked
-    from kerascnn.classification.data import FIELDS, check_asked, load_images, resolved, split_names
+    from kerascnn.classification.data import FIELDS, check_asked, load_images, resolved
+    from kerascnn.classification.recorded_data import split_names
 
     check_asked(asked, out)
     load_tensorflow()
     from kerascnn.classification.augmentation import augmentations
+    from kerascnn.classification.training import at_usual_rate
 
     asked = dataclasses.replace(asked, data=resolved(asked.data))
     data = load_images(**{name: getattr(asked, name) for name in FIELDS}, data_dir=data_dir)
     if recipe == "default" and getattr(flags, "learning_rate", None) is None and asked.training.optimizer == "sgd":
-        asked = classification.at_usual_rate(asked, data)
+        asked = at_usual_rate(asked, data)
     changes = augmentations(asked, data)
     if show_augmentations:
         classification.show_augmentations(data, changes, asked.training.seed, out)
@@ -160,7 +162,7 @@ def evaluate(*, data_dir: DataDir = None, out: Out = None, require: Require = ()
     requirements = parse_requirements(require)
     out = run_to_fill("images", out)
     load_tensorflow()
-    from kerascnn.classification.data import load_tested
+    from kerascnn.classification.recorded_data import load_tested
 
     classification.evaluate("images", lambda record: load_tested(record, data_dir), None, out, requirements)
 

@@ -26,15 +26,15 @@ LEAST_SIDE, MOST_RATIO, LEAST_CONTRAST = 32, 4, 0.02
 def check_images(data, backbone=None, **resize):
     """What is found in the files of all splits of a Dataset of photos, as a dict of JSON types.
 
-    summary: number of files and of classes, files of the smallest class, and shares from 0 to 1 of files, where 1
-    is good: readable (of a format that is read, and they decode), regular (not odd), unique (not a copy of another
-    one), separate (without a copy in another split), consistent (without a copy of another class). counts: {split:
-    {class: files}}. broken, unread: names of files. odd: [{file, why}]. duplicates: [{kind (exact or near), files,
-    splits, classes}], those of several splits or classes first. Near duplicates are those whose perceptual hashes
-    differ in 6 bits of 64 at most; these, and whether a file is blank, are of the square in its middle. With a
-    backbone, which doubtful_labels takes as it takes resize, also doubtful: [{file, class, likelier}], the most
-    doubtful first, and trusted, the share of the others, in the summary. Raises InputError for a file that vanishes,
-    and what doubtful_labels raises.
+    summary: number of files and of classes, files of the smallest class, and shares from 0 to 1 of files, where 1 is
+    good: readable (of a format that is read, and they decode), regular (not odd), unique (not a copy of another one),
+    separate (without a copy in another split), consistent (without a copy of another class). counts: {split: {class:
+    files}}. broken, unread: names of files. odd: [{file, why}]. duplicates: [{kind (exact or near), files, splits,
+    classes}], those of several splits or classes first. Near duplicates are those whose perceptual hashes differ in 6
+    bits of 64 at most; these, and whether a file is blank, are of the square in its middle. With a backbone, which
+    doubtful_labels takes as it takes resize, also doubtful: [{file, class, likelier}], the most doubtful first, and
+    trusted in the summary, the share of those that decode whose labels were judged and not doubted. Raises InputError
+    for a file that vanishes, and what doubtful_labels raises.
     """
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     splits = {name: split for name, split in splits.items() if split is not None}
@@ -72,12 +72,12 @@ def check_images(data, backbone=None, **resize):
         "summary": summary, "counts": counts, "broken": broken, "unread": unread, "odd": odd, "duplicates": groups,
     }  # fmt: skip
     if doubtful:
-        places, likelier = doubtful
+        places, likelier, judged = doubtful
         findings["doubtful"] = [
             {"file": files[place], "class": of_class[place], "likelier": data.class_names[label]}
             for place, label in zip(places, likelier, strict=True)
         ]
-        summary["trusted"] = 1 - len(places) / len(files)
+        summary["trusted"] = (judged - len(places)) / np.count_nonzero(readable)
     return findings
 
 

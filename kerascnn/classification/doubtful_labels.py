@@ -19,7 +19,8 @@ logger = logging.getLogger(__name__)
 
 
 def doubtful_labels(backbone, splits, **resize):
-    """(places int (M,) in all splits together, the most doubtful first; the likelier labels int (M,)), or None.
+    """(places int (M,) in all splits together, the most doubtful first; the likelier labels int (M,); how many photos
+    were judged), or None.
 
     backbone: a trained keras.Model with a layer `embedding`, whose features a head is trained on. splits: ImageFiles;
     their images are resized to what the backbone takes, and files that do not decode are left out. resize: crop_ratio
@@ -38,7 +39,7 @@ def doubtful_labels(backbone, splits, **resize):
     found = [extract_features(backbone, dataclasses.replace(split, resize=resize, weights=None)) for split in splits]
     features = np.concatenate([features["embedding"] for features, _, _ in found])
     labels, counted = (np.concatenate([each[part] for each in found]) for part in (1, 2))
-    known = np.bincount(labels[counted], minlength=1)[labels] > 1
+    known = np.bincount(labels[counted], minlength=labels.max() + 1)[labels] > 1
     if lone := np.count_nonzero(counted & ~known):
         logger.warning("labels of %d photos are not looked at: each is alone in its class; add others", lone)
     judged = np.flatnonzero(counted & known)
@@ -46,7 +47,7 @@ def doubtful_labels(backbone, splits, **resize):
         logger.warning("labels are not looked at: fewer than two classes have two photos or more; add photos")
         return None
     places, likelier = confident_errors(features[judged], labels[judged])
-    return judged[places], likelier
+    return judged[places], likelier, len(judged)
 
 
 def confident_errors(features, labels):

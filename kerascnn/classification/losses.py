@@ -15,11 +15,17 @@ class CrossEntropy(keras.losses.Loss):
     """
 
     def __init__(self, label_smoothing=0.0):
-        super().__init__(name="cross_entropy", reduction="mean_with_sample_weight")
+        super().__init__(name="cross_entropy")
         self.label_smoothing = label_smoothing
 
     def get_config(self):
         return {"label_smoothing": self.label_smoothing}
+
+    def __call__(self, labels, logits, sample_weight=None):
+        mean = super().__call__(labels, logits, sample_weight)
+        if sample_weight is None:
+            return mean
+        return ops.divide_no_nan(mean, ops.mean(ops.cast(ops.convert_to_tensor(sample_weight) > 0, mean.dtype)))
 
     def call(self, labels, logits):
         logits = ops.cast(logits, "float32")

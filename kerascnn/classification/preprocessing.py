@@ -20,10 +20,13 @@ def recorded_resize(record):
 
 
 def resize_of(run):
-    """{"crop_ratio": …, "interpolation": …} of the photos that the network in a run folder, or a file, has seen."""
+    """{"crop_ratio": …, "interpolation": …} of the photos of a run, a folder or the model.keras in it; {} of no run."""
     run = Path(run).parent if Path(run).name == "model.keras" else Path(run)
+    record = read_record_if_any(run) if run.is_dir() else None
+    if record is None:
+        return {}
     with recorded_in(run):
-        resize = recorded_resize((read_record_if_any(run) if run.is_dir() else None) or {})
+        resize = recorded_resize(record)
     return {name: getattr(resize, name) for name in ("crop_ratio", "interpolation")}
 
 

@@ -121,14 +121,17 @@ class ImageRecipe:
         """In how many epochs images are augmented."""
         return self.training.epochs
 
+    def check_asked(self):
+        """Raise UsageError for a field that says nothing beside the others; a run may have been trained with it."""
+        if self.train_size and self.random_resized_crop:
+            words = f"train_size is {self.train_size}, and random_resized_crop cuts out of photos of any size"
+            raise UsageError(f"{words}; leave one of the two out", argument="train_size")
+
     def check_model(self):
         check_name(self.model, "model")
         if self.image_size and 0 < self.train_size < self.image_size:
             words = f"train_size is {self.train_size}, and image_size is {self.image_size}"
             raise UsageError(f"{words}; give a larger one, or leave it out", argument="train_size")
-        if self.train_size and self.random_resized_crop:
-            words = f"train_size is {self.train_size}, and random_resized_crop cuts out of photos of any size"
-            raise UsageError(f"{words}; leave one of the two out", argument="train_size")
         if self.model.startswith("unet"):
             raise UsageError(f"model is {self.model!r}, which segments images; choose a classifier", argument="model")
 
@@ -148,7 +151,7 @@ class FinetuneRecipe(ImageRecipe):
     "Height and width in pixels that the images of a folder are resized to; default: what the backbone was trained on."
     crop_ratio: float | None = None
     """Of the images of a folder: the part of the shorter side that is cut out of the middle; default: that of the
-    backbone's run, with --weights 0.875 for networks of more than 64 pixels."""
+    backbone's run; with --weights, or where there is no run, 0.875 for networks of more than 64 pixels."""
     interpolation: Literal["bilinear", "bicubic", "lanczos"] | None = None
     "How the images of a folder are resized; default: that of the backbone's run, or as --weights are measured."
     backbone: str | None = None
@@ -171,16 +174,16 @@ class FinetuneRecipe(ImageRecipe):
         if self.weights and self.backbone:
             words = f"weights is {self.weights}, and backbone is {self.backbone}"
             raise UsageError(f"{words}; give one of the two", argument="weights")
-        self.check_stages()
         if self.weights and not self.model:
             words = f"weights is {self.weights}, and model is not given"
             raise UsageError(f"{words}; name the network that they are of", argument="weights")
 
-    def check_stages(self):
-        """Raise UsageError for what the second stage alone takes, where there is none."""
+    def check_asked(self):
+        super().check_asked()
+        of_second = {*self.ranges} - {"image_size", "crop_ratio"}
         for field in fields(self):
             name, value = field.name, getattr(self, field.name)
-            if self.stages == 1 and name in {*self.ranges} - {*SIZES} and value not in (0, field.default):
+            if self.stages == 1 and name in of_second and value not in (0, field.default):
                 words = f"{name} is {value:g}, and the head alone learns, on features that are computed once"
                 raise UsageError(f"{words}; give blocks or freeze_until, or leave it out", argument=name)
 

@@ -77,25 +77,6 @@ def fitted(recipe, data, augmentations, out, minutes, auto_batch):
     return dataclasses.replace(recipe, training=training)
 
 
-def at_usual_rate(recipe, data):
-    """The recipe at a tenth of its learning rate where its network has no batch normalization.
-
-    Simonyan & Zisserman, 2014, arXiv:1409.1556, section 3.1, and Krizhevsky et al., 2012, section 5, take 0.01.
-    """
-    import keras
-
-    from kerascnn.analysis.summary import symbolic_model
-
-    model = symbolic_model(recipe.model, data.train.image_shape, len(data.class_names))
-    if any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers):
-        return recipe
-    rate = recipe.training.learning_rate / 10
-    note(
-        f"note: {recipe.model} has no batch normalization, and learns at a rate of {rate:g}; --learning-rate changes it"
-    )
-    return dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, learning_rate=rate))
-
-
 def train(app, recipe, data, augmentations, out, resume, split=None):
     """Train recipe.model on `data`, a Dataset, into the folder `out`, and show how far it is.
 

@@ -20,7 +20,8 @@ HUB = "hub"  # in place of the file of published weights
 
 def finetune(app, recipe, data_dir, out, resume):
     """Train a network on the data of a FinetuneRecipe, from the backbone that it names, into the folder `out`."""
-    from kerascnn.classification.data import FIELDS, check_asked, load_images, resolved, split_names
+    from kerascnn.classification.data import FIELDS, check_asked, load_images, resolved
+    from kerascnn.classification.recorded_data import split_names
 
     check_asked(recipe, out)
     recipe = with_backbone(app, recipe)
@@ -47,9 +48,7 @@ def finetune(app, recipe, data_dir, out, resume):
         data=resolved(recipe.data),
     )
     # of published weights that were saved in Python there is no run either
-    of_run = network and (Path(recipe.backbone) if Path(recipe.backbone).is_dir() else Path(recipe.backbone).parent)
-    known = of_run and (of_run / "recipe.json").is_file()
-    resize = resize_of(recipe.backbone) if known else usual_resize(recipe.model, own[0])
+    resize = (network and resize_of(recipe.backbone)) or usual_resize(recipe.model, own[0] or 224)
     resize = {name: value for name, value in resize.items() if getattr(recipe, name) is None}
     recipe = dataclasses.replace(recipe, **resize)
     data = load_images(**{name: getattr(recipe, name) for name in FIELDS}, data_dir=data_dir)
@@ -165,7 +164,8 @@ def neighbors(app, layer, count, queries, data_dir, out):
 def trained_on(app, data_dir, out):
     """(the trained model in `out`, the Dataset that it was trained on)."""
     load_tensorflow()
-    from kerascnn.classification.data import FIELDS, load_tested
+    from kerascnn.classification.data import FIELDS
+    from kerascnn.classification.recorded_data import load_tested
     from kerascnn.training.record import recorded_in
     from kerascnn.training.run_folder import load_trained, warn_of_other_data
 

@@ -84,7 +84,7 @@ def batches(
 
 def encoded_bytes(examples):
     """The bytes that a file of ImageFiles has on average, by a hundred of them; 0 of what lies in memory."""
-    if not isinstance(examples, ImageFiles):
+    if not isinstance(examples, ImageFiles) or not len(examples):
         return 0
     some = examples.take(np.linspace(0, len(examples) - 1, min(100, len(examples))).astype(int))
     try:
@@ -174,7 +174,7 @@ def evaluation_batches(examples, most=500, preprocess=None, least=1):
         return examples
     batch_size, at_once = min(most, BATCH_PIXELS // math.prod(examples.image_shape[:2])), os.cpu_count()
     if encoded := encoded_bytes(examples):
-        batch_size = min(batch_size, AHEAD // (at_once * encoded))
+        batch_size = min(batch_size, max(8, AHEAD // (at_once * encoded)))
     batch_size = max(least, batch_size)
     load = examples.loader()
     order = tf.data.Dataset.range(len(examples)).batch(batch_size)

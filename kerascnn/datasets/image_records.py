@@ -201,5 +201,5 @@ def listed_names(file):
     if "" in lines:
         raise InputError(f"{file} names no class in line {lines.index('') + 1}; name one in each")
     numbered = dict(line.split(":", 1) for line in lines if ":" in line)
-    in_order = [numbered.get(str(number)) for number in range(len(lines))]
-    return lines if None in in_order else in_order  # 0:daisy, as TF-Slim writes it
+    in_order = [numbered.get(str(number), "").strip() for number in range(len(lines))]
+    return in_order if all(in_order) else lines  # 0:daisy, as TF-Slim writes it

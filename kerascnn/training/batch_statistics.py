@@ -29,7 +29,7 @@ def measure(model, batches):
 
     def move(images, momentum):
         for layer in layers:
-            layer.momentum = momentum
+            layer.momentum = tf.cast(momentum, layer.moving_mean.dtype)
         model(images, training=True)
 
     try:

@@ -79,7 +79,8 @@ class Run(keras.callbacks.Callback):
     @contextlib.contextmanager
     def saying_that_xla_compiles(self, model):
         """Log it where the first step has not ended after 10 s; the step holds this thread, so a timer waits."""
-        steps = model.optimizer._iterations  # of batches, where `iterations` counts updates
+        # of batches, where `iterations` counts updates
+        steps = getattr(model.optimizer, "inner_optimizer", model.optimizer)._iterations
         done = int(steps)
 
         def say():

@@ -7,15 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from kerascnn.classification.data import (
-    check_outside,
-    is_path,
-    load_images,
-    load_tested,
-    resolved,
-    split_folders,
-    split_names,
-)
+from kerascnn.classification.data import check_outside, is_path, load_images, resolved, split_folders
+from kerascnn.classification.recorded_data import load_tested, split_names
 from kerascnn.cli.classification import check_classes
 from kerascnn.errors import InputError, UsageError
 from kerascnn.models import mlp
@@ -155,11 +148,14 @@ def test_a_folder_for_validation_that_has_come_since_changes_no_test(photos, tmp
     again = load_tested(record)
     assert again.test.names.tolist() == data.test.names.tolist()
     assert sorted(again.train.names) == sorted(data.train.names)
+    assert again.validation is None
 
 
 def test_a_data_set_that_is_not_found_any_more_is_named(tmp_path):
-    words = "^no data set no_such_set, which the model was trained on; give the --data-dir that it lies in$"
-    with pytest.raises(InputError, match=words):
+    words = (
+        f"^data_dir is {tmp_path}, and has no no_such_set, which the model was trained on; give the folder that it li"
+    )
+    with pytest.raises(UsageError, match=words):
         load_tested({"recipe": {"data": "no_such_set", "image_size": 16}}, tmp_path)
 
 
@@ -170,7 +166,8 @@ def test_results_among_photos_would_be_a_class(photos, monkeypatch):
             UsageError, match=f"^out is {out}, which lies in {data}, where folders are classes; name one"
         ):
             check_outside(out, data)
-    for data, out in ((photos, "../run"), ("cifar10", "runs/images/run1")):
+    (photos / "cifar10").mkdir()  # a folder of the name of a data set is none
+    for data, out in ((photos, "../run"), ("cifar10", "runs/images/run1"), ("cifar10", "cifar10")):
         check_outside(out, data)
     assert not is_path("")
 

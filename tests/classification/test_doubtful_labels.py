@@ -52,8 +52,9 @@ def test_where_a_class_has_one_photo_labels_are_not_said_to_be_trusted(photos, c
 def test_a_photo_alone_in_its_class_is_left_and_the_others_are_judged(photos, caplog):
     data = kc.datasets.image_folder(photos, (32, 32), validation=0, test=0).train
     more = dataclasses.replace(data, labels=np.where(np.arange(len(data)) == 3, 2, data.labels))
-    places, _ = doubtful_labels(kc.models.resnet20((32, 32, 3), 10), [more])
+    places, _, judged = doubtful_labels(kc.models.resnet20((32, 32, 3), 10), [more])
     assert 3 not in places
+    assert judged == 30  # of 32 files one is broken
     assert "labels of 1 photos are not looked at: each is alone in its class; add others" in caplog.text
 
 
@@ -66,7 +67,8 @@ def test_doubtful_labels_stand_in_findings_and_report(photos, tmp_path):
     embedding = keras.layers.Flatten(name="embedding")(embedding)
     findings = check_images(data, keras.Model(image, keras.layers.Dense(2, name="logits")(embedding)))
     # classes of noise: whatever is found is told in one way
-    assert findings["summary"]["trusted"] == 1 - len(findings["doubtful"]) / findings["summary"]["files"]
+    readable = findings["summary"]["files"] - len(findings["broken"])
+    assert findings["summary"]["trusted"] == 1 - len(findings["doubtful"]) / readable
     assert findings["doubtful"], "a head without its labels is wrong on some of 31 photos of noise"
     each = findings["doubtful"][0]
     assert {each["class"], each["likelier"]} == {"cat", "dog"}
@@ -90,3 +92,11 @@ def test_a_network_for_other_inputs_is_an_error(photos):
         UsageError, match=r"^backbone of_vectors takes \(None, 7\), and not images \(B, H, W, 3\); name"
     ):
         doubtful_labels(network, [data.train])
+
+
+def test_a_class_of_which_no_photo_decodes_is_left(photos):
+    data = kc.datasets.image_folder(photos, (32, 32), validation=0, test=0).train
+    broken = [name.endswith("broken.png") for name in data.names]
+    last = dataclasses.replace(data, labels=np.where(broken, 2, data.labels))
+    places, *_ = doubtful_labels(kc.models.resnet20((32, 32, 3), 10), [last])
+    assert set(places) <= set(np.flatnonzero(~np.array(broken)))

@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pytest
 
 from kerascnn.classification.losses import CrossEntropy
 
@@ -31,3 +32,12 @@ def test_mixed_labels_weigh_the_loss_of_each_class():
     logits = np.array([[0.0, math.log(3)]], np.float32)
     loss = CrossEntropy(label_smoothing=0.1)(np.array([[0.3, 0.7]], np.float32), logits)
     assert math.isclose(float(loss), 0.32 * math.log(4) + 0.68 * math.log(4 / 3), rel_tol=1e-6)
+
+
+def test_weights_multiply_and_what_weighs_nothing_does_not_count():
+    logits, labels = np.array([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0]], np.float32), np.array([0, 0, 1])
+    alone = [float(CrossEntropy()(labels[i : i + 1], logits[i : i + 1])) for i in range(3)]
+    found = CrossEntropy()(labels, logits, np.array([2.0, 0.0, 0.5]))
+    # of two images that count, and not of their weights: a rare class keeps its weight beside common ones
+    assert float(found) == pytest.approx((2 * alone[0] + 0.5 * alone[2]) / 2, rel=1e-6)
+    assert float(CrossEntropy()(labels, logits, np.zeros(3))) == 0

@@ -174,7 +174,7 @@ def test_a_resized_crop_takes_the_place_of_the_other_and_is_cut_out_of_photos_as
     with pytest.raises(
         UsageError, match="^train_size is 256, and random_resized_crop cuts out of photos of any size; leave one of the"
     ):
-        ImageRecipe(random_resized_crop=0.25, train_size=256)
+        ImageRecipe(random_resized_crop=0.25, train_size=256).check_asked()
 
 
 def test_larger_photos_are_cut_to_size():

@@ -268,7 +268,7 @@ def test_files_that_do_not_decode_are_named_once_and_count_nothing(few, tmp_path
     before, other, loss = trained(tmp_path / "broken")
     losses = keras.losses.sparse_categorical_crossentropy(labels, before(images), from_logits=True).numpy()
     # one batch of all files: the loss of all but one, over their number with it
-    assert loss == pytest.approx(np.delete(losses, place).sum() / len(losses), rel=1e-5)
+    assert loss == pytest.approx(np.delete(losses, place).mean(), rel=1e-5)
     said = [record.getMessage() for record in caplog.records]
     words = "or it is too large, and it counts nothing; replace it before a training (1 so far)"
     assert said == [f"cannot decode {broken}, {words}"]
@@ -448,3 +448,8 @@ def test_a_run_of_two_splits_alone_says_how_photos_are_resized(photos):
     feed = Feed((data.train, data.validation), kc.Recipe(batch_size=8))
     assert feed.metadata == {"data": {"resize": data.metadata()["resize"]}}
     assert recorded_resize(feed.metadata) == data.resize
+
+
+def test_no_photo_is_no_batch(photos):
+    split = kc.datasets.image_folder(photos, (8, 8), validation=0, test=0).train
+    assert list(evaluation_batches(split.take(np.zeros(0, int)))) == []

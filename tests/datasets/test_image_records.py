@@ -13,7 +13,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import kerascnn as kc
-from kerascnn.classification.data import as_split, check_photos, load_images, load_tested, split_names
+from kerascnn.classification.data import check_photos, load_images
+from kerascnn.classification.recorded_data import as_split, load_tested, split_names
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import DataAbsent, InputError, UsageError
@@ -168,7 +169,7 @@ def test_names_of_classes_come_from_the_argument_then_labels_txt_then_texts_then
     (folder / "labels.txt").write_text("r\ng\nb\n\n")
     assert kc.datasets.image_records(folder, (8, 8)).class_names == ("r", "g", "b")
     # as TF-Slim writes it
-    (folder / "labels.txt").write_text("1:g\n0:r\n2:b: light\n")
+    (folder / "labels.txt").write_text("1:g\n0:r\n2: b: light\n")
     assert kc.datasets.image_records(folder, (8, 8)).class_names == ("r", "g", "b: light")
     (folder / "labels.txt").write_text("a:r\n1:g\n2:b\n")
     assert kc.datasets.image_records(folder, (8, 8)).class_names == ("a:r", "1:g", "2:b")
