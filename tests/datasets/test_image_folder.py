@@ -267,7 +267,7 @@ def test_files_that_do_not_decode_are_named_once_and_count_nothing(few, tmp_path
     broken.write_bytes(b"\x89PNG\r\n\x1a\n nothing")
     before, other, loss = trained(tmp_path / "broken")
     losses = keras.losses.sparse_categorical_crossentropy(labels, before(images), from_logits=True).numpy()
-    # one batch of all files: the loss of all but one, over their number with it
+    # one batch of all files: the mean loss of all but one
     assert loss == pytest.approx(np.delete(losses, place).mean(), rel=1e-5)
     said = [record.getMessage() for record in caplog.records]
     words = "or it is too large, and it counts nothing; replace it before a training (1 so far)"
