@@ -12,8 +12,9 @@ from scipy.sparse.csgraph import connected_components
 
 from kerascnn.classification.doubtful_labels import doubtful_labels
 from kerascnn.datasets.batches import evaluation_batches, told
-from kerascnn.datasets.image_files import vanished_files_named
+from kerascnn.datasets.image_files import ImageFiles, vanished_files_named
 from kerascnn.datasets.resizing import ResizeAndCrop
+from kerascnn.errors import UsageError
 from kerascnn.files import reading_from
 from kerascnn.image_headers import claimed_sides
 
@@ -36,6 +37,9 @@ def check_images(data, backbone=None, **resize):
     trusted in the summary, the share of those that decode whose labels were judged and not doubted. Raises InputError
     for a file that vanishes, and what doubtful_labels raises.
     """
+    if type(data.train) is not ImageFiles:
+        words = f"data is {data.name}, whose images are no files of their own"
+        raise UsageError(f"{words}; give what image_folder or image_table returns", argument="data")
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     splits = {name: split for name, split in splits.items() if split is not None}
     # first, as the backbone may not fit

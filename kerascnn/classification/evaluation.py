@@ -45,9 +45,6 @@ def calibrate(model, examples, tta="none"):
     """
     if examples is None:
         return {}
-    if hasattr(examples, "train"):
-        words = f"examples is the whole data set {examples.name}; give one of its splits, as data.validation"
-        raise UsageError(words, argument="examples")
     found, labels, counted = answers_over_views(folded(in_float32(plain(main_head(model)))), examples, Inference(tta))
     if counted.sum() < LEAST_EXAMPLES:
         return {}

@@ -19,7 +19,7 @@ def extract_features(model, examples, layers=("embedding",), preprocess=None):
     tf.data.Dataset of batches with labels. layers: as feature_model takes them. preprocess: as evaluation_batches takes
     it. All features are held in memory.
     """
-    network = feature_model(model, layers)
+    network = feature_model(model, [layers] if isinstance(layers, str) else layers)
     answers, labels, counted = answers_to(examples, lambda images: network(images, training=False), preprocess)
     features = {
         name: np.concatenate([answer[name].astype(np.float32, copy=False) for answer in answers]) for name in answers[0]

@@ -17,9 +17,10 @@ import numpy as np
 
 from kerascnn import models
 from kerascnn.classification.features import extract_features
+from kerascnn.classification.recipes import FinetuneRecipe
 from kerascnn.classification.training import loss_and_metrics
 from kerascnn.datasets.batches import full_batches, scaled
-from kerascnn.datasets.examples import Examples
+from kerascnn.datasets.examples import Dataset, Examples
 from kerascnn.datasets.image_files import vanished_files_named
 from kerascnn.errors import UsageError
 from kerascnn.model_names import NETWORKS
@@ -50,6 +51,13 @@ def finetune(backbone, data, recipe, folder, *, resume=True, metadata=None, **op
     Raises UsageError where the backbone does not take such images or has no such layer, or has a head without weights
     that learn, and what fit raises.
     """
+    for value, name, kind in (
+        (backbone, "backbone", keras.Model),
+        (data, "data", Dataset),
+        (recipe, "recipe", FinetuneRecipe),
+    ):
+        if not isinstance(value, kind):
+            raise UsageError(f"{name} is {type(value).__name__}; give a {kind.__name__}", argument=name)
     folder, training = Path(folder), recipe.training
     first = folder / "head"
     began = (first / "recipe.json").is_file()  # the second stage

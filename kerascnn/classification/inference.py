@@ -4,6 +4,7 @@ import dataclasses
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kerascnn.classification.crops import CROPS, resize_for_crops
 from kerascnn.classification.preprocessing import Preprocessing
@@ -73,6 +74,7 @@ def answers_to(examples, call, preprocess=None):
     as their largest share. call: takes images float32 (B, H, W, C). preprocess: as evaluation_batches takes it.
     """
     answers, labels, counted = [], [], []
+    check_examples(examples)
     with vanished_files_named(examples):
         batches = evaluation_batches(examples, preprocess=preprocess)
         call = as_graph(call, batches.element_spec[0])
@@ -87,6 +89,19 @@ def answers_to(examples, call, preprocess=None):
     labels = labels.reshape(len(labels), -1)
     labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(-1)
     return answers, labels.astype(np.int32), np.concatenate(counted)
+
+
+def check_examples(examples):
+    """Raise UsageError for what is no split, and for a tf.data.Dataset without end."""
+    if hasattr(examples, "train"):
+        words = f"examples is the whole data set {examples.name}; give one of its splits, as data.test"
+        raise UsageError(words, argument="examples")
+    if isinstance(examples, tf.data.Dataset):
+        if examples.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise UsageError("data is a tf.data.Dataset without end; give it one with .take(steps)", argument="data")
+    elif not hasattr(examples, "loader"):
+        words = f"examples is {type(examples).__name__}"
+        raise UsageError(f"{words}; give a split of a Dataset, as data.test", argument="examples")
 
 
 def check_counted(counted, examples):

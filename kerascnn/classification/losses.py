@@ -10,8 +10,8 @@ class CrossEntropy(keras.losses.Loss):
 
     The target is 1 - label_smoothing for the label plus label_smoothing / classes for every class (Szegedy et al.,
     2015, arXiv:1512.00567, section 7). Keras has one loss for integers, without label smoothing, and another one for
-    one-hot targets; training on mixed labels is validated on integers. The mean is that over the weights, so that
-    images of weight 0 make it no smaller.
+    one-hot targets; training on mixed labels is validated on integers. The mean is over the images whose weight is
+    above 0.
     """
 
     def __init__(self, label_smoothing=0.0):

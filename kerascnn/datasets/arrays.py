@@ -30,11 +30,12 @@ def from_arrays(x, y, *, class_names=None, validation=0.1, test=0.1, seed=0):
                 words = f"{name} is {type(share).__name__}; give a share from 0 to 1, or a pair of arrays (x, y)"
                 raise UsageError(words, argument=name)
             rest, splits[name] = cut_share(rest, share, len(y), seed, name)
-    labels = rest.labels if rest.labels.ndim == 1 else (0, 1)
-    names = tuple(map(str, range(int(np.max(labels)) + 1)) if class_names is None else class_names)
-    if np.max(labels) >= len(names):
+    given = [part.labels for part in (rest, *splits.values()) if part is not None and len(part)]
+    most = int(max(map(np.max, given))) if rest.labels.ndim == 1 else 1
+    names = tuple(map(str, range(most + 1) if class_names is None else class_names))
+    if most >= len(names):
         raise UsageError(
-            f"class_names has {len(names)} names and y reaches {np.max(labels)}; name each label, from 0",
+            f"class_names has {len(names)} names and y reaches {most}; name each label, from 0",
             argument="class_names",
         )
     warn_of_empty_classes({"train": rest}, names)

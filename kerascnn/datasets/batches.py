@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerascnn.datasets.augmentation import as_augmentation, unfolded
+from kerascnn.datasets.augmentation.keras_layers import check_arguments
 from kerascnn.datasets.examples import check_seed
 from kerascnn.datasets.image_files import ImageFiles
 from kerascnn.errors import InputError, UsageError
@@ -143,6 +144,7 @@ def augmented(parts, augmentations, seed_of_step, place):
         own = seed_of_step * [1, 0] if by_epoch else seed_of_step
         own = tf.random.experimental.stateless_fold_in(own, number) if number else own
         images, labels, *weights = parts
+        check_arguments(augment, *weights)
         changed = augment(images, labels, own, *weights, **(place if by_epoch else {}))
         if not isinstance(changed, tuple | list) or len(changed) != len(parts):
             words = f"augmentations[{number}] returns {type(changed).__name__} of a batch"

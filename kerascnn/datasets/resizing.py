@@ -32,6 +32,7 @@ class ResizeAndCrop:
         sides = size if isinstance(size, tuple | list) and len(size) == 2 else (0,)
         if not all(isinstance(side, numbers.Integral) and side >= 1 for side in sides):
             raise UsageError(f"image_size is {size}; give (height, width) in pixels", argument="image_size")
+        object.__setattr__(self, "image_size", tuple(map(int, size)))  # of NumPy's numbers, too
         if not 0 < self.crop_ratio <= 1:
             words = f"crop_ratio is {self.crop_ratio}; give a number above 0 and at most 1"
             raise UsageError(words, argument="crop_ratio")

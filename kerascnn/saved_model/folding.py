@@ -29,7 +29,10 @@ def folded(model):
 
     def copy(layer):
         options = {"use_bias": True} if layer.name in pairs else {}
-        return type(layer).from_config({**layer.get_config(), **options})
+        try:
+            return type(layer).from_config({**layer.get_config(), **options})
+        except (NotImplementedError, TypeError, ValueError):  # a Lambda, or one that does not say how it is made
+            return layer
 
     def call(layer, x, *arguments, **options):
         return x if layer.name in gone else layer(x, *arguments, **options)

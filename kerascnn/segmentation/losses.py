@@ -15,6 +15,7 @@ def foreground_logit(logits):
     return logits if logits.shape[-1] == 1 else logits[..., 1:] - logits[..., :1]
 
 
+@keras.saving.register_keras_serializable(package="kerascnn")
 class Tversky(keras.losses.Loss):
     """One minus the Tversky index of probabilities p and masks t, on logits (B, H, W, 1 or 2).
 
@@ -32,6 +33,9 @@ class Tversky(keras.losses.Loss):
             raise UsageError(f"smooth is {smooth}; give a number above 0, or empty masks have no loss", "smooth")
         self.false_positive, self.false_negative, self.smooth = false_positive, false_negative, smooth
 
+    def get_config(self):
+        return {name: getattr(self, name) for name in ("false_positive", "false_negative", "smooth")}
+
     def __call__(self, masks, logits, sample_weight=None):
         # Keras would multiply the one number that call gives
         weights = 1.0 if sample_weight is None else ops.cast(sample_weight, "float32")
@@ -46,6 +50,7 @@ class Tversky(keras.losses.Loss):
         return 1 - (hit + self.smooth) / (whole + self.smooth)
 
 
+@keras.saving.register_keras_serializable(package="kerascnn")
 class DiceCrossEntropy(Tversky):
     """Soft Dice plus the mean cross-entropy of the pixels (Isensee et al., 2021, nnU-Net, arXiv:1904.08128)."""
 
@@ -54,6 +59,7 @@ class DiceCrossEntropy(Tversky):
         return super().call(masks, logits, weights) + ops.mean(weights * cross_entropy)
 
 
+@keras.saving.register_keras_serializable(package="kerascnn")
 class ForegroundLoss(keras.losses.Loss):
     """The binary loss `loss` of masks (B, H, W, 1) and logits (B, H, W, 1 or 2), of which it gets the foreground's.
 
@@ -63,6 +69,13 @@ class ForegroundLoss(keras.losses.Loss):
     def __init__(self, loss):
         super().__init__(name=loss.name)
         self.loss = loss
+
+    def get_config(self):
+        return {"loss": keras.losses.serialize(self.loss)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.losses.deserialize(config["loss"]))
 
     def __call__(self, masks, logits, sample_weight=None):
         return self.loss(masks, foreground_logit(logits), sample_weight)

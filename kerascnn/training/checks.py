@@ -11,11 +11,11 @@ import keras
 
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.image_files import ImageFiles
-from kerascnn.errors import InputError, UsageError
+from kerascnn.errors import InputError, UsageError, reason_of
 from kerascnn.files import write_aside, writing_to
 from kerascnn.training.checkpoint import variables
 from kerascnn.training.recipe import Recipe
-from kerascnn.training.run_folder import check_logits, check_unfinished
+from kerascnn.training.run_folder import check_logits, check_unfinished, plain
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,11 @@ def check_call(model, recipe, loss, metrics, callbacks, metadata):
     if taken := {"model", "compiled", "temperature"} & (metadata or {}).keys():
         words = f"metadata has {min(taken)!r}, which the run says itself"
         raise UsageError(f"{words}; choose another name", argument="metadata")
+    try:
+        plain(model).get_config()
+    except NotImplementedError as error:
+        words = f"model {model.name} cannot be saved ({reason_of(error)})"
+        raise UsageError(f"{words}; give its layers a get_config", argument="model") from None
     if not model.trainable_variables:
         words = f"model {model.name} has no layer that is trained"
         raise UsageError(f"{words}; set trainable = True of those that shall be", argument="model")
@@ -94,6 +99,8 @@ def check_compiled(model, recipe, loss, metrics):
 def check_fits(model, feed):
     """Raise UsageError where the model does not take the images or labels, or the recipe looks at what is not there."""
     wanted = tuple(model.inputs[0].shape[1:])
+    if feed.streamed and feed.image_shape and len(feed.image_shape) == len(wanted) - 1:
+        raise UsageError("data is a tf.data.Dataset of single images; give it in batches, .batch(32)", argument="data")
     for shape in (feed.image_shape, getattr(feed.validation, "image_shape", None)):
         if len(model.inputs) == 1 and shape and any(a and b and a != b for a, b in zip(wanted, shape, strict=False)):
             words = f"data has images of {'x'.join(map(str, shape))}, and the model takes {'x'.join(map(str, wanted))}"

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import logging
 import math
 import re
@@ -38,8 +39,8 @@ class Feed:
         if isinstance(data, tuple) and len(data) != 2:
             raise UsageError(f"data has {len(data)} parts; give two, training and validation", argument="data")
         self.train, self.validation = data if isinstance(data, tuple) else (data, None)
-        if not self.metadata and isinstance(self.train, ImageFiles):
-            self.metadata = {"data": {"resize": dataclasses.asdict(self.train.resize)}}
+        if not self.metadata and hasattr(self.train, "update"):
+            self.metadata = {"data": metadata_of(self.train, self.validation)}
         self.streamed = isinstance(self.train, tf.data.Dataset)
         for part in (self.train,) if self.validation is None else (self.train, self.validation):
             if isinstance(part, tf.data.Dataset):
@@ -61,7 +62,8 @@ class Feed:
             self.image_shape, self.largest_label = getattr(images, "shape", [None])[1:], None
             return
         self.image_shape = self.train.image_shape
-        self.largest_label = int(self.train.labels.max()) if self.train.labels.ndim == 1 else None
+        labels = [part.labels for part in (self.train, self.validation) if getattr(part, "labels", None) is not None]
+        self.largest_label = int(max(map(np.max, filter(len, labels)))) if labels[0].ndim == 1 else None
         if recipe.balance != "none" and self.largest_label is None:
             words = f"balance is {recipe.balance}, and the examples have masks; leave it out"
             raise UsageError(words, argument="balance")
@@ -117,6 +119,16 @@ class Feed:
         least = min(STATISTICS_BATCH, self.batch_size)
         taken = evaluation_batches(self.train.take(drawn), STATISTICS_BATCH, least=least)
         return taken.map(counted_images).filter(lambda images: tf.shape(images)[0] > 0)
+
+
+def metadata_of(*splits):
+    """What recipe.json says of splits alone: a checksum, and how photos are resized."""
+    digest = hashlib.sha256()
+    for examples in splits:
+        if hasattr(examples, "update"):
+            examples.update(digest)
+    files = next((examples for examples in splits if isinstance(examples, ImageFiles)), None)
+    return {"sha256": digest.hexdigest()} | ({"resize": dataclasses.asdict(files.resize)} if files else {})
 
 
 def check_streamed(dataset):

@@ -121,7 +121,7 @@ def computing_in(model, policy):
     optimizer = getattr(model, "optimizer", None)
     scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     try:
-        if policy != "float32":
+        if policy != "float32" or any(layer.compute_dtype in ("bfloat16", "float16") for layer in layers):
             for layer in layers:
                 layer.dtype_policy = policy
             if policy == "mixed_float16" and model.compiled and not scaled:

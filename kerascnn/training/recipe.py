@@ -9,6 +9,7 @@ import inspect
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
+from numbers import Integral, Real
 from types import UnionType
 from typing import Literal, Union, get_args, get_origin
 
@@ -120,6 +121,9 @@ class Recipe:
         for name in ("augmentations", "decay_epochs", "layer_rates"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
+        for field in fields(self):
+            if isinstance(value := getattr(self, field.name), Integral | Real) and hasattr(value, "item"):
+                object.__setattr__(self, field.name, value.item())  # NumPy's numbers
         check_fields(self, RANGES)
         for text in self.layer_rates:
             parse_layer_rate(text)
@@ -200,12 +204,18 @@ def as_json(value):
         return {name: part for name, part in parts.items() if part or name != "augmentations"}
     if isinstance(value, tuple):
         return [described(part) if callable(part) else as_json(part) for part in value]
-    return value
+    return value.tolist() if hasattr(value, "tolist") else value  # NumPy's numbers and arrays
 
 
 def described(augmentation):
-    """An augmentation's name, with its fields or its configuration where it has any, JSON types."""
+    """An augmentation's name, with its fields or its configuration where it has any, JSON types.
+
+    Of a layer of Keras without its name and its seed, which Keras draws anew each time and nothing here follows from.
+    """
     name = getattr(augmentation, "__qualname__", type(augmentation).__name__)
     if is_dataclass(augmentation):
         return {name: as_json(augmentation)}
-    return {name: augmentation.get_config()} if hasattr(augmentation, "get_config") else name
+    if not hasattr(augmentation, "get_config"):
+        return name
+    config = augmentation.get_config().items()
+    return {name: {key: as_json(value) for key, value in config if key not in ("name", "seed")}}

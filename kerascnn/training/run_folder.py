@@ -64,14 +64,20 @@ def check_logits(model):
     import keras
 
     normalised = keras.activations.softmax, keras.activations.sigmoid
-    for output in plain(model).outputs:
-        layer = output._keras_history.operation
+    for layer in ending(plain(model)):
         if isinstance(layer, keras.layers.Softmax) or getattr(layer, "activation", None) in normalised:
             raise UsageError(
                 f"model {model.name} ends in an activation, and logits are wanted; leave it out, and where you compile "
                 "take a loss of from_logits=True",
                 argument="model",
             )
+
+
+def ending(model):
+    """The layers that a model's outputs come from, those inside where the last one is a model."""
+    for output in model.outputs:
+        layer = output._keras_history.operation
+        yield from ending(layer) if getattr(layer, "outputs", None) else [layer]
 
 
 def run_card(model, folder):

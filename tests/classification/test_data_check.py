@@ -11,6 +11,7 @@ import kerascnn as kc
 from kerascnn.classification import data_check
 from kerascnn.classification.data_check import check_images, duplicates, near_pairs, perceptual_hash
 from kerascnn.classification.data_report import write_report
+from kerascnn.errors import UsageError
 
 pytestmark = pytest.mark.long
 
@@ -112,3 +113,10 @@ def test_a_change_of_contrast_leaves_a_hash_and_other_images_have_others(monkeyp
         monkeypatch.setattr(data_check, "DISTANCES", distances)
         pairs = np.concatenate(list(near_pairs(hashes)), 1)
         assert set(zip(*pairs.tolist(), strict=True)) == expected
+
+
+def test_images_that_are_no_files_cannot_be_looked_at():
+    with pytest.raises(
+        UsageError, match="^data is synthetic, whose images are no files of their own; give what image_fol"
+    ):
+        check_images(kc.datasets.load("synthetic"))

@@ -170,3 +170,9 @@ def test_the_temperature_is_that_of_the_mean_over_views():
     found = calibrate(model, Examples(images, labels), "flip")["temperature"]
     assert found == pytest.approx(fitted_temperature(answers, labels), rel=1e-3)
     assert found != pytest.approx(calibrate(model, Examples(images, labels))["temperature"], rel=1e-2)
+
+
+def test_a_dataset_without_end_is_an_error():
+    endless = tf.data.Dataset.from_tensors((np.zeros((2, 4, 4, 1), np.float32), np.zeros(2, np.int32))).repeat()
+    with pytest.raises(UsageError, match=r"^data is a tf.data.Dataset without end; give it one with .take\(steps\)$"):
+        evaluate(brightness_model(), endless)

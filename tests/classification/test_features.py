@@ -5,6 +5,7 @@ import pytest
 from kerascnn import models
 from kerascnn.classification.features import extract_features, feature_model
 from kerascnn.classification.projector import write_projector
+from kerascnn.datasets import load
 from kerascnn.datasets.examples import Examples
 from kerascnn.datasets.synthetic import drawn
 from kerascnn.errors import UsageError
@@ -103,3 +104,15 @@ def test_a_sprite_has_the_colours_of_its_images(tmp_path):
     sprite = cv2.cvtColor(cv2.imread(str(tmp_path / "sprite.png")), cv2.COLOR_BGR2RGB)
     assert sprite.shape == (64, 32, 3)
     assert (sprite == [255, 0, 0]).all()
+
+
+def test_a_layer_may_be_named_alone_and_what_is_no_split_is_named():
+    model, examples = models.mlp(), drawn(5, 0)
+    features, *_ = extract_features(model, examples, "embedding")
+    assert features["embedding"].shape[0] == 5
+    for wrong, words in (
+        (None, "^examples is NoneType; give a split"),
+        (load("synthetic"), "^examples is the whole data s"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            extract_features(model, wrong)

@@ -287,3 +287,13 @@ def test_a_value_that_no_finetuning_can_use_is_an_error(fields, words):
     with pytest.raises(UsageError) as caught:
         FinetuneRecipe(**fields)
     assert str(caught.value) == words
+
+
+def test_what_is_no_network_no_data_and_no_recipe_is_named(backbone, data, tmp_path):
+    for arguments, words in (
+        (("runs/cifar", data, STILL), "^backbone is str; give a Model$"),
+        ((backbone, data.train, STILL), "^data is Examples; give a Dataset$"),
+        ((backbone, data, STILL.training), "^recipe is Recipe; give a FinetuneRecipe$"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            finetune(*arguments, tmp_path)

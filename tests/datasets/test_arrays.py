@@ -90,3 +90,10 @@ def test_labels_may_be_a_column_and_classes_without_examples_are_told(caplog):
     assert np.bincount(data.train.labels).tolist() == [0, 120, 40]
     assert caplog.messages == ["no example of the classes none for train"]
     assert repr(data) == "Dataset('arrays', train 160, validation 20, test 20, images 4x1x1, 3 classes)"
+
+
+def test_classes_are_those_of_all_splits_and_their_names_are_texts():
+    x, y = np.zeros((20, 4, 4, 1), np.uint8), np.arange(20) % 2
+    data = from_arrays(x, y, validation=(x, y + 1), test=0)
+    assert data.class_names == ("0", "1", "2")
+    assert from_arrays(x, 2 * y, class_names=range(3)).class_names == ("0", "1", "2")

@@ -113,3 +113,14 @@ def test_what_averages_anything_else_than_whole_networks_is_no_ensemble():
         assert ensemble_of(model) == []
         np.testing.assert_allclose(folded(in_float32(model))(x), model(x), atol=1e-6)
     assert len(ensemble_of(averaged([net, net]))) == 2
+
+
+def test_layers_that_cannot_be_made_again_are_shared():
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Lambda(lambda x: 2 * x - 1)(image)
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(x))
+    model = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x)))
+    images = np.random.default_rng(0).random((2, 8, 8, 3)).astype(np.float32)
+    found = folded(model)
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in found.layers)
+    np.testing.assert_allclose(found(images), model(images), atol=1e-5)

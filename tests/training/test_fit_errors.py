@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import kerascnn
+from kerascnn.classification.losses import CrossEntropy
 from kerascnn.errors import InputError, TrainingStopped, UsageError
 from kerascnn.files import one_writer
 from kerascnn.models import builder
@@ -351,3 +352,61 @@ def test_a_conclusion_that_is_no_json_is_said_and_the_run_can_be_finished(tmp_pa
 def test_keys_of_metadata_that_are_numbers_are_kept_as_texts(tmp_path):
     train(tmp_path, metadata={"classes": {0: "cat"}})
     assert json.loads((tmp_path / "recipe.json").read_text())["classes"] == {"0": "cat"}
+
+
+class Unsaved(keras.layers.Layer):
+    """Keras cannot say how it is made: an argument is a function."""
+
+    def __init__(self, activation=lambda x: x):
+        super().__init__()
+        self.activation = activation
+
+    def call(self, x):
+        return self.activation(x)
+
+
+def test_a_layer_that_cannot_be_saved_is_named_before_a_training(tmp_path):
+    image = keras.Input((28, 28, 1))
+    model = keras.Model(image, keras.layers.Dense(10)(Unsaved()(keras.layers.Flatten()(image))))
+    with pytest.raises(UsageError, match="^model .* cannot be saved .*; give its layers a get_config$"):
+        fit(model, (TRAIN, VALIDATION), RECIPE, folder=tmp_path / "run", loss=CrossEntropy())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_softmax_in_a_model_that_is_the_last_layer_is_seen(tmp_path):
+    image = keras.Input((28, 28, 1))
+    inner = keras.Model(image, keras.layers.Dense(10, activation="softmax")(keras.layers.Flatten()(image)))
+    model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Rescaling(1.0), inner])
+    with pytest.raises(UsageError, match="ends in an activation, and logits are wanted"):
+        fit(model, (TRAIN, VALIDATION), RECIPE, folder=tmp_path / "run", loss=CrossEntropy())
+
+
+def test_single_images_are_no_batches(tmp_path):
+    single = tf.data.Dataset.from_tensor_slices((np.zeros((8, 28, 28, 1), np.float32), np.zeros(8, np.int32)))
+    with pytest.raises(
+        UsageError, match=r"^data is a tf.data.Dataset of single images; give it in batches, .batch\(32\)$"
+    ):
+        fit(network(), single, RECIPE, folder=tmp_path / "run", loss=CrossEntropy())
+
+
+def test_labels_for_validation_are_looked_at_before_a_training(tmp_path):
+    other = replace(VALIDATION, labels=VALIDATION.labels + 1)
+    with pytest.raises(UsageError, match="^data has labels up to 10, and the model has 10 logits; build it for all"):
+        fit(network(), (TRAIN, other), RECIPE, folder=tmp_path / "run", loss=CrossEntropy())
+
+
+def test_a_function_without_weights_is_named_where_there_are_some(tmp_path):
+    def noise(images, labels, seed):
+        return images, labels
+
+    weighed = replace(TRAIN, weights=np.ones(len(TRAIN), np.float32))
+    with pytest.raises(
+        UsageError, match=r"^augmentations has noise, which does not take \(images, labels, seed, \*weig"
+    ):
+        fit(
+            network(),
+            (weighed, None),
+            replace(RECIPE, augmentations=(noise,)),
+            folder=tmp_path / "run",
+            loss=CrossEntropy(),
+        )

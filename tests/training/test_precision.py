@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import keras
 import pytest
 from tensorflow.python.util import _pywrap_util_port
 
@@ -49,3 +50,14 @@ def test_tensorflow_that_was_loaded_without_onednn_is_said(wanted, enabled, said
     monkeypatch.setattr(_pywrap_util_port, "IsMklEnabled", lambda: enabled)
     precision.warn_without_onednn()
     assert ("import kerascnn before keras" in caplog.text) == said
+
+
+def test_a_model_that_was_built_in_half_precision_trains_in_full_where_that_is_asked_for():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = builder("mlp")()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    with precision.computing_in(model, "float32"):
+        assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    assert "bfloat16" in {layer.compute_dtype for layer in model.layers}

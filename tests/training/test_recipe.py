@@ -1,9 +1,13 @@
+import json
 from dataclasses import fields, replace
 
+import keras
+import numpy as np
 import pytest
 
+from kerascnn.datasets.augmentation import MixUp
 from kerascnn.errors import UsageError
-from kerascnn.training.recipe import RANGES, Recipe
+from kerascnn.training.recipe import RANGES, Recipe, as_json
 
 
 @pytest.mark.parametrize(
@@ -14,14 +18,14 @@ from kerascnn.training.recipe import RANGES, Recipe
         ("learning_rate", -1.0, "learning_rate is -1; give a number from 0 to 3e+38"),
         ("learning_rate", float("nan"), "learning_rate is nan; give a number from 0 to 3e+38"),
         ("warmup_epochs", float("inf"), "warmup_epochs is inf; give a number from 0 to 1000000"),
-        ("ema", 1.5, "ema is 1.5; give a number from 0 to 1"),
+        ("ema", 1.5, "ema is 1.5; give a number from 0 to 0.999999"),
         ("seed", -1, "seed is -1; give a whole number from 0 to 4294967295"),
         ("schedule", "cosin", "schedule is cosin; choose one of constant, linear, cosine, step, plateau"),
         ("optimizer", "foo", "optimizer is foo; choose one of sgd, adam, adamw, adagrad, rmsprop, muon"),
         ("precision", None, "precision is None; choose one of float32, mixed_bfloat16, mixed_float16, auto"),
         ("epochs", 2.5, "epochs is 2.5; give a whole number from 1 to 1000000"),
         ("batch_size", True, "batch_size is True; give a whole number from 1 to 1000000"),
-        ("ema", False, "ema is False; give a number from 0 to 1"),
+        ("ema", False, "ema is False; give a number from 0 to 0.999999"),
         ("momentum", "a", "momentum is a; give a number from 0 to 1"),
         ("deterministic", 1, "deterministic is 1; give True or False"),
     ],
@@ -45,3 +49,17 @@ def test_a_plateau_that_decays_by_nothing_is_an_error():
 def test_every_number_of_the_recipe_has_its_range():
     numbers = {field.name for field in fields(Recipe) if field.type in (int, float, float | None)}
     assert set(RANGES) == numbers
+
+
+def test_numbers_of_numpy_are_numbers_and_json():
+    recipe = Recipe(
+        seed=np.int64(3), learning_rate=np.float32(0.5), augmentations=[MixUp(alpha=0.2, num_classes=np.int64(4))]
+    )
+    assert (recipe.seed, type(recipe.seed), type(recipe.learning_rate)) == (3, int, float)
+    assert json.loads(json.dumps(as_json(recipe)))["augmentations"] == [{"MixUp": {"alpha": 0.2, "num_classes": 4}}]
+
+
+def test_a_layer_of_keras_that_is_made_anew_is_the_same_augmentation():
+    first, again = (as_json(Recipe(augmentations=[keras.layers.RandomCrop(8, 8)])) for _ in range(2))
+    assert first == again
+    assert first["augmentations"][0]["RandomCrop"]["height"] == 8

@@ -77,12 +77,12 @@ def as_augmentation(augmentation):
     return augment
 
 
-def check_arguments(augmentation):
-    """Raise UsageError where a function cannot be called with images, labels and a seed."""
+def check_arguments(augmentation, *weights):
+    """Raise UsageError where a function cannot be called with images, labels, a seed and, if given, weights."""
     if getattr(augmentation, "by_epoch", False):
         return
     try:
-        inspect.signature(augmentation).bind("images", "labels", "seed")
+        inspect.signature(augmentation).bind("images", "labels", "seed", *weights)
     except TypeError as error:
         name = getattr(augmentation, "__name__", type(augmentation).__name__)
         words = f"augmentations has {name}, which does not take (images, labels, seed, *weights): {error}"
