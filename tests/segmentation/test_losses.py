@@ -127,3 +127,12 @@ def test_an_empty_prediction_of_nothing_costs_nothing():
 def test_smoothing_by_nothing_is_an_error():
     with pytest.raises(UsageError, match="smooth is 0; give a number above 0"):
         Tversky(smooth=0)
+
+
+@pytest.mark.parametrize("loss", [Tversky(0.3, 0.7), DiceCrossEntropy(), focal(), border()], ids=lambda loss: loss.name)
+def test_a_loss_that_is_saved_with_its_model_is_loaded_as_it_was(loss):
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    masks, logits = np.array([1.0, 0.0, 1.0, 0.0]).reshape(1, 2, 2, 1), np.array([2.0, 1.0, -1.0, -3.0])
+    logits = logits.reshape(1, 2, 2, 1).astype(np.float32)
+    assert type(again) is type(loss)
+    np.testing.assert_array_equal(again(masks, logits), loss(masks, logits))
