@@ -180,6 +180,11 @@ ROWS = [
         ),
     ),
     ("ten classes of 40 photos at 32x32, test accuracy of `airbench` from CIFAR-10", "transfer", transferred),
+    (
+        "plain and residual networks of 20 and 56 layers, errors after 8 epochs in training and validation",
+        "lecture_depth",
+        learned,
+    ),
     ("ReLU and tanh in four layers, errors after 10 epochs in training and validation", "lecture_activation", learned),
     (
         "four layers without and with batch normalization, errors after 10 epochs in training and validation",

@@ -15,6 +15,7 @@ from kerascnn.datasets.image_files import ImageFiles, vanished_files_named
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import UsageError
 from kerascnn.training.checks import check_decodes
+from kerascnn.training.feed import check_streamed
 from kerascnn.training.recipe import check_fields
 from kerascnn.training.record import section
 
@@ -92,13 +93,12 @@ def answers_to(examples, call, preprocess=None):
 
 
 def check_examples(examples):
-    """Raise UsageError for what is no split, and for a tf.data.Dataset without end."""
+    """Raise UsageError for what is no split and no tf.data.Dataset of batches with an end."""
     if hasattr(examples, "train"):
         words = f"examples is the whole data set {examples.name}; give one of its splits, as data.test"
         raise UsageError(words, argument="examples")
     if isinstance(examples, tf.data.Dataset):
-        if examples.cardinality() == tf.data.INFINITE_CARDINALITY:
-            raise UsageError("data is a tf.data.Dataset without end; give it one with .take(steps)", argument="data")
+        check_streamed(examples)
     elif not hasattr(examples, "loader"):
         words = f"examples is {type(examples).__name__}"
         raise UsageError(f"{words}; give a split of a Dataset, as data.test", argument="examples")
