@@ -152,6 +152,15 @@ def learned(result):
     return "; ".join(f"{name} {ends[0]:.1f} and {ends[1]:.1f} %" for name, ends in best.items())
 
 
+def large(result):
+    """Peak memory and seconds of each network, of how much memory there is."""
+    parts = [
+        f"{name} {each['peak_memory_mib'] / 1024:.1f} GiB, {each['training_seconds']:.0f} s"
+        for name, each in result["networks"].items()
+    ]
+    return f"{'; '.join(parts)}; of {result['memory_mib'] / 1024:.1f} GiB"
+
+
 def kept(result):
     wrong = sum(result["wrong_answers"].values())
     return f"{result['warm_mib']} MiB, then {result['last_mib']}, at most {result['most_mib']}; {wrong} wrong answers"
@@ -184,6 +193,12 @@ ROWS = [
         "plain and residual networks of 20 and 56 layers, errors after 8 epochs in training and validation",
         "lecture_depth",
         learned,
+    ),
+    (
+        "an epoch on 120 photos, a batch of 64, of the largest network of each family: peak memory, and seconds with "
+        "tracing",
+        "large_inputs",
+        large,
     ),
     ("ReLU and tanh in four layers, errors after 10 epochs in training and validation", "lecture_activation", learned),
     (
