@@ -1,4 +1,4 @@
-"""How images are changed while a network trains."""
+"""The augmentations that the fields of a recipe ask for, for the images of a data set."""
 
 from kerascnn.analysis.summary import symbolic_model
 from kerascnn.datasets import colour_covariance

@@ -1,4 +1,4 @@
-"""What check_images has found as a page with images."""
+"""check.html: what check_images has found as a page with images."""
 
 import base64
 import html

@@ -1,4 +1,4 @@
-"""How the channels of images vary together."""
+"""How the channels of images vary together: the covariance that ColourNoise draws by."""
 
 import numpy as np
 

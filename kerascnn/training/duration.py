@@ -1,4 +1,4 @@
-"""How long a training takes, measured on its first steps."""
+"""How long a training takes, measured on its first steps: for --minutes."""
 
 import dataclasses
 import itertools
