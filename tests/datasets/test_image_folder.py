@@ -446,7 +446,9 @@ def test_labels_tell_folders_apart(photos):
 def test_a_run_of_two_splits_alone_says_how_photos_are_resized(photos):
     data = kc.datasets.image_folder(photos, (16, 16), crop_ratio=0.875, interpolation="bicubic")
     feed = Feed((data.train, data.validation), kc.Recipe(batch_size=8))
-    assert feed.metadata == {"data": {"resize": data.metadata()["resize"]}}
+    assert feed.metadata["data"]["resize"] == data.metadata()["resize"]
+    others = Feed((data.train, None), kc.Recipe(batch_size=8)).metadata
+    assert feed.metadata["data"]["sha256"] != others["data"]["sha256"]
     assert recorded_resize(feed.metadata) == data.resize
 
 
