@@ -73,10 +73,10 @@ def test_both_spaces_are_compared_and_drawn(tmp_path):
     assert [row["embedding"][0] for row in report["neighbors"][1:]] == [4, 8]
     names = [str(digit) for digit in range(10)]
     plot_neighbors(queries, found, gallery, names, tmp_path / "neighbors.png")
-    picture = cv2.imread(str(tmp_path / "neighbors.png")).astype(int)
-    height, width = picture.shape[:2]
+    plotted = cv2.imread(str(tmp_path / "neighbors.png")).astype(int)
+    height, width = plotted.shape[:2]
     # a green frame around each of the query's class, a red one around the others; in BGR
-    green, red = ((np.abs(picture - colour).max(-1) < 40).sum() for colour in ((44, 160, 44), (40, 39, 214)))
+    green, red = ((np.abs(plotted - colour).max(-1) < 40).sum() for colour in ((44, 160, 44), (40, 39, 214)))
     right = np.mean([gallery.labels[indices] == queries.labels[:, None] for indices in found.values()])
     assert green / (green + red) == pytest.approx(right, abs=0.05)
     assert width > height  # seven images in a row, three rows
