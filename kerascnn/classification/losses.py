@@ -25,7 +25,7 @@ class CrossEntropy(keras.losses.Loss):
         mean = super().__call__(labels, logits, sample_weight)
         if sample_weight is None:
             return mean
-        return ops.divide_no_nan(mean, ops.mean(ops.cast(ops.convert_to_tensor(sample_weight) > 0, mean.dtype)))
+        return ops.divide_no_nan(mean, ops.mean(ops.cast(ops.cast(sample_weight, "float32") > 0, mean.dtype)))
 
     def call(self, labels, logits):
         logits = ops.cast(logits, "float32")

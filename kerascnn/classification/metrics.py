@@ -25,7 +25,11 @@ class Accuracy(keras.metrics.MeanMetricWrapper):
         return {}
 
     def update_state(self, labels, logits, sample_weight=None):
-        counted = None if sample_weight is None else ops.cast(ops.reshape(sample_weight, (-1,)) > 0, "float32")
+        counted = (
+            None
+            if sample_weight is None
+            else ops.cast(ops.cast(ops.reshape(sample_weight, (-1,)), "float32") > 0, "float32")
+        )
         super().update_state(labels, logits, counted)
 
 

@@ -28,11 +28,7 @@ def folded(model):
     gone = {norm.name for norm in pairs.values()}
 
     def copy(layer):
-        options = {"use_bias": True} if layer.name in pairs else {}
-        try:
-            return type(layer).from_config({**layer.get_config(), **options})
-        except (NotImplementedError, TypeError, ValueError):  # a Lambda, or one that does not say how it is made
-            return layer
+        return made_again(layer, **({"use_bias": True} if layer.name in pairs else {}))
 
     def call(layer, x, *arguments, **options):
         return x if layer.name in gone else layer(x, *arguments, **options)
@@ -44,6 +40,14 @@ def folded(model):
         weights = model.get_layer(layer.name).get_weights()
         layer.set_weights(absorbed(weights, pairs[layer.name]) if layer.name in pairs else weights)
     return result
+
+
+def made_again(layer, **options):
+    """A layer like this one but for some options; itself where it does not say how it is made, as a Lambda."""
+    try:
+        return type(layer).from_config({**layer.get_config(), **options})
+    except (NotImplementedError, TypeError, ValueError):
+        return layer
 
 
 def convolution_before(layer):
@@ -73,9 +77,7 @@ def in_float32(model):
         return averaged(networks, model.name)
     if all(layer.compute_dtype == "float32" for layer in model.layers):
         return model
-    network = keras.models.clone_model(
-        model, clone_function=lambda layer: type(layer).from_config({**layer.get_config(), "dtype": "float32"})
-    )
+    network = keras.models.clone_model(model, clone_function=lambda layer: made_again(layer, dtype="float32"))
     network.set_weights(model.get_weights())
     return network
 

@@ -99,8 +99,11 @@ def check_compiled(model, recipe, loss, metrics):
 def check_fits(model, feed):
     """Raise UsageError where the model does not take the images or labels, or the recipe looks at what is not there."""
     wanted = tuple(model.inputs[0].shape[1:])
-    if feed.streamed and feed.image_shape and len(feed.image_shape) == len(wanted) - 1:
-        raise UsageError("data is a tf.data.Dataset of single images; give it in batches, .batch(32)", argument="data")
+    for part in (feed.train, feed.validation):
+        labels = part.element_spec[1] if hasattr(part, "element_spec") else None
+        if getattr(labels, "shape", None) == ():
+            words = "data is a tf.data.Dataset of single images; give it in batches, .batch(32)"
+            raise UsageError(words, argument="data")
     for shape in (feed.image_shape, getattr(feed.validation, "image_shape", None)):
         if len(model.inputs) == 1 and shape and any(a and b and a != b for a, b in zip(wanted, shape, strict=False)):
             words = f"data has images of {'x'.join(map(str, shape))}, and the model takes {'x'.join(map(str, wanted))}"

@@ -28,7 +28,7 @@ class Feed:
     batches, or a pair of such ones, which every epoch goes through once, as they are. A batch is (images, labels) or
     (images, labels, sample weights). validation may be None. at_once: the steps_per_execution of a compiled model.
 
-    image_shape: (H, W, C) or None; largest_label: of the training examples, None where it is not known.
+    image_shape: (H, W, C) or None; largest_label: of both, as far as they are no tf.data.Dataset, None of masks.
     """
 
     def __init__(self, data, recipe, at_once=None):
@@ -39,8 +39,6 @@ class Feed:
         if isinstance(data, tuple) and len(data) != 2:
             raise UsageError(f"data has {len(data)} parts; give two, training and validation", argument="data")
         self.train, self.validation = data if isinstance(data, tuple) else (data, None)
-        if not self.metadata and hasattr(self.train, "update"):
-            self.metadata = {"data": metadata_of(self.train, self.validation)}
         self.streamed = isinstance(self.train, tf.data.Dataset)
         for part in (self.train,) if self.validation is None else (self.train, self.validation):
             if isinstance(part, tf.data.Dataset):
@@ -61,6 +59,7 @@ class Feed:
             images = self.train.element_spec[0]
             self.image_shape, self.largest_label = getattr(images, "shape", [None])[1:], None
             return
+        self.metadata = self.metadata or {"data": metadata_of(self.train, self.validation)}
         self.image_shape = self.train.image_shape
         labels = [part.labels for part in (self.train, self.validation) if getattr(part, "labels", None) is not None]
         self.largest_label = int(max(map(np.max, filter(len, labels)))) if labels[0].ndim == 1 else None
@@ -150,7 +149,7 @@ def check_streamed(dataset):
 def wrong_batches_named():
     """Turn what TensorFlow says of batches that are not what they seemed into UsageError.
 
-    Labels are found here where a model is compiled, whose loss may take others, and where they are for validation.
+    Labels are found here where a model is compiled, whose loss may take others, and those of a tf.data.Dataset.
     """
     try:
         yield

@@ -217,5 +217,11 @@ def described(augmentation):
         return {name: as_json(augmentation)}
     if not hasattr(augmentation, "get_config"):
         return name
-    config = augmentation.get_config().items()
-    return {name: {key: as_json(value) for key, value in config if key not in ("name", "seed")}}
+    return {name: nameless(augmentation.get_config())}
+
+
+def nameless(config):
+    """What Keras says of a layer, without the names and seeds in it."""
+    if isinstance(config, dict):
+        return {name: nameless(part) for name, part in config.items() if name not in ("name", "seed")}
+    return [nameless(part) for part in config] if isinstance(config, list | tuple) else as_json(config)

@@ -64,7 +64,7 @@ def check_logits(model):
     import keras
 
     normalised = keras.activations.softmax, keras.activations.sigmoid
-    for layer in ending(plain(model)):
+    for layer in map(maker, plain(model).outputs):
         if isinstance(layer, keras.layers.Softmax) or getattr(layer, "activation", None) in normalised:
             raise UsageError(
                 f"model {model.name} ends in an activation, and logits are wanted; leave it out, and where you compile "
@@ -73,11 +73,10 @@ def check_logits(model):
             )
 
 
-def ending(model):
-    """The layers that a model's outputs come from, those inside where the last one is a model."""
-    for output in model.outputs:
-        layer = output._keras_history.operation
-        yield from ending(layer) if getattr(layer, "outputs", None) else [layer]
+def maker(tensor):
+    """The layer that a symbolic tensor comes from, the one inside where that is a model."""
+    layer, _, index = tensor._keras_history
+    return maker(layer.outputs[index]) if getattr(layer, "outputs", None) else layer
 
 
 def run_card(model, folder):

@@ -389,6 +389,25 @@ def test_single_images_are_no_batches(tmp_path):
         fit(network(), single, RECIPE, folder=tmp_path / "run", loss=CrossEntropy())
 
 
+def test_grey_images_without_an_axis_of_channels_are_batches(tmp_path):
+    grey = tf.data.Dataset.from_tensor_slices((TRAIN.images[..., 0] / np.float32(255), TRAIN.labels)).batch(32)
+    run = fit(network(), grey, replace(RECIPE, epochs=1), folder=tmp_path / "run", loss=CrossEntropy())
+    assert len(run.history["loss"]) == 1
+    single = tf.data.Dataset.from_tensor_slices((VALIDATION.images / np.float32(255), VALIDATION.labels))
+    with pytest.raises(
+        UsageError, match=r"^data is a tf.data.Dataset of single images; give it in batches, .batch\(32\)$"
+    ):
+        fit(network(), (TRAIN, single), RECIPE, folder=tmp_path / "other", loss=CrossEntropy())
+
+
+def test_only_the_output_that_is_used_must_be_logits(tmp_path):
+    image = keras.Input((28, 28, 1))
+    logits = keras.layers.Dense(10)(keras.layers.Flatten()(image))
+    inner = keras.Model(image, {"logits": logits, "probabilities": keras.layers.Softmax()(logits)})
+    model = keras.Model(image, inner(image)["logits"])
+    assert fit(model, (TRAIN, None), replace(RECIPE, epochs=1), folder=tmp_path, loss=CrossEntropy()).history["loss"]
+
+
 def test_labels_for_validation_are_looked_at_before_a_training(tmp_path):
     other = replace(VALIDATION, labels=VALIDATION.labels + 1)
     with pytest.raises(UsageError, match="^data has labels up to 10, and the model has 10 logits; build it for all"):

@@ -63,3 +63,5 @@ def test_a_layer_of_keras_that_is_made_anew_is_the_same_augmentation():
     first, again = (as_json(Recipe(augmentations=[keras.layers.RandomCrop(8, 8)])) for _ in range(2))
     assert first == again
     assert first["augmentations"][0]["RandomCrop"]["height"] == 8
+    first, again = (as_json(Recipe(augmentations=[keras.Sequential([keras.layers.RandomFlip()])])) for _ in range(2))
+    assert first == again
