@@ -116,8 +116,9 @@ def looked_at(split):
 def oddity(file, contrast):
     """Why a file that decodes is odd, or an empty text."""
     with reading_from(file), open(file, "rb") as content:
+        start = content.read(2**18)
         # the size of a JPEG stands behind its metadata
-        height, width = claimed_sides(content.read(2**18)) or claimed_sides(content.seek(0) or content.read()) or (0, 0)
+        height, width = claimed_sides(start) or claimed_sides(start + content.read()) or (0, 0)
     short, long = sorted((height, width))
     if 0 < short < LEAST_SIDE:
         return f"{width}x{height}: small"
@@ -135,10 +136,10 @@ def duplicates(files, hashes, hashed):
     for file in files:
         with reading_from(file):
             sizes.append(os.path.getsize(file))
-    alone = Counter(sizes)
+    files_of_size = Counter(sizes)
     for file, size in zip(files, sizes, strict=True):
         with reading_from(file), open(file, "rb") as content:
-            of_content = hashlib.file_digest(content, "sha256").hexdigest() if alone[size] > 1 else ""
+            of_content = hashlib.file_digest(content, "sha256").hexdigest() if files_of_size[size] > 1 else ""
         digests.append(f"{size} {of_content}")
     _, exact = np.unique(digests, return_inverse=True)
     first = np.unique(exact, return_index=True)[1][exact]

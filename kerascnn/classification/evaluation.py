@@ -7,7 +7,7 @@ from scipy.special import softmax
 
 from kerascnn.classification.calibration import expected_calibration_error, fitted_temperature
 from kerascnn.classification.class_names import checked_names
-from kerascnn.classification.inference import Inference, answers_to, check_counted, check_examples
+from kerascnn.classification.inference import Inference, answers_to, check_counted
 from kerascnn.classification.metrics import classification_metrics
 from kerascnn.classification.plots import plot_answers, plot_confusion_matrix, plot_mistakes, plot_reliability
 from kerascnn.classification.views import averaged_over_views
@@ -99,7 +99,6 @@ def write_confusion_matrix(counts, class_names, path):
 
 def answers_over_views(network, examples, inference, preprocess=None):
     """What `answered` gives of the views that `inference` names; the temperature is left to the caller."""
-    check_examples(examples)
     return answered(averaged_over_views(network, inference.tta), *inference.source(examples, preprocess))
 
 

@@ -61,6 +61,7 @@ class Inference:
             return examples, preprocess
         if isinstance(examples, ImageFiles):
             return dataclasses.replace(examples, resize=self.resize(examples.resize)), preprocess
+        check_examples(examples)
         if preprocess is not None or getattr(examples, "images", np.zeros(0)).dtype != np.uint8:
             words = f"tta is {self.tta}, and the images are preprocessed already"
             raise UsageError(f"{words}; give uint8 images, or choose none, flip or flip_shift", argument="tta")

@@ -25,7 +25,7 @@ class CrossEntropy(keras.losses.Loss):
         mean = super().__call__(labels, logits, sample_weight)
         if sample_weight is None:
             return mean
-        return ops.divide_no_nan(mean, ops.mean(ops.cast(ops.cast(sample_weight, "float32") > 0, mean.dtype)))
+        return ops.divide_no_nan(mean, ops.mean(counted(sample_weight)))
 
     def call(self, labels, logits):
         logits = ops.cast(logits, "float32")
@@ -38,6 +38,11 @@ class CrossEntropy(keras.losses.Loss):
             uniform = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
             loss = (1 - self.label_smoothing) * loss + self.label_smoothing * uniform
         return loss
+
+
+def counted(sample_weight):
+    """1 where a weight is above 0, else 0: float32 of the same shape."""
+    return ops.cast(ops.cast(sample_weight, "float32") > 0, "float32")
 
 
 def mixed(labels, logits):

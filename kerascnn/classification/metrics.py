@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from kerascnn.classification.calibration import expected_calibration_error
-from kerascnn.classification.losses import mixed
+from kerascnn.classification.losses import counted, mixed
 
 
 @keras.saving.register_keras_serializable(package="kerascnn")
@@ -25,12 +25,8 @@ class Accuracy(keras.metrics.MeanMetricWrapper):
         return {}
 
     def update_state(self, labels, logits, sample_weight=None):
-        counted = (
-            None
-            if sample_weight is None
-            else ops.cast(ops.cast(ops.reshape(sample_weight, (-1,)), "float32") > 0, "float32")
-        )
-        super().update_state(labels, logits, counted)
+        weights = None if sample_weight is None else counted(ops.reshape(sample_weight, (-1,)))
+        super().update_state(labels, logits, weights)
 
 
 def hits(labels, logits):

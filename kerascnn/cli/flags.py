@@ -96,7 +96,7 @@ def chosen(recipe, flags):
     of_training = {field.name for field in dataclasses.fields(recipe.training)} & set(given)
     asked, kind = {name: given.pop(name) for name in of_training}, type(recipe.training)
     for choice, names in OF_ONE_CHOICE.items():
-        if asked.get(choice, getattr(recipe.training, choice)) != getattr(recipe.training, choice):
+        if choice in asked and asked[choice] != getattr(recipe.training, choice):
             asked = {name: getattr(kind, name) for name in names} | asked
     training = dataclasses.replace(recipe.training, **asked)
     return dataclasses.replace(recipe, training=training, **given)

@@ -88,7 +88,7 @@ class ImageFiles:
         weights = tf.constant(np.ones(len(self), np.float32) if self.weights is None else self.weights)
 
         def resized(image, *drawn):
-            return self.resize(image, *drawn) if drawn else self.resize(image[tf.newaxis])[0]
+            return self.resize(image[tf.newaxis], *drawn)[0]
 
         def warn(broken):
             for path in map(os.fsdecode, broken):
@@ -126,7 +126,7 @@ def seeds_of_images(seed, indices):
     import tensorflow as tf
 
     own = tf.random.experimental.stateless_fold_in(tf.cast(seed, tf.int64), -1)
-    return tf.cast(tf.random.split(tf.cast(own, tf.int32), tf.size(indices)), tf.int32)
+    return tf.random.split(tf.cast(own, tf.int32), tf.size(indices))
 
 
 @contextlib.contextmanager

@@ -69,6 +69,11 @@ def learning_rate(recipe, steps_per_epoch):
     return WarmUp(after, round(warmup * steps_per_epoch)) if warmup else after
 
 
+def unscaled(optimizer):
+    """The optimizer itself, or the one inside of a LossScaleOptimizer."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
 def rate_of(optimizer):
     """The learning rate of an optimizer just now, or None where it has several, as a MultiOptimizer."""
     try:

@@ -18,7 +18,7 @@ from kerascnn.plotting import columns_of, plot_learning_curve
 from kerascnn.provenance import origin, peak_memory
 from kerascnn.training.checkpoint import assign
 from kerascnn.training.checks import check_clock
-from kerascnn.training.optimizers import rate_of
+from kerascnn.training.optimizers import rate_of, unscaled
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Run(keras.callbacks.Callback):
 
     def averages(self):
         """{id of a variable: its moving average}, where the optimizer makes them."""
-        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        optimizer = unscaled(self.model.optimizer)
         if not getattr(optimizer, "use_ema", False):
             return {}
         pairs = zip(optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True)
@@ -80,7 +80,7 @@ class Run(keras.callbacks.Callback):
     def saying_that_xla_compiles(self, model):
         """Log it where the first step has not ended after 10 s; the step holds this thread, so a timer waits."""
         # of batches, where `iterations` counts updates
-        steps = getattr(model.optimizer, "inner_optimizer", model.optimizer)._iterations
+        steps = unscaled(model.optimizer)._iterations
         done = int(steps)
 
         def say():

@@ -47,9 +47,9 @@ class RandomResizedCrop:
 
 @dataclasses.dataclass(frozen=True)
 class RandomPart:
-    """As RandomResizedCrop, of one image before it is resized, with the kernels of ResizeAndCrop.
+    """As RandomResizedCrop, before photos are resized, with the kernels of ResizeAndCrop.
 
-    Called with an image uint8 (H, W, C) of any size and a seed int (2,), it gives uint8 (*image_size, C).
+    Called with images uint8 (B, H, W, C), which it cuts alike, and a seed int (2,), it gives uint8 (B, *image_size, C).
     """
 
     image_size: tuple[int, int]
@@ -61,13 +61,13 @@ class RandomPart:
         """The pixels of the shorter side of an image of which no part is enlarged: what decode_image takes."""
         return math.ceil(max(self.image_size) / math.sqrt(self.least_area * LEAST_RATIO))
 
-    def __call__(self, image, seed):
-        height, width = tf.unstack(tf.shape(image)[:2])
+    def __call__(self, images, seed):
+        height, width = tf.unstack(tf.shape(images)[1:3])
         box = tf.cast(random_boxes(1, height, width, self.least_area, seed)[0], tf.int32)
         top, left, rows, columns = tf.unstack(box)
         scales = tf.constant(self.image_size, tf.float32) / tf.cast(box[2:], tf.float32)
-        part = image[tf.newaxis, top : top + rows, left : left + columns]
-        return resized(part, self.image_size, scales, tf.zeros(2), self.interpolation)[0]
+        part = images[:, top : top + rows, left : left + columns]
+        return resized(part, self.image_size, scales, tf.zeros(2), self.interpolation)
 
 
 def places(start, side, size):
