@@ -31,6 +31,7 @@ from kerascnn.tensorflow_setup import load_tensorflow
 
 EPOCHS = {"depth": 8, "activation": 10, "batch_norm": 10, "pixel_shift": 8}
 SHIFTS = range(11)
+PRECISION = "float32"  # as on processors without units for another one
 
 app = App(help=__doc__, result_action="return_value")
 
@@ -77,7 +78,7 @@ def depth():
     crops = (kc.augmentation.RandomCrop(padding=4), kc.augmentation.HorizontalFlip())
     recipe = kc.Recipe(
         epochs=EPOCHS["depth"], optimizer="sgd", learning_rate=0.1, weight_decay=1e-4, warmup_epochs=1.0,
-        coupled_weight_decay=True, augmentations=crops,
+        coupled_weight_decay=True, augmentations=crops, precision=PRECISION,
     )  # fmt: skip
     data = kc.datasets.load("cifar10")
     networks = ("plain20", "plain56", "resnet20", "resnet56")
@@ -101,7 +102,8 @@ def at_rates(experiment, networks, rates):
     data, found = kc.datasets.load("cifar10"), {}
     for name, build in networks.items():
         for rate in rates:
-            recipe = kc.Recipe(epochs=EPOCHS[experiment], optimizer="sgd", learning_rate=rate, schedule="constant")
+            options = {"epochs": EPOCHS[experiment], "schedule": "constant", "precision": PRECISION}
+            recipe = kc.Recipe(optimizer="sgd", learning_rate=rate, **options)
             found[f"{name}, rate {rate:g}"] = history(trained(f"{experiment}/{name}_{rate:g}", build, data, recipe))
     return found
 
@@ -112,7 +114,7 @@ def pixel_shift():
 
     data = kc.datasets.load("mnist")
     images, labels = data.test.images, data.test.labels
-    recipe, found = kc.Recipe(epochs=EPOCHS["pixel_shift"]), {}
+    recipe, found = kc.Recipe(epochs=EPOCHS["pixel_shift"], precision=PRECISION), {}
     for name in ("mlp", "lenet5", "convnetjs"):
         build = functools.partial(getattr(kc.models, name), (28, 28, 1), 10)
         model = kc.load_model(trained(f"pixel_shift/{name}", build, data, recipe))

@@ -205,7 +205,7 @@ RESNET20 = ImageRecipe(
     tta="flip",
     training=Recipe(
         epochs=60, batch_size=256, optimizer="muon", learning_rate=0.05, momentum=0.8, schedule="linear",
-        bias_learning_rate=0.1, head_learning_rate=0.1, weight_decay=5e-4, label_smoothing=0.1,
+        bias_learning_rate=0.1, head_learning_rate=0.1, weight_decay=5e-4, label_smoothing=0.1, precision="float32",
     ),
 )  # fmt: skip
 # Jordan's airbench94_muon, whose rates are for losses that are summed over its batch of 2,000, without its three epochs

@@ -105,7 +105,7 @@ class Recipe:
     "Batches whose gradients are averaged into one update."
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "auto"
     """Type of the activations; auto is half precision where it is faster: on GPUs, and on CPUs with units for it where
-    most of the work is in wide convolutions."""
+    most of the work is in convolutions of at least 16 channels."""
     deterministic: bool = False
     "Bit-equal runs, at some cost in speed."
     tensorboard: bool = False
