@@ -77,10 +77,11 @@ def batches(
 
     # where every epoch is done, one more: Keras looks at a batch before it finds that there is nothing to train
     order = tf.data.Dataset.range(first_epoch, max(epochs, first_epoch + 1)).flat_map(epoch_order)
-    at_once, waiting = batches_ahead(batch_size, examples.image_shape, encoded_bytes(examples))
+    encoded = encoded_bytes(examples)
+    at_once, waiting = batches_ahead(batch_size, examples.image_shape, encoded)
     with errors_as_raised():
         made = order.map(batch, num_parallel_calls=at_once, deterministic=True)
-    return not_autotuned(made.prefetch(waiting))
+    return not_autotuned(made.prefetch(waiting), threads=at_once if encoded else 0)
 
 
 def encoded_bytes(examples):
@@ -100,7 +101,16 @@ def batches_ahead(batch_size, image_shape, encoded=0):
     encoded: bytes of an image's file.
     """
     fitting = AHEAD // (batch_size * (4 * math.prod(image_shape) + encoded))
-    return max(2, min(os.cpu_count(), fitting)), max(2, min(WAITING, fitting))
+    return max(2, min(calls_at_once(encoded), fitting)), max(2, min(WAITING, fitting))
+
+
+def calls_at_once(encoded):
+    """How many batches are made at once: of files twice as many as there are cores.
+
+    Each waits while TensorFlow's threads resize its images, and so they have threads of their own, too: a seventh more
+    photos a second (benchmarks/photo_pipeline.py).
+    """
+    return os.cpu_count() * (2 if encoded else 1)
 
 
 @contextlib.contextmanager
@@ -174,14 +184,15 @@ def evaluation_batches(examples, most=500, preprocess=None, least=1):
     """
     if isinstance(examples, tf.data.Dataset):
         return examples
-    batch_size, at_once = min(most, BATCH_PIXELS // math.prod(examples.image_shape[:2])), os.cpu_count()
-    if encoded := encoded_bytes(examples):
+    batch_size, encoded = min(most, BATCH_PIXELS // math.prod(examples.image_shape[:2])), encoded_bytes(examples)
+    at_once = calls_at_once(encoded)
+    if encoded:
         batch_size = min(batch_size, max(8, AHEAD // (at_once * encoded)))
     batch_size = max(least, batch_size)
     load = examples.loader()
     order = tf.data.Dataset.range(len(examples)).batch(batch_size)
     parts = order.map(lambda indices: as_batch(*load(indices), preprocess=preprocess), num_parallel_calls=at_once)
-    return not_autotuned(parts.prefetch(2))
+    return not_autotuned(parts.prefetch(2), threads=at_once if encoded else 0)
 
 
 def as_graph(call, batch, *others):
@@ -223,9 +234,12 @@ def as_batch(images, labels, *weights, preprocess=None):
     return (preprocess or scaled)(images), masks, *weights
 
 
-def not_autotuned(dataset):
+def not_autotuned(dataset, threads=0):
+    """The tf.data.Dataset with fixed parallelism; threads: those of its own, by default none."""
     options = tf.data.Options()
     options.autotune.enabled = False
+    if threads:
+        options.threading.private_threadpool_size = threads
     return dataset.with_options(options)
 
 
