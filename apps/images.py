@@ -96,7 +96,7 @@ def train(
     from kerascnn.classification.data import FIELDS, check_asked, load_images, resolved
     from kerascnn.classification.recorded_data import split_names
 
-    check_asked(asked, out)
+    check_asked(asked, out, None if smoke else flags)
     load_tensorflow()
     from kerascnn.classification.augmentation import augmentations
     from kerascnn.classification.training import at_usual_rate

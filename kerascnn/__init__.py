@@ -86,6 +86,9 @@ def fit(
     recipe = __getattr__("Recipe")() if recipe is None else recipe
     options = {"loss": loss, "metrics": metrics}
     if not getattr(model, "compiled", True) and isinstance(recipe, __getattr__("Recipe")):
+        if loss is not None and recipe.label_smoothing:
+            words = f"label_smoothing is {recipe.label_smoothing}, and loss is given, which knows nothing of it"
+            raise _module("errors").UsageError(f"{words}; give one of the two", argument="label_smoothing")
         usual = _module(f"{_task(data)}.training").loss_and_metrics(recipe)
         options = {name: usual[name] if value is None else value for name, value in options.items()}
     return _module("training.fit").fit(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerascnn.classification.recipes import SIZES, ImageRecipe
+from kerascnn.classification.recipes import SIZES
 from kerascnn.datasets import DATASETS, TFDS_NAME, image_folder, image_records, image_table, load
 from kerascnn.datasets.examples import Examples
 from kerascnn.datasets.image_folder import SUFFIXES, UNREAD, raise_unreadable
@@ -33,17 +33,17 @@ def check_data(data):
         raise UsageError(f"{words}, or of TensorFlow Datasets, {OTHERS}", argument="data")
 
 
-def check_asked(recipe, out):
+def check_asked(recipe, out, flags=None):
     """Raise UsageError for an ImageRecipe of which a field says nothing, or whose data are none or would hold `out`.
 
-    Images of most data sets are taken as they are.
+    Images of most data sets are taken as they are. flags: those that were given, of which each is a word of the user's.
     """
     recipe.check_asked()
     check_data(recipe.data)
     check_outside(out, recipe.data)
     for name in SIZES:
-        value = getattr(recipe, name)
-        if recipe.data in DATASETS and value not in (None, getattr(ImageRecipe, name)):
+        value, asked = getattr(recipe, name), getattr(flags, name, None) is not None
+        if recipe.data in DATASETS and (asked or value != getattr(type(recipe), name)):
             words = f"{name} is {value}, and images of {recipe.data} are taken as they are"
             raise UsageError(f"{words}; leave it out, or name a folder of photos with --data", argument=name)
 

@@ -55,8 +55,9 @@ def confident_errors(features, labels):
 
     labels: of two classes at least, each of two images.
 
-    An image is doubtful where the probability of another class is as high as it is for images of that class on average
-    (section 3.1: the confident joint). Probabilities are those of logistic regression on standardized features, by
+    An image is doubtful where the probability of another class is as high as it is for images of that class on average,
+    and the likeliest of those classes of which that holds is not its own (section 3.1: the confident joint).
+    Probabilities are those of logistic regression on standardized features, by
     cross-validation, so that no head has seen the label that it judges.
     """
     from sklearn.linear_model import LogisticRegression

@@ -116,11 +116,10 @@ def with_new_head(backbone, image_shape, num_classes, seed=0):
     on it. Raises UsageError where it is no network of kerascnn.models or its layers do not fit such images.
     """
     keras.utils.set_random_seed(seed)
-    network, known = None, {layer.name for layer in backbone.layers}
+    network = None
     if backbone.name in NETWORKS:
         network = main_head(models.builder(backbone.name)(image_shape, num_classes))
-    # some of keras.applications have the same name
-    if network is None or not all(layer.name in known for layer in network.layers if layer.weights):
+    if network is None or not has_layers_of(backbone, network):
         words = f"backbone is {backbone.name}, which is no network of kerascnn.models"
         raise UsageError(
             f"{words}; freeze layers yourself (layer.trainable = False) and call kc.fit", argument="backbone"
@@ -139,12 +138,21 @@ def with_new_head(backbone, image_shape, num_classes, seed=0):
     return network
 
 
+def has_layers_of(backbone, network):
+    """Whether a backbone of the network's name has its layers, too; some of keras.applications have the same name."""
+    counts = {layer.name: len(layer.weights) for layer in backbone.layers}
+    wanted = [layer for layer in network.layers if layer.weights or layer.name == "normalize"]
+    return all(counts.get(layer.name) == len(layer.weights) for layer in wanted)
+
+
 def check_shapes(backbone, layer, given, image_shape):
     """Raise UsageError unless the weights `given` are of the shapes that `layer` has for images of this shape."""
+    own = tuple(backbone.input_shape[1:])
+    remedy = f"give images of {own}" if own != tuple(image_shape) else "give a network of its builder's own widths"
     for was, now in zip((array.shape for array in given), (tuple(w.shape) for w in layer.weights), strict=True):
         if was != now:
             words = f"backbone {backbone.name} has {layer.name} of {was}, which is of {now} for images of {image_shape}"
-            raise UsageError(f"{words}; give images of {backbone.input_shape[1:]}", argument="backbone")
+            raise UsageError(f"{words}; {remedy}", argument="backbone")
 
 
 def train_head(network, data, recipe, folder, options):

@@ -1,5 +1,7 @@
 """The images most like an image: exact nearest neighbours of vectors, whether of pixels or of an embedding."""
 
+import math
+
 import cv2
 import numpy as np
 
@@ -14,17 +16,24 @@ BLOCK = 2**24  # distances that are held at once
 MOST_DRAWN = 10  # neighbours of an image
 
 
+def flat(vectors):
+    """Vectors (N, ...) as float32 (N, F); N may be 0."""
+    vectors = np.asarray(vectors, np.float32)
+    return vectors.reshape(len(vectors), math.prod(vectors.shape[1:]))
+
+
 class Neighbors:
     """Vectors among which the nearest ones are found, by Euclidean distance and exactly.
 
         indices, distances = Neighbors(gallery).nearest(queries, 5)
 
-    vectors: float (N, F), or (N, …), which is flattened; kept as float32.
+    vectors: float (N, F), or (N, …), which is flattened; kept as float32. Raises UsageError where there is none.
     """
 
     def __init__(self, vectors):
-        vectors = np.asarray(vectors, np.float32)
-        self.vectors = np.ascontiguousarray(vectors.reshape(len(vectors), -1))
+        self.vectors = np.ascontiguousarray(flat(vectors))
+        if not len(self.vectors):
+            raise UsageError("vectors has no row; give at least one", argument="vectors")
         self.norms = np.einsum("ij,ij->i", self.vectors, self.vectors)
 
     def nearest(self, queries, count):
@@ -34,7 +43,7 @@ class Neighbors:
         of almost one distance, so those that it may have swapped are measured once more, directly. Raises UsageError
         where there are not so many vectors, or queries are of another size.
         """
-        queries = np.asarray(queries, np.float32).reshape(len(queries), -1)
+        queries = flat(queries)
         if queries.shape[1] != self.vectors.shape[1]:
             words = f"queries has {queries.shape[1]} features, and the vectors have {self.vectors.shape[1]}"
             raise UsageError(f"{words}; give features of the same layer", argument="queries")
@@ -42,6 +51,7 @@ class Neighbors:
             raise UsageError(f"count is {count}; give a whole number from 1 to {len(self.vectors)}", argument="count")
         rows = max(1, BLOCK // len(self.vectors))
         parts = [self.nearest_of_block(queries[i : i + rows], count) for i in range(0, len(queries), rows)]
+        parts.append((np.empty((0, count), int), np.empty((0, count), np.float32)))
         indices, distances = (np.concatenate(part) for part in zip(*parts, strict=True))
         return indices, distances
 

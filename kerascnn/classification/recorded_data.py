@@ -57,7 +57,8 @@ def load_tested(record, data_dir=None):
 def as_split(data, names, source):
     """A Dataset of photos split as split_names says of an earlier one; what has come since is for training.
 
-    Or in no split, where it lies in a folder for validation or the test. Raises InputError where a file is gone.
+    Or in no split, where it lies in a folder for validation or the test; a table or TFRecord files cannot say that.
+    Raises InputError where a file is gone.
     """
     names = {split: own for split, own in names.items() if own}
     if not names:

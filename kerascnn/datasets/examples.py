@@ -56,6 +56,8 @@ class Examples:
         """Feed a hash with what tells these examples from others."""
         digest.update(np.ascontiguousarray(self.images))
         digest.update(np.ascontiguousarray(self.labels))
+        if self.weights is not None:
+            digest.update(np.ascontiguousarray(self.weights))
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -116,9 +116,11 @@ class ImageFiles:
         return load
 
     def update(self, digest):
-        """Feed a hash with what tells these examples from others: names, sizes and labels."""
+        """Feed a hash with what tells these examples from others: names, sizes, labels and weights."""
         for name, size, label in zip(self.names, self.sizes(), self.labels, strict=True):
             digest.update(f"{name}\0{size}\0{label}\0".encode("utf-8", "surrogateescape"))
+        if self.weights is not None:
+            digest.update(np.ascontiguousarray(self.weights))
 
 
 def seeds_of_images(seed, indices):

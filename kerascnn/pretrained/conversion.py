@@ -176,7 +176,7 @@ def check_input_size(model, layer, name, value, theirs):
     _, height, width, channels = model.input_shape
     raise InputError(
         f"{name} of shape {value.shape} is for images of {size} x {size} pixels, and {model.name} was built for "
-        f"{height} x {width}; build it with input_shape=({size}, {size}, {channels})"
+        f"{height} x {width}; build it for ({size}, {size}, {channels})"
     )
 
 

@@ -8,12 +8,14 @@ import shutil
 import time
 
 import keras
+import numpy as np
 
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.image_files import ImageFiles
 from kerascnn.errors import InputError, UsageError, reason_of
 from kerascnn.files import write_aside, writing_to
 from kerascnn.training.checkpoint import variables
+from kerascnn.training.optimizers import unscaled
 from kerascnn.training.recipe import Recipe
 from kerascnn.training.run_folder import check_logits, check_unfinished, plain
 
@@ -27,12 +29,17 @@ OF_OPTIMIZER = (
     "decay_factor", "decay_epochs", "bias_learning_rate", "head_learning_rate", "coupled_weight_decay", "weight_decay",
     "label_smoothing", "clip_norm", "ema", "accumulate",
 )  # fmt: skip
+# what recipe.json says without being told
+OF_RUN = {
+    "model", "compiled", "temperature", "complete", "epochs_run", "best_epoch", "validation", "training_seconds",
+    "peak_memory_mib", "images_per_second", "precision", "hardware", "date", "versions", "argv",
+}  # fmt: skip
 
 
 def check_call(model, recipe, loss, metrics, callbacks, metadata):
     """Raise UsageError for what a model cannot be compiled or trained with, or recipe.json cannot say."""
     try:
-        json.dumps(metadata or {}, allow_nan=False)
+        json.dumps(dict(metadata or {}), allow_nan=False)
     except (TypeError, ValueError) as error:
         words = f"metadata is no JSON ({error}); give a dict of texts, finite numbers, lists and dicts"
         raise UsageError(words, argument="metadata") from None
@@ -48,7 +55,7 @@ def check_call(model, recipe, loss, metrics, callbacks, metadata):
             words = f"callbacks has a {type(callback).__name__}, and a schedule sets the learning rate"
             remedy = "compile the model with a number" if model.compiled else "choose the schedule plateau"
             raise UsageError(f"{words}; leave it out, or {remedy}", argument="callbacks")
-    if taken := {"model", "compiled", "temperature"} & (metadata or {}).keys():
+    if taken := OF_RUN & {*(metadata or {})}:
         words = f"metadata has {min(taken)!r}, which the run says itself"
         raise UsageError(f"{words}; choose another name", argument="metadata")
     try:
@@ -78,9 +85,8 @@ def rate_is_free(model, recipe):
     """Whether a callback can set the learning rate: Keras raises TypeError, perhaps late, where a schedule does."""
     if not model.compiled:
         return recipe.schedule == "plateau"
-    return not isinstance(
-        getattr(model.optimizer, "_learning_rate", None), keras.optimizers.schedules.LearningRateSchedule
-    )
+    rate = getattr(unscaled(model.optimizer), "_learning_rate", None)
+    return not isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
 
 
 def check_compiled(model, recipe, loss, metrics):
@@ -117,6 +123,13 @@ def check_fits(model, feed):
         if getattr(feed.recipe, name) not in (0, "constant", "linear", "cosine", "step") and feed.validation is None:
             words = f"{name} is {getattr(feed.recipe, name)}, which looks at the validation loss"
             raise UsageError(f"{words}; give validation data, or leave it out", argument=name)
+
+
+def check_weights(model):
+    """Raise UsageError where the model has weights that no training can mend, as one has that went wrong."""
+    if not all(np.isfinite(v.numpy()).all() for v in model.trainable_variables):
+        words = f"model {model.name} has weights that are not finite"
+        raise UsageError(f"{words}; build it anew", argument="model")
 
 
 def check_updates(recipe, steps):

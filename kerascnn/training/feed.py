@@ -73,8 +73,6 @@ class Feed:
 
     def check_epochs(self):
         """Raise UsageError for what is not done to a tf.data.Dataset, or where the number of its batches is unknown."""
-        if self.train.cardinality() == 0:
-            raise UsageError("data is a tf.data.Dataset of no batch; give it some", argument="data")
         if self.train.cardinality() < 0:
             words = "data is a tf.data.Dataset of unknown length"
             remedy = ".apply(tf.data.experimental.assert_cardinality(steps))"
@@ -131,7 +129,9 @@ def metadata_of(*splits):
 
 
 def check_streamed(dataset):
-    """Raise UsageError where a tf.data.Dataset has no batches of known ranks, or no end."""
+    """Raise UsageError where a tf.data.Dataset has no batch, none of known ranks, or no end."""
+    if dataset.cardinality() == 0:
+        raise UsageError("data is a tf.data.Dataset of no batch; give it some", argument="data")
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) not in (2, 3):
         words = f"data is a tf.data.Dataset of {type(spec).__name__}"

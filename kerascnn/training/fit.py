@@ -25,6 +25,7 @@ from kerascnn.training.checks import (
     check_fits,
     check_folder,
     check_space,
+    check_weights,
 )
 from kerascnn.training.feed import Feed, wrong_batches_named
 from kerascnn.training.fused_normalization import fused_normalization
@@ -62,10 +63,10 @@ def fit(
     Keras's; they find in an epoch's logs what its row of the history says, and may keep state, see Resumable. resume:
     continue after the last finished epoch of the same run, where there is one; the result equals the uninterrupted
     run's, bit for bit with recipe.deterministic. verbose: as for model.fit. metadata: what recipe.json says besides and
-    a resumed run must share, JSON types; under "recipe" the complete recipe of which `recipe` is the training part.
-    conclude(network) -> what recipe.json says besides, JSON types: what is chosen for the trained network on validation
-    examples. network: the keras.Model that model.keras gets, where `model` is a part of it, as the head of a network
-    whose other layers are frozen.
+    a resumed run must share, JSON types; under "recipe" the complete recipe of which `recipe` is the training part,
+    under "data" what is said of the data. conclude(network) -> what recipe.json says besides, JSON types: what is
+    chosen for the trained network on validation examples. network: the keras.Model that model.keras gets, where `model`
+    is a part of it, as the head of a network whose other layers are frozen.
 
     Best is the epoch with the lowest validation loss; without validation data the last one is kept. Of a model that is
     compiled for the run, statistics of batch normalization are measured once more for these weights.
@@ -85,13 +86,15 @@ def fit(
     folder, feed = Path(folder), Feed(data, recipe, model.steps_per_execution if model.compiled else None)
     check_fits(model, feed)
     check_clock()
-    check_folder(folder, (folder / "checkpoint.npz").exists(), resume)
+    check_folder(folder, unfinished := (folder / "checkpoint.npz").exists(), resume)
+    if not unfinished:
+        check_weights(model)
     warn_without_onednn()
     policy = policy_of(model, recipe)
     compiled = model.compiled
     with (
         one_writer(folder),
-        stopped_by_limits(recipe, folder, feed.streamed),
+        stopped_by_limits(recipe, folder, feed.streamed, compiled),
         vanished_files_named(feed.train, feed.validation),
     ):
         check_decodes(feed.train, feed.validation)
@@ -108,7 +111,7 @@ def fit(
                     assign(model.variables, run.best)
             finally:
                 if not compiled:
-                    model.compiled, model.optimizer = False, None
+                    model.compiled, model.optimizer, model.steps_per_execution = False, None, 1
             if not compiled and not has_own_step(model):
                 batch_statistics.measure(model, feed.undistorted())
         run.finish(network, resumable, {"precision": policy, **(concluded(conclude, network) if conclude else {})})
@@ -184,10 +187,11 @@ def build_metrics(model, batches):
 
 
 @contextlib.contextmanager
-def stopped_by_limits(recipe, folder, streamed=False):
+def stopped_by_limits(recipe, folder, streamed=False, compiled=False):
     """Turn memory and disk running out into TrainingStopped with the way on, a `folder` that is gone into InputError.
 
-    Whoever has moved the folder finds the last checkpoint in it. streamed: the batches are not the recipe's.
+    Whoever has moved the folder finds the last checkpoint in it. streamed: the batches are not the recipe's. compiled:
+    the updates are not.
     """
     try:
         yield
@@ -203,7 +207,8 @@ def stopped_by_limits(recipe, folder, streamed=False):
             raise TrainingStopped(f"disk full; {FREE_SPACE}") from None
         if not any(words in str(error) for words in OUT_OF_MEMORY):
             raise
-        remedy = f"batch_size {recipe.batch_size // 2} and accumulate {2 * recipe.accumulate}"
+        remedy = f"batch_size {recipe.batch_size // 2}"
+        remedy += "" if compiled else f" and accumulate {2 * recipe.accumulate}"
         remedy = remedy if recipe.batch_size > 1 else "smaller images or a smaller network"
         words = f"out of memory with a batch_size of {recipe.batch_size}"
         if streamed:

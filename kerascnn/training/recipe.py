@@ -217,11 +217,19 @@ def described(augmentation):
         return {name: as_json(augmentation)}
     if not hasattr(augmentation, "get_config"):
         return name
-    return {name: nameless(augmentation.get_config())}
+    try:
+        return {name: nameless(augmentation.get_config())}
+    except NotImplementedError:  # Keras cannot tell of a layer that takes more than numbers and texts
+        return name
 
 
 def nameless(config):
-    """What Keras says of a layer, without the names and seeds in it."""
+    """What Keras says of a layer, without the names and seeds in it, and the shapes that it has seen."""
+    left_out = ("name", "seed", "build_config", "build_input_shape")
     if isinstance(config, dict):
-        return {name: nameless(part) for name, part in config.items() if name not in ("name", "seed")}
-    return [nameless(part) for part in config] if isinstance(config, list | tuple) else as_json(config)
+        return {name: nameless(part) for name, part in config.items() if name not in left_out}
+    if not isinstance(config, list | tuple):
+        return as_json(config)
+    # a Sequential gets a layer of its input when it is called
+    seen = [isinstance(part, dict) and part.get("class_name") == "InputLayer" for part in config]
+    return [nameless(part) for part, skipped in zip(config, seen, strict=True) if not skipped]

@@ -229,6 +229,8 @@ def test_tfrecord_files_are_trained_on_and_evaluated_with_the_split_of_the_train
             2,
             "--image-size is 64, and images of synthetic are taken as they are; leave it out, or name a folder",
         ),
+        (["train", "--image-size", "224"], 2, "--image-size is 224, and images of cifar10 are taken as they are; lea"),
+        (["finetune", "--data", "mnist", "--image-size", "224"], 2, "--image-size is 224, and images of mnist are tak"),
         (["train", "--recipe", "alexnet"], 2, "--image-size is 227, and images of cifar10 are taken as they are; lea"),
         (
             ["train", "--size-schedule", "8,16", "--epochs", "1"],

@@ -45,6 +45,13 @@ def test_what_cannot_be_found_is_an_error(queries, count, words):
         Neighbors(np.zeros((3, 2))).nearest(queries, count)
 
 
+def test_no_query_has_no_neighbour_and_among_no_vectors_there_is_none():
+    found, distances = Neighbors(np.zeros((3, 4, 4))).nearest(np.zeros((0, 4, 4)), 2)
+    assert found.shape == distances.shape == (0, 2)
+    with pytest.raises(UsageError, match="^vectors has no row; give at least one$"):
+        Neighbors(np.zeros((0, 4)))
+
+
 def test_recall_is_the_share_of_queries_with_one_of_their_class_among_k():
     near = np.array([[0, 1, 2], [0, 1, 2], [2, 2, 2], [3, 3, 0]])
     labels = np.array([0, 2, 1, 0])

@@ -127,7 +127,7 @@ def test_a_dense_kernel_for_images_of_another_size_names_the_size(tmp_path, side
     file = saved(tmp_path / "net.npz", lenet_arrays(fc1=(120, rows)))
     words = (
         rf"^fc1.weight of shape \(120, {rows}\) is for images of {size} x {size} pixels, and lenet5 was built for "
-        rf"{side} x {side}; build it with input_shape=\({size}, {size}, 1\)$"
+        rf"{side} x {side}; build it for \({size}, {size}, 1\)$"
     )
     with pytest.raises(InputError, match=words):
         kc.load_weights(builder("lenet5")((side, side, 1)), file)

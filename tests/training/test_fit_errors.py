@@ -15,6 +15,7 @@ from kerascnn.classification.losses import CrossEntropy
 from kerascnn.errors import InputError, TrainingStopped, UsageError
 from kerascnn.files import one_writer
 from kerascnn.models import builder
+from kerascnn.training.checks import OF_RUN
 from kerascnn.training.feed import epoch_steps
 from kerascnn.training.fit import fit, stopped_by_limits
 from kerascnn.training.recipe import Recipe
@@ -79,6 +80,23 @@ def test_every_wording_of_memory_that_runs_out_is_known(words, tmp_path):
         stopped_by_limits(RECIPE, tmp_path),
     ):
         raise tf.errors.ResourceExhaustedError(None, None, words)
+
+
+def test_a_compiled_model_whose_memory_runs_out_is_told_nothing_of_updates(tmp_path):
+    with (
+        pytest.raises(TrainingStopped, match="; try batch_size 16$"),
+        stopped_by_limits(RECIPE, tmp_path, compiled=True),
+    ):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[32,100000]")
+
+
+def test_label_smoothing_that_no_loss_knows_of_is_an_error(tmp_path):
+    smooth = replace(RECIPE, label_smoothing=0.1)
+    with pytest.raises(UsageError, match="^label_smoothing is 0.1, and loss is given, which knows nothing of it; give"):
+        kerascnn.fit(network(), (TRAIN, VALIDATION), smooth, folder=tmp_path, loss=LOSS)
+    masks = kerascnn.datasets.from_arrays(np.zeros((40, 32, 32, 3), np.uint8), np.zeros((40, 32, 32, 1), np.uint8))
+    with pytest.raises(UsageError, match="^label_smoothing is 0.1, which is for classes, not for masks; leave it out$"):
+        kerascnn.fit(builder("unet_buda")((32, 32, 3)), masks, smooth, folder=tmp_path)
 
 
 def test_more_than_all_examples_in_a_batch_is_an_error():
@@ -214,6 +232,10 @@ def endings(count, said):
         (batches(TRAIN.labels).map(lambda x, y: {"image": x}), "^data is a tf.data.Dataset of dict; map it to batches"),
         (batches(TRAIN.labels).map(lambda x, y: x), "^data is a tf.data.Dataset of TensorSpec; map it to batches"),
         (batches(TRAIN.labels).take(0), "^data is a tf.data.Dataset of no batch; give it some"),
+        (
+            (batches(TRAIN.labels), batches(TRAIN.labels).take(0)),
+            "^data is a tf.data.Dataset of no batch; give it some",
+        ),
         (batches(TRAIN.labels).filter(lambda *batch: True), "^data is .* of unknown length; give it one with .apply"),
         (
             tf.data.Dataset.from_generator(lambda: iter([]), output_types=(tf.float32, tf.int32)).batch(2),
@@ -307,7 +329,7 @@ def test_a_compiled_model_whose_loss_is_not_finite_stops_after_the_epoch(tmp_pat
         fit(model, (TRAIN, None), Recipe(batch_size=32), folder=tmp_path)
 
 
-@pytest.mark.parametrize("metadata", [{"x": Path("a")}, {"x": float("nan")}, {"x": tf.constant(1)}])
+@pytest.mark.parametrize("metadata", [{"x": Path("a")}, {"x": float("nan")}, {"x": tf.constant(1)}, ["a"]])
 def test_metadata_that_recipe_json_cannot_say_are_an_error_before_training(metadata, tmp_path):
     with pytest.raises(UsageError, match="^metadata is no JSON .*; give a dict of texts, finite numbers, lists and"):
         train(tmp_path / "run", metadata=metadata)
@@ -331,12 +353,34 @@ def test_metadata_that_recipe_json_cannot_say_are_an_error_before_training(metad
             "^accumulate is 1000, and the training has .* batches, no up",
         ),
         ({"metadata": {"temperature": 4}}, "^metadata has 'temperature', which the run says itself; choose another n"),
+        ({"metadata": {"validation": "patient 3"}}, "^metadata has 'validation', which the run says itself; choose an"),
     ],
 )
 def test_what_would_end_a_run_after_hours_is_said_at_once(tmp_path, options, words):
     with pytest.raises(UsageError, match=words):
         train(tmp_path / "run", **options)
     assert not (tmp_path / "run").exists()
+
+
+def test_all_that_a_run_says_itself_is_no_name_for_metadata(tmp_path):
+    train(tmp_path, metadata={"app": "test"})
+    assert json.loads((tmp_path / "recipe.json").read_text()).keys() - {"app", "recipe", "data"} <= OF_RUN
+
+
+def test_a_model_that_went_wrong_is_no_model_to_train(tmp_path):
+    model = network()
+    model.layers[-1].kernel.assign(np.full(model.layers[-1].kernel.shape, np.nan))
+    with pytest.raises(UsageError, match=f"^model {model.name} has weights that are not finite; build it anew$"):
+        fit(model, (TRAIN, None), RECIPE, folder=tmp_path, loss=LOSS)
+
+
+def test_a_schedule_inside_of_a_loss_scale_optimizer_leaves_no_rate_to_set(tmp_path):
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 9)))
+    with pytest.raises(UsageError, match="^callbacks has a ReduceLROnPlateau, and a schedule sets the learning rate"):
+        fit(
+            compiled(network(), scaled), (TRAIN, VALIDATION), Recipe(batch_size=32), folder=tmp_path,
+            callbacks=[keras.callbacks.ReduceLROnPlateau()],
+        )  # fmt: skip
 
 
 def test_a_conclusion_that_is_no_json_is_said_and_the_run_can_be_finished(tmp_path):

@@ -65,3 +65,20 @@ def test_a_layer_of_keras_that_is_made_anew_is_the_same_augmentation():
     assert first["augmentations"][0]["RandomCrop"]["height"] == 8
     first, again = (as_json(Recipe(augmentations=[keras.Sequential([keras.layers.RandomFlip()])])) for _ in range(2))
     assert first == again
+
+
+def test_a_layer_of_keras_that_has_seen_images_is_the_same_augmentation():
+    layers = keras.Sequential([keras.layers.RandomFlip(), keras.layers.RandAugment(value_range=(0, 1))])
+    recipe = Recipe(augmentations=[layers])
+    before = as_json(recipe)
+    layers(np.zeros((2, 8, 8, 3), np.float32), training=True)
+    assert as_json(recipe) == before
+
+
+def test_a_layer_whose_arguments_keras_cannot_tell_is_said_by_its_name():
+    class Noise(keras.layers.Layer):
+        def __init__(self, draw):
+            super().__init__()
+            self.draw = draw
+
+    assert as_json(Recipe(augmentations=[Noise(np.random.default_rng(0))]))["augmentations"][0].endswith("Noise")
