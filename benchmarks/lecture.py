@@ -31,7 +31,7 @@ from kerascnn.tensorflow_setup import load_tensorflow
 
 EPOCHS = {"depth": 8, "activation": 10, "batch_norm": 10, "pixel_shift": 8}
 SHIFTS = range(11)
-PRECISION = "float32"  # as on processors without units for another one
+PRECISION = "float32"  # on processors with units for bfloat16, too
 
 app = App(help=__doc__, result_action="return_value")
 
@@ -102,8 +102,10 @@ def at_rates(experiment, networks, rates):
     data, found = kc.datasets.load("cifar10"), {}
     for name, build in networks.items():
         for rate in rates:
-            options = {"epochs": EPOCHS[experiment], "schedule": "constant", "precision": PRECISION}
-            recipe = kc.Recipe(optimizer="sgd", learning_rate=rate, **options)
+            recipe = kc.Recipe(
+                epochs=EPOCHS[experiment], optimizer="sgd", learning_rate=rate, schedule="constant",
+                precision=PRECISION,
+            )  # fmt: skip
             found[f"{name}, rate {rate:g}"] = history(trained(f"{experiment}/{name}_{rate:g}", build, data, recipe))
     return found
 

@@ -76,8 +76,8 @@ def fit(
     callbacks: Keras's; see callbacks.Resumable for those with a state. Of small images many steps run in one call, so
     their hooks of batches come once in 16 to 32 steps, unless the model is compiled. resume: False raises where the
     folder holds an unfinished run. verbose: as for model.fit. metadata: what recipe.json shall say besides, a dict for
-    JSON; a resumed run must be given the same. conclude(model) -> what it shall say of the trained model, a dict for
-    JSON; see kc.calibrate.
+    JSON; a resumed run must be given the same; `recipe` and `data` in it stand for what the run says of these.
+    conclude(model) -> what it shall say of the trained model, a dict for JSON; see kc.calibrate.
 
     A folder with a finished run raises. Of a model that is compiled here, without a train_step of its own, statistics
     of batch normalization are measured once more for the weights that are kept, so it may score better than the history
@@ -87,8 +87,8 @@ def fit(
     options = {"loss": loss, "metrics": metrics}
     if not getattr(model, "compiled", True) and isinstance(recipe, __getattr__("Recipe")):
         if loss is not None and recipe.label_smoothing:
-            words = f"label_smoothing is {recipe.label_smoothing}, and loss is given, which knows nothing of it"
-            raise _module("errors").UsageError(f"{words}; give one of the two", argument="label_smoothing")
+            words = f"label_smoothing is {recipe.label_smoothing}, and the loss that is given is not told of it"
+            raise _module("errors").UsageError(f"{words}; leave one of the two out", argument="label_smoothing")
         usual = _module(f"{_task(data)}.training").loss_and_metrics(recipe)
         options = {name: usual[name] if value is None else value for name, value in options.items()}
     return _module("training.fit").fit(

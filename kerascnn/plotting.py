@@ -20,6 +20,11 @@ def plain_text(name):
     return name.replace("$", r"\$")
 
 
+def drawable(image):
+    """What imshow takes of an image (H, W, C): (H, W) where it is grey."""
+    return image[..., 0] if image.shape[-1] == 1 else image
+
+
 def save_figure(plot, path):
     """Write a figure in the format that the suffix of `path` names; there is all of it or nothing."""
     write_aside(path, lambda aside: plot.savefig(aside, format=path.suffix[1:].lower()))

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 
-from kerascnn.plotting import contact_sheet, plot_learning_curve
+from kerascnn.plotting import contact_sheet, drawable, plot_learning_curve
 
 
 def colours(path):
@@ -15,6 +15,14 @@ def test_learning_curve_draws_each_metric_that_has_a_validation_value(tmp_path):
     two, one = (cv2.imread(str(tmp_path / name)).shape[1] for name in ("two.png", "one.png"))
     assert two == 2 * one
     assert colours(tmp_path / "two.png") > 10
+
+
+def test_an_image_of_one_pixel_or_column_is_still_an_image():
+    assert [drawable(np.zeros(shape)).shape for shape in ((1, 1, 3), (8, 1, 3), (1, 1, 1))] == [
+        (1, 1, 3),
+        (8, 1, 3),
+        (1, 1),
+    ]
 
 
 def test_a_contact_sheet_shows_colours_and_the_zero_of_signed_images_as_middle_grey(tmp_path):

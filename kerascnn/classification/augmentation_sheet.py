@@ -7,7 +7,7 @@ from kerascnn.classification.plots import of_letters
 from kerascnn.datasets.augmentation import as_augmentation, unfolded
 from kerascnn.datasets.batches import as_batch, augmented
 from kerascnn.datasets.image_files import ImageFiles, vanished_files_named
-from kerascnn.plotting import figure, save_figure
+from kerascnn.plotting import drawable, figure, save_figure
 
 IMAGES, VERSIONS = 8, 7
 
@@ -56,7 +56,7 @@ def draw_sheet(columns, class_names, path):
             height, width = 0.94 * np.array(image.shape[:2]) / max(image.shape[:2])
             left, bottom = x + 0.5 - width / 2, pitch * (row + 1)
             extent = (left, left + width, bottom, bottom - height)
-            axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1, extent=extent)
+            axes.imshow(drawable(image), cmap="gray", vmin=0, vmax=1, extent=extent)
             words = said(label, class_names) if label.ndim or x == 0 else ""
             axes.text(x + 0.5, bottom - height - 0.02, words, ha="center", va="bottom", fontsize=7)
     axes.set(xlim=(0, len(columns)), ylim=(pitch * len(columns[0][0]), 0), aspect="equal")

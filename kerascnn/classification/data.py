@@ -28,7 +28,8 @@ def check_data(data):
 
     Which names TensorFlow Datasets knows is not known before TensorFlow is loaded.
     """
-    if data not in DATASETS and not is_path(data) and (Path(data).exists() or not TFDS_NAME.fullmatch(data)):
+    taken = Path(data).exists() and not is_prepared(data)
+    if data not in DATASETS and not is_path(data) and (taken or not TFDS_NAME.fullmatch(data)):
         words = f"data is {data!r}, neither a folder nor a data set; choose one of {', '.join(DATASETS)}"
         raise UsageError(f"{words}, or of TensorFlow Datasets, {OTHERS}", argument="data")
 
@@ -36,14 +37,16 @@ def check_data(data):
 def check_asked(recipe, out, flags=None):
     """Raise UsageError for an ImageRecipe of which a field says nothing, or whose data are none or would hold `out`.
 
-    Images of most data sets are taken as they are. flags: those that were given, of which each is a word of the user's.
+    Images of most data sets are taken as they are. flags: what the user gave; a size there is an error even where it is
+    the usual one.
     """
     recipe.check_asked()
     check_data(recipe.data)
     check_outside(out, recipe.data)
     for name in SIZES:
-        value, asked = getattr(recipe, name), getattr(flags, name, None) is not None
-        if recipe.data in DATASETS and (asked or value != getattr(type(recipe), name)):
+        value = getattr(recipe, name)
+        given = getattr(flags, name, None) is not None or value != getattr(type(recipe), name)
+        if given and recipe.data in DATASETS:
             words = f"{name} is {value}, and images of {recipe.data} are taken as they are"
             raise UsageError(f"{words}; leave it out, or name a folder of photos with --data", argument=name)
 
@@ -60,14 +63,20 @@ def check_photos(data):
 
 def check_outside(out, data):
     """Raise UsageError where the folder `out` lies in the folder of photos `data`, and would be taken for a class."""
-    of_classes = data not in DATASETS and Path(data).is_dir() and not is_records(data)
+    of_classes = data not in DATASETS and Path(data).is_dir() and not is_prepared(str(data)) and not is_records(data)
     if of_classes and Path(out).resolve().is_relative_to(Path(data).resolve()):
         words = f"out is {out}, which lies in {data}, where folders are classes"
         raise UsageError(f"{words}; name one elsewhere", argument="out")
 
 
 def is_path(data):
-    return bool(data) and Path(data).is_dir() or is_table(data)
+    return bool(data) and Path(data).is_dir() and not is_prepared(data) or is_table(data)
+
+
+def is_prepared(data):
+    """Whether it is the folder in which TensorFlow Datasets keeps the data set of that name: its data_dir is here."""
+    of_versions = ("*/dataset_info.json", "*/*/dataset_info.json")
+    return TFDS_NAME.fullmatch(data) is not None and any(any(Path(data).glob(pattern)) for pattern in of_versions)
 
 
 def is_records(data):

@@ -45,7 +45,7 @@ def calibrate(model, examples, tta="none"):
     """
     if examples is None:
         return {}
-    found, labels, counted = answers_over_views(folded(in_float32(plain(main_head(model)))), examples, Inference(tta))
+    found, labels, counted = answers_over_views(folded(in_float32(main_head(plain(model)))), examples, Inference(tta))
     if counted.sum() < LEAST_EXAMPLES:
         return {}
     return {"temperature": fitted_temperature(found[counted], labels[counted])}

@@ -102,7 +102,7 @@ def check_preprocessing(preprocessing, network, inference):
 
 def classifier(model):
     """The model up to its logits. Raises UsageError unless it turns images into logits."""
-    model = plain(main_head(model))
+    model = main_head(plain(model))
     check_logits(model)
     if len(model.inputs) > 1 or len(model.input_shape) != 4:
         shapes = " and ".join(str(tuple(source.shape)) for source in model.inputs)

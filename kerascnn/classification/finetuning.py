@@ -147,8 +147,9 @@ def has_layers_of(backbone, network):
 
 def check_shapes(backbone, layer, given, image_shape):
     """Raise UsageError unless the weights `given` are of the shapes that `layer` has for images of this shape."""
-    own = tuple(backbone.input_shape[1:])
-    remedy = f"give images of {own}" if own != tuple(image_shape) else "give a network of its builder's own widths"
+    own, remedy = tuple(backbone.input_shape[1:]), "give a network of its builder's own widths"
+    if None not in own and own != tuple(image_shape):
+        remedy = f"give images of {own}"
     for was, now in zip((array.shape for array in given), (tuple(w.shape) for w in layer.weights), strict=True):
         if was != now:
             words = f"backbone {backbone.name} has {layer.name} of {was}, which is of {now} for images of {image_shape}"

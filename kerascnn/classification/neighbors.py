@@ -9,14 +9,14 @@ from kerascnn.classification.features import extract_features
 from kerascnn.classification.inference import check_counted
 from kerascnn.classification.plots import images_of
 from kerascnn.errors import UsageError
-from kerascnn.plotting import figure, plain_text, save_figure
+from kerascnn.plotting import drawable, figure, plain_text, save_figure
 
 PIXELS = 32  # along a side
 BLOCK = 2**24  # distances that are held at once
 MOST_DRAWN = 10  # neighbours of an image
 
 
-def flat(vectors):
+def as_rows(vectors):
     """Vectors (N, ...) as float32 (N, F); N may be 0."""
     vectors = np.asarray(vectors, np.float32)
     return vectors.reshape(len(vectors), math.prod(vectors.shape[1:]))
@@ -31,7 +31,7 @@ class Neighbors:
     """
 
     def __init__(self, vectors):
-        self.vectors = np.ascontiguousarray(flat(vectors))
+        self.vectors = np.ascontiguousarray(as_rows(vectors))
         if not len(self.vectors):
             raise UsageError("vectors has no row; give at least one", argument="vectors")
         self.norms = np.einsum("ij,ij->i", self.vectors, self.vectors)
@@ -43,7 +43,7 @@ class Neighbors:
         of almost one distance, so those that it may have swapped are measured once more, directly. Raises UsageError
         where there are not so many vectors, or queries are of another size.
         """
-        queries = flat(queries)
+        queries = as_rows(queries)
         if queries.shape[1] != self.vectors.shape[1]:
             words = f"queries has {queries.shape[1]} features, and the vectors have {self.vectors.shape[1]}"
             raise UsageError(f"{words}; give features of the same layer", argument="queries")
@@ -144,7 +144,7 @@ def plot_neighbors(queries, found, gallery, class_names, path):
 
     def draw(image, label, left, row, colour):
         top = row * pitch
-        axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1, extent=(left, left + width, top + height, top))
+        axes.imshow(drawable(image), cmap="gray", vmin=0, vmax=1, extent=(left, left + width, top + height, top))
         axes.text(left + width / 2, top - 0.05, plain_text(class_names[label]), ha="center", fontsize=8)
         right, bottom = left + width, top + height
         axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color=colour, linewidth=2.5)

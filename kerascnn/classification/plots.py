@@ -5,7 +5,7 @@ import numpy as np
 from kerascnn.classification.calibration import expected_calibration_error, reliability
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.image_files import vanished_files_named
-from kerascnn.plotting import figure, plain_text, save_figure
+from kerascnn.plotting import drawable, figure, plain_text, save_figure
 
 
 def plot_confusion_matrix(counts, class_names, path):
@@ -56,7 +56,7 @@ def plot_mistakes(examples, probabilities, class_names, path, most=100):
         top, middle = pitch * (row + 1) - 1, column + 0.45
         height, width = 0.9 * np.array(image.shape[:2]) / max(image.shape[:2])
         extent = (middle - width / 2, middle + width / 2, top + height, top)
-        axes.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1, extent=extent)
+        axes.imshow(drawable(image), cmap="gray", vmin=0, vmax=1, extent=extent)
         label, guess = of_letters(class_names[labels[i]], 15), of_letters(class_names[predicted[i]], 10)
         words = f"{label}{between}→ {guess} {probabilities[i].max():.2f}"
         axes.text(middle, top - 0.05, words, ha="center", fontsize=7)
@@ -114,7 +114,7 @@ def plot_answers(examples, probabilities, class_names, path, count=8):
     for place, (i, image) in enumerate(zip(chosen, images, strict=True)):
         row, column = divmod(place, columns)
         above, below = cells[2 * row : 2 * row + 2, column]
-        above.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1)
+        above.imshow(drawable(image), cmap="gray", vmin=0, vmax=1)
         above.set_title(of_letters(class_names[examples.labels[i]]), fontsize=11)
         five = np.argsort(-probabilities[i], kind="stable")[:5]
         colours = ["tab:red" if label == examples.labels[i] else "tab:blue" for label in five]

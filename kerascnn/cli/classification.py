@@ -73,6 +73,9 @@ def fitted(recipe, data, augmentations, out, minutes, auto_batch):
         changes = tuple(change for change in augmentations if not isinstance(change, GrowingImages))
         timed, model = dataclasses.replace(training, augmentations=changes), untrained(recipe.model, data)
         training = stretched(training, epochs_within(minutes, model, data, timed, **loss_and_metrics(training)))
+        if len(recipe.size_schedule) > training.epochs:
+            words = f"minutes is {minutes:g}, in which {training.epochs} epochs fit, fewer than there are sizes"
+            raise UsageError(f"{words} in size_schedule; give more, or fewer sizes", argument="minutes")
         note(f"--minutes {minutes:g}: {training.epochs} epochs")
     return dataclasses.replace(recipe, training=training)
 

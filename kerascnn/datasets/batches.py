@@ -107,8 +107,8 @@ def batches_ahead(batch_size, image_shape, encoded=0):
 def calls_at_once(encoded):
     """How many batches are made at once: of files twice as many as there are cores.
 
-    Each waits while TensorFlow's threads resize its images, and so they have threads of their own, too: a seventh more
-    photos a second (benchmarks/photo_pipeline.py).
+    Whatever makes one waits while TensorFlow's threads resize its images. With threads of their own, see
+    not_autotuned, a seventh more photos a second are ready.
     """
     return os.cpu_count() * (2 if encoded else 1)
 

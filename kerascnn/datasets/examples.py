@@ -90,7 +90,7 @@ class Dataset:
         return {name: len(split or ()) for name, split in splits.items()}
 
     def checksum(self):
-        """sha256 over all splits in order, as hex digits: of images and labels, of files their names and sizes."""
+        """sha256 over all splits in order, as hex digits: of images, labels and weights, of files names and sizes."""
         digest = hashlib.sha256()
         for examples in (self.train, self.validation, self.test):
             if examples is not None:

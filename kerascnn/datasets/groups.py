@@ -16,7 +16,7 @@ def grouped(names, group_by):
         found = [re.search(group_by, name) for name in names]
     except re.error as error:
         words = f"group_by is {group_by!r}, which is no regular expression ({error})"
-        raise UsageError(f"{words}; write one as [^/]+/([0-9]+)", argument="group_by") from None
+        raise UsageError(f"{words}; write one as ([^/]+/[0-9]+)", argument="group_by") from None
     keys = [match and (match[1] if match.re.groups else match[0]) for match in found]
     if None in keys:
         words = f"group_by is {group_by!r}, which is not found in {names[keys.index(None)]}"

@@ -91,7 +91,7 @@ def image_and_label(name, info):
 
     features = dict(info.features)
     for image, label, *_ in (("image", "label"), info.supervised_keys or ("", "")):
-        kinds = features.get(image), features.get(label)
+        kinds = [features.get(key) if isinstance(key, str) else None for key in (image, label)]  # some have a dict
         known = all(map(isinstance, kinds, (tfds.features.Image, tfds.features.ClassLabel)))
         if known and np.dtype(kinds[0].np_dtype) == np.uint8:
             return image, label

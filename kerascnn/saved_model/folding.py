@@ -39,7 +39,15 @@ def folded(model):
             continue
         weights = model.get_layer(layer.name).get_weights()
         layer.set_weights(absorbed(weights, pairs[layer.name]) if layer.name in pairs else weights)
-    return result
+    return with_weights_known(result)
+
+
+def with_weights_known(model):
+    """The model, whose weights were set; a Normalization computes with copies of its own, made on request."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
+    return model
 
 
 def made_again(layer, **options):
@@ -52,7 +60,12 @@ def made_again(layer, **options):
 
 def convolution_before(layer):
     """[the convolution whose output goes into `layer`, a batch normalization, and nowhere else], or []."""
-    if not isinstance(layer, keras.layers.BatchNormalization) or len(layer._inbound_nodes) != 1:
+    # a class of its own may compute something else
+    if (
+        type(layer) is not keras.layers.BatchNormalization
+        or layer.axis not in (-1, 3)
+        or len(layer._inbound_nodes) != 1
+    ):
         return []
     before = layer.input._keras_history.operation
     alone = type(before) in CONVOLUTIONS and len(before._outbound_nodes) == len(before._inbound_nodes) == 1
@@ -75,11 +88,15 @@ def in_float32(model):
     """The model itself, or a copy that computes in float32: runtimes round half precision differently."""
     if networks := ensemble_of(model):
         return averaged(networks, model.name)
-    if all(layer.compute_dtype == "float32" for layer in model.layers):
+    if all(layer.compute_dtype == "float32" for layer in model._flatten_layers()):
         return model
-    network = keras.models.clone_model(model, clone_function=lambda layer: made_again(layer, dtype="float32"))
+
+    def copy(layer):
+        return made_again(layer, dtype="float32")
+
+    network = keras.models.clone_model(model, clone_function=copy, recursive=True)
     network.set_weights(model.get_weights())
-    return network
+    return with_weights_known(network)
 
 
 def averaged(models, name=None):

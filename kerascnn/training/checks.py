@@ -6,10 +6,12 @@ import logging
 import math
 import shutil
 import time
+from collections.abc import Mapping
 
 import keras
 import numpy as np
 
+from kerascnn.datasets.augmentation import unfolded
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.image_files import ImageFiles
 from kerascnn.errors import InputError, UsageError, reason_of
@@ -30,19 +32,29 @@ OF_OPTIMIZER = (
     "label_smoothing", "clip_norm", "ema", "accumulate",
 )  # fmt: skip
 # what recipe.json says without being told
-OF_RUN = {
+SAID_ALREADY = {
     "model", "compiled", "temperature", "complete", "epochs_run", "best_epoch", "validation", "training_seconds",
-    "peak_memory_mib", "images_per_second", "precision", "hardware", "date", "versions", "argv",
+    "peak_memory_mib", "peak_gpu_memory_mib", "images_per_second", "precision", "hardware", "date", "versions", "argv",
 }  # fmt: skip
 
 
-def check_call(model, recipe, loss, metrics, callbacks, metadata):
-    """Raise UsageError for what a model cannot be compiled or trained with, or recipe.json cannot say."""
+def checked_metadata(metadata):
+    """What recipe.json shall say besides, in JSON types. Raises UsageError where it cannot, or says it already."""
     try:
-        json.dumps(dict(metadata or {}), allow_nan=False)
+        if not isinstance(metadata or {}, Mapping):
+            raise TypeError(f"it is {type(metadata).__name__}")
+        found = json.loads(json.dumps(dict(metadata or {}), allow_nan=False))  # as it is compared on resuming
     except (TypeError, ValueError) as error:
         words = f"metadata is no JSON ({error}); give a dict of texts, finite numbers, lists and dicts"
         raise UsageError(words, argument="metadata") from None
+    if taken := SAID_ALREADY & found.keys():
+        words = f"metadata has {min(taken)!r}, which the run says itself"
+        raise UsageError(f"{words}; choose another name", argument="metadata")
+    return found
+
+
+def check_call(model, recipe, loss, metrics, callbacks):
+    """Raise UsageError for what a model cannot be compiled or trained with."""
     if not isinstance(recipe, Recipe):
         words = f"recipe is {type(recipe).__name__}; give a kc.Recipe"
         raise UsageError(f"{words}, and images and labels together as kc.datasets.from_arrays(x, y)", argument="recipe")
@@ -55,9 +67,6 @@ def check_call(model, recipe, loss, metrics, callbacks, metadata):
             words = f"callbacks has a {type(callback).__name__}, and a schedule sets the learning rate"
             remedy = "compile the model with a number" if model.compiled else "choose the schedule plateau"
             raise UsageError(f"{words}; leave it out, or {remedy}", argument="callbacks")
-    if taken := OF_RUN & {*(metadata or {})}:
-        words = f"metadata has {min(taken)!r}, which the run says itself"
-        raise UsageError(f"{words}; choose another name", argument="metadata")
     try:
         plain(model).get_config()
     except NotImplementedError as error:
@@ -118,6 +127,11 @@ def check_fits(model, feed):
     if not model.compiled and feed.largest_label is not None and feed.largest_label >= classes:
         words = f"data has labels up to {feed.largest_label}, and the model has {classes} logits"
         raise UsageError(f"{words}; build it for all classes, and count labels from 0", argument="data")
+    for augmentation in unfolded(feed.recipe.augmentations):
+        if not model.compiled and (mixed := getattr(augmentation, "num_classes", classes)) != classes:
+            words = f"augmentations has {type(augmentation).__name__} with num_classes {mixed}"
+            remedy = f"and the model has {classes} logits; give it as many"
+            raise UsageError(f"{words}, {remedy}", argument="augmentations")
     check_updates(feed.recipe, feed.steps)
     for name in ("early_stopping", "schedule"):
         if getattr(feed.recipe, name) not in (0, "constant", "linear", "cosine", "step") and feed.validation is None:
@@ -125,9 +139,9 @@ def check_fits(model, feed):
             raise UsageError(f"{words}; give validation data, or leave it out", argument=name)
 
 
-def check_weights(model):
-    """Raise UsageError where the model has weights that no training can mend, as one has that went wrong."""
-    if not all(np.isfinite(v.numpy()).all() for v in model.trainable_variables):
+def check_finite(model):
+    """Raise UsageError where the model has weights that no training can mend, as one has whose loss was not finite."""
+    if not all(np.isfinite(array).all() for array in model.get_weights()):
         words = f"model {model.name} has weights that are not finite"
         raise UsageError(f"{words}; build it anew", argument="model")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from kerascnn.datasets.batches import WAITING, calls_at_once, encoded_bytes
+from kerascnn.datasets.batches import batches_ahead, encoded_bytes
 from kerascnn.datasets.image_files import vanished_files_named
 from kerascnn.errors import UsageError
 from kerascnn.training.feed import Feed
@@ -40,7 +40,7 @@ def epochs_within(minutes, model, data, recipe, *, loss, metrics=()):
 
 def seconds_per_step(model, feed, loss, metrics):
     """The mean time of a training step, once the batches are used up that were made while the first call compiled."""
-    made = WAITING + calls_at_once(encoded_bytes(feed.train))
+    made = sum(batches_ahead(feed.batch_size, feed.image_shape, encoded_bytes(feed.train)))
     calls = min(1 + math.ceil(made / feed.at_once) + CALLS, feed.steps * feed.recipe.epochs // feed.at_once)
     steps, clock = calls * feed.at_once, Clock()
     with (

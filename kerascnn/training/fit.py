@@ -19,13 +19,15 @@ from kerascnn.training.callbacks import Resumable
 from kerascnn.training.checkpoint import assign
 from kerascnn.training.checks import (
     OF_OPTIMIZER,
+    SAID_ALREADY,
     check_call,
     check_clock,
     check_decodes,
+    check_finite,
     check_fits,
     check_folder,
     check_space,
-    check_weights,
+    checked_metadata,
 )
 from kerascnn.training.feed import Feed, wrong_batches_named
 from kerascnn.training.fused_normalization import fused_normalization
@@ -72,7 +74,8 @@ def fit(
     compiled for the run, statistics of batch normalization are measured once more for these weights.
 
     Raises UsageError when `folder` holds a finished run, or an unfinished one and resume is False, or one of another
-    recipe, model or data, or another process trains into it, or where model, data and recipe do not fit; InputError
+    recipe, model or data, or another process trains into it, or where model, data and recipe do not fit, the model has
+    weights that are not finite, or metadata or conclude say what the run says itself; InputError
     when it cannot be written, is too full or gone, an image file cannot be read or none of a split decodes, or the
     clock is wrong by decades; TrainingStopped when the loss or weights are not finite or memory or disk run out. All of
     these leave the last checkpoint as it was.
@@ -81,14 +84,14 @@ def fit(
     recipe = Recipe() if recipe is None else recipe
     callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ())
     metrics = [metrics] if isinstance(metrics, keras.metrics.Metric) else list(metrics or ())
-    check_call(model, recipe, loss, metrics, callbacks, metadata)
-    metadata = json.loads(json.dumps(metadata or {}))  # as it is compared on resuming: keys are texts
+    check_call(model, recipe, loss, metrics, callbacks)
+    metadata = checked_metadata(metadata)
     folder, feed = Path(folder), Feed(data, recipe, model.steps_per_execution if model.compiled else None)
     check_fits(model, feed)
     check_clock()
-    check_folder(folder, unfinished := (folder / "checkpoint.npz").exists(), resume)
-    if not unfinished:
-        check_weights(model)
+    if not (unfinished := (folder / "checkpoint.npz").exists()):
+        check_finite(model)
+    check_folder(folder, unfinished, resume)
     warn_without_onednn()
     policy = policy_of(model, recipe)
     compiled = model.compiled
@@ -119,7 +122,10 @@ def fit(
 
 
 def concluded(conclude, network):
-    """What the user's function `conclude` returns. Raises UsageError where that is no dict of JSON types."""
+    """What the user's function `conclude` returns.
+
+    Raises UsageError where that is no dict of JSON types, or says what the run says.
+    """
     found = conclude(network)
     try:
         json.dumps(dict(found), allow_nan=False)
@@ -127,6 +133,9 @@ def concluded(conclude, network):
         words = f"conclude returns no JSON ({error})"
         remedy = "return a dict of texts, finite numbers, lists and dicts, and resume the run"
         raise UsageError(f"{words}; {remedy}", argument="conclude") from None
+    if taken := (SAID_ALREADY - {"temperature"}) & dict(found).keys():
+        words = f"conclude returns {min(taken)!r}, which the run says itself"
+        raise UsageError(f"{words}; choose another name, and resume the run", argument="conclude")
     return found
 
 
@@ -207,10 +216,14 @@ def stopped_by_limits(recipe, folder, streamed=False, compiled=False):
             raise TrainingStopped(f"disk full; {FREE_SPACE}") from None
         if not any(words in str(error) for words in OUT_OF_MEMORY):
             raise
-        remedy = f"batch_size {recipe.batch_size // 2}"
-        remedy += "" if compiled else f" and accumulate {2 * recipe.accumulate}"
-        remedy = remedy if recipe.batch_size > 1 else "smaller images or a smaller network"
-        words = f"out of memory with a batch_size of {recipe.batch_size}"
+        words, smaller = (
+            f"out of memory with a batch_size of {recipe.batch_size}",
+            f"batch_size {recipe.batch_size // 2}",
+        )
         if streamed:
             words, remedy = "out of memory", "smaller batches, smaller images or a smaller network"
+        elif recipe.batch_size == 1:
+            remedy = "smaller images or a smaller network"
+        else:
+            remedy = smaller if compiled else f"{smaller} and accumulate {2 * recipe.accumulate}"
         raise TrainingStopped(f"{words}; try {remedy}") from None

@@ -13,7 +13,7 @@ import tensorflow as tf
 from kerascnn.errors import UsageError
 
 CPU_INFO = Path("/proc/cpuinfo")
-WIDE = 16  # channels that go in and come out
+LEAST_CHANNELS = 16  # that go in and come out
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +50,10 @@ def half_precision(model):
 
 
 def bfloat16_pays(model):
-    """Whether this CPU has units for bfloat16, and most of the convolutions' work is in wide ones.
+    """Whether this CPU has units for bfloat16, and most of the convolutions' work is in ones of at least 16 channels.
 
-    These train 1.3 to 1.8 times as fast then, narrow ones little faster; without units all take several times as long.
+    These train 1.3 to 1.8 times as fast then, as ResNet-20 and googlenet do (benchmarks/training_step.py), narrower
+    ones little faster; without units all take several times as long.
     """
     if not CPU_INFO.is_file() or not re.search(r"\b(avx512_bf16|amx_bf16)\b", CPU_INFO.read_text()):
         return False
@@ -62,7 +63,7 @@ def bfloat16_pays(model):
             kernel = layer.kernel.shape
             outputs = [node.output_tensors[0].shape[1:-1] for node in layer._inbound_nodes]
             positions = sum(math.prod(side or 1 for side in sides) for sides in outputs) or 1
-            work[min(kernel[-2:]) >= WIDE] += math.prod(kernel) * positions
+            work[min(kernel[-2:]) >= LEAST_CHANNELS] += math.prod(kernel) * positions
     return work[True] > work[False]
 
 

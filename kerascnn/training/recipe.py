@@ -18,6 +18,8 @@ from kerascnn.training.layer_rates import parse_layer_rate
 
 MOST = 1_000_000  # of epochs and images
 LARGEST = 3e38  # of a rate: about what float32 holds
+# what Keras says of one layer and not of another that is made alike
+OF_ONE_OBJECT = ("name", "seed", "build_config", "build_input_shape")
 WORDS = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}
 # the smallest and the largest value of each number; nan is outside, and infinity
 RANGES = {
@@ -133,6 +135,9 @@ class Recipe:
             if not callable(augmentation):
                 words = f"augmentations holds {augmentation!r}, which cannot be called"
                 raise UsageError(f"{words}; see kerascnn.augmentation", argument="augmentations")
+            if isinstance(augmentation, type):
+                words = f"augmentations holds the class {augmentation.__name__}"
+                raise UsageError(f"{words}; give {augmentation.__name__}()", argument="augmentations")
 
     def check_optimizer(self):
         """Raise UsageError for what another optimizer than the chosen one takes."""
@@ -210,7 +215,8 @@ def as_json(value):
 def described(augmentation):
     """An augmentation's name, with its fields or its configuration where it has any, JSON types.
 
-    Of a layer of Keras without its name and its seed, which Keras draws anew each time and nothing here follows from.
+    Of a layer of Keras without what differs each time that it is made, its name and its seed, or is known once it is
+    called.
     """
     name = getattr(augmentation, "__qualname__", type(augmentation).__name__)
     if is_dataclass(augmentation):
@@ -224,12 +230,14 @@ def described(augmentation):
 
 
 def nameless(config):
-    """What Keras says of a layer, without the names and seeds in it, and the shapes that it has seen."""
-    left_out = ("name", "seed", "build_config", "build_input_shape")
+    """What Keras says of a layer, but for OF_ONE_OBJECT."""
     if isinstance(config, dict):
-        return {name: nameless(part) for name, part in config.items() if name not in left_out}
-    if not isinstance(config, list | tuple):
-        return as_json(config)
-    # a Sequential gets a layer of its input when it is called
-    seen = [isinstance(part, dict) and part.get("class_name") == "InputLayer" for part in config]
-    return [nameless(part) for part, skipped in zip(config, seen, strict=True) if not skipped]
+        return {name: nameless(part) for name, part in config.items() if name not in OF_ONE_OBJECT}
+    if isinstance(config, list | tuple):
+        return [nameless(part) for part in config if not is_input(part)]
+    return as_json(config)
+
+
+def is_input(config):
+    """Whether it is of the layer of its input that a Sequential gets when it is called."""
+    return isinstance(config, dict) and config.get("class_name") == "InputLayer"

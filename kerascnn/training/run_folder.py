@@ -106,14 +106,15 @@ def plain(model):
 
 def main_head(model):
     """The part of a network with auxiliary heads that ends in `logits`; any other network as it is."""
-    if len(model.outputs) == 1:
-        return model
     import keras
 
-    if not isinstance(model.output, dict) or "logits" not in model.output:
+    outputs = model.output if isinstance(model.output, dict) else {}
+    if len(model.outputs) > 1 and "logits" not in outputs:
         words = f"model {model.name} has {len(model.outputs)} outputs, none of them called logits"
         raise UsageError(f"{words}; give keras.Model(model.input, one of them)", argument="model")
-    return keras.Model(model.input, model.output["logits"], name=model.name)
+    if not outputs:
+        return model
+    return keras.Model(model.input, outputs.get("logits", model.outputs[0]), name=model.name)
 
 
 def check_unfinished(folder):

@@ -94,8 +94,10 @@ def test_weights_may_be_a_column_and_labels_or_batches_that_are_none_are_errors(
     assert evaluate(brightness_model(), column)["accuracy"] == 1
     with pytest.raises(UsageError, match="^data has labels from -1 on, and the model has 2 logits; give a model for"):
         calibrate(brightness_model(), dataclasses.replace(EXAMPLES, labels=EXAMPLES.labels - 1))
-    with pytest.raises(UsageError, match="^data has no batch; give some$"):
+    with pytest.raises(UsageError, match="^data is a tf.data.Dataset of no batch; give it some$"):
         evaluate(brightness_model(), column.take(0))
+    with pytest.raises(UsageError, match="^data has no batch; give some$"):
+        evaluate(brightness_model(), column.filter(lambda *batch: False))
 
 
 def test_photos_of_which_none_decodes_are_named(tmp_path):

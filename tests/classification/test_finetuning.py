@@ -117,6 +117,13 @@ def test_images_may_have_another_size_where_only_the_head_depends_on_it():
         UsageError, match="^backbone is own, which is no network of kerascnn.models; freeze layers your"
     ):
         with_new_head(keras.Model(fixed.input, fixed.output, name="own"), (28, 28, 1), 4)
+    with pytest.raises(UsageError, match="^backbone mlp has embedding of .*; give a network of its builder's own wid"):
+        with_new_head(models.mlp((28, 28, 1), 10, hidden=7), (28, 28, 1), 4)
+    image = keras.Input((28, 28, 1))
+    x = keras.layers.Dense(5, use_bias=False, name="embedding")(keras.layers.Flatten(name="normalize")(image))
+    alike = keras.Model(image, keras.layers.Dense(10, name="logits")(x), name="mlp")
+    with pytest.raises(UsageError, match="^backbone is mlp, which is no network of kerascnn.models; freeze layers you"):
+        with_new_head(alike, (28, 28, 1), 4)
     theirs = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.GlobalAveragePooling2D()], name="resnet50")
     with pytest.raises(UsageError, match="^backbone is resnet50, which is no network of kerascnn.models; freeze lay"):
         with_new_head(theirs, (32, 32, 3), 4)

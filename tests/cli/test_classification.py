@@ -16,7 +16,7 @@ from kerascnn.cli.app import RequirementError
 from kerascnn.cli.classification import check, fitted, train
 from kerascnn.cli.transfer import published, with_backbone
 from kerascnn.errors import UsageError
-from kerascnn.training import free_memory
+from kerascnn.training import duration, free_memory
 from kerascnn.training.recipe import as_json
 from tests.interrupting import Stop
 from tests.pretrained.test_pytorch import write_zip
@@ -102,6 +102,13 @@ def test_as_many_epochs_as_fit_into_the_minutes_are_trained(data, tmp_path, caps
     one, four = (fitted(RECIPE, data, (), tmp_path / "run", minutes, False).training.epochs for minutes in (0.5, 2))
     assert 2 < four / one < 8
     assert f"--minutes 2: {four} epochs" in capsys.readouterr().err
+
+
+def test_sizes_for_which_the_minutes_leave_no_epochs_are_an_error(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(duration, "epochs_within", lambda *arguments, **options: 2)  # how fast a machine is is no test
+    recipe = dataclasses.replace(RECIPE, size_schedule=(24, 26, 28))
+    with pytest.raises(UsageError, match="^minutes is 1, in which 2 epochs fit, fewer than there are sizes in size_sc"):
+        fitted(recipe, data, (), tmp_path / "run", 1.0, False)
 
 
 def test_the_temperature_is_chosen_on_validation_images_by_the_recipes_views(data, tmp_path, monkeypatch):

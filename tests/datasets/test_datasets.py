@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -52,3 +54,12 @@ def test_checksum_changes_with_one_pixel():
     before = data.checksum()
     data.test.images[5, 3, 3, 0] ^= 1
     assert data.checksum() != before
+
+
+def test_checksum_changes_with_a_weight():
+    data = datasets.load("synthetic")
+    weights = np.ones(len(data.train), np.float32)
+    sums = {data.checksum()}
+    for weights[0] in (1, 2):
+        sums.add(dataclasses.replace(data, train=dataclasses.replace(data.train, weights=weights)).checksum())
+    assert len(sums) == 3

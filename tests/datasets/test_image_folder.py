@@ -89,7 +89,7 @@ def test_files_of_one_object_stay_in_one_split(photos):
     assert all(8 <= len(part) <= 12 for part in parts[1:])
     assert kc.datasets.image_folder(photos, (32, 32), **options).checksum() == data.checksum()
     with pytest.raises(
-        UsageError, match=r"^group_by is '\(', which is no regular expression \(.*\); write one as \[\^"
+        UsageError, match=r"^group_by is '\(', which is no regular expression \(.*\); write one as \(\[\^"
     ):
         kc.datasets.image_folder(photos, (32, 32), group_by="(")
     with pytest.raises(

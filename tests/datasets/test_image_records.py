@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import os
 import shutil
+from types import SimpleNamespace
 
 import cv2
 import keras
@@ -13,10 +14,11 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import kerascnn as kc
-from kerascnn.classification.data import check_photos, load_images
+from kerascnn.classification.data import check_photos, load_images, resolved
 from kerascnn.classification.recorded_data import as_split, load_tested, split_names
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.resizing import ResizeAndCrop
+from kerascnn.datasets.tfds_records import image_and_label
 from kerascnn.errors import DataAbsent, InputError, UsageError
 from tests.interrupting import assert_stopped_ends_as_whole
 from tests.test_public_api import example as example_of
@@ -377,6 +379,23 @@ def test_what_tfds_has_prepared_is_streamed_by_its_name(prepared):
     assert (labels.numpy().tolist(), weights.numpy().tolist()) == (list(images.values()), [1] * 6)
     kept = kc.datasets.load("tiny_colours:1.0.0", prepared, image_size=(32, 32), validation=0)
     assert kept.counts() == {"train": 30, "validation": 0, "test": 6}
+
+
+@pytest.mark.long
+def test_what_tfds_has_prepared_right_here_is_no_folder_of_photos(prepared, monkeypatch):
+    monkeypatch.chdir(prepared)
+    assert resolved("tiny_colours") == "tiny_colours"
+    assert load_images("tiny_colours", 32, data_dir=prepared).counts() == {"train": 27, "validation": 3, "test": 6}
+
+
+def test_a_data_set_of_tables_has_no_image():
+    info = SimpleNamespace(
+        features={"survived": tfds.features.ClassLabel(num_classes=2)}, supervised_keys=({"age": 1}, "survived")
+    )
+    with pytest.raises(
+        UsageError, match="^name is 'titanic', which has no image of 8 bits with a label, but survived;"
+    ):
+        image_and_label("titanic", info)
 
 
 def test_a_test_split_without_labels_is_no_test_split(prepared):

@@ -102,6 +102,53 @@ def test_a_normalization_that_is_used_twice_is_not_folded():
     np.testing.assert_allclose(folded(model)(images), model(images), atol=1e-6)
 
 
+def adapted():
+    """A Normalization that knows the statistics of some images, and these images."""
+    images = np.random.default_rng(0).normal(50, 9, (6, 8, 8, 3)).astype(np.float32)
+    norm = layers.Normalization(name="adapted")
+    norm.adapt(images)
+    return norm, images
+
+
+def test_a_normalization_that_was_adapted_keeps_its_statistics():
+    norm, images = adapted()
+    image = keras.Input((8, 8, 3))
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3, name="conv")(norm(image)))
+    model = shaken(keras.Model(image, layers.Dense(2)(layers.Flatten()(x))))
+    assert not norms(folded(model))
+    np.testing.assert_allclose(folded(model)(images), model(images), atol=1e-5)
+
+
+def test_a_model_inside_of_a_model_computes_in_float32_too():
+    norm, images = adapted()
+    inner = keras.Input((8, 8, 3))
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        base = keras.Model(inner, layers.Conv2D(4, 3, name="conv")(norm(inner)), name="base")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, layers.Dense(2)(layers.Flatten()(base(image))))
+    whole = in_float32(model)
+    assert {layer.compute_dtype for layer in whole._flatten_layers()} == {"float32"}
+    kernel, bias = base.get_layer("conv").get_weights()
+    mean, variance = (np.asarray(value).reshape(3) for value in (norm.mean, norm.variance))
+    windows = np.lib.stride_tricks.sliding_window_view((images - mean) / np.sqrt(variance), (3, 3), (1, 2))
+    by_hand = np.einsum("bhwcij,ijcf->bhwf", windows, kernel) + bias
+    np.testing.assert_allclose(whole.get_layer("base")(images), by_hand, rtol=1e-3, atol=1e-4)
+
+
+def test_a_normalization_of_another_axis_or_another_class_stays():
+    class Doubled(layers.BatchNormalization):
+        def call(self, inputs, training=None, mask=None):
+            return 2 * super().call(inputs, training=training, mask=mask)
+
+    image = keras.Input((8, 8, 3))
+    for norm in (layers.BatchNormalization(axis=1), Doubled()):
+        model = shaken(keras.Model(image, norm(layers.Conv2D(6, 3)(image))))
+        assert folded(model) is model
+
+
 def test_what_averages_anything_else_than_whole_networks_is_no_ensemble():
     x = np.random.default_rng(0).random((3, 8, 8, 3), np.float32)
     image, inner = keras.Input((8, 8, 3)), keras.Input((8, 8, 3))

@@ -15,7 +15,7 @@ from kerascnn.classification.losses import CrossEntropy
 from kerascnn.errors import InputError, TrainingStopped, UsageError
 from kerascnn.files import one_writer
 from kerascnn.models import builder
-from kerascnn.training.checks import OF_RUN
+from kerascnn.training.checks import SAID_ALREADY
 from kerascnn.training.feed import epoch_steps
 from kerascnn.training.fit import fit, stopped_by_limits
 from kerascnn.training.recipe import Recipe
@@ -92,7 +92,7 @@ def test_a_compiled_model_whose_memory_runs_out_is_told_nothing_of_updates(tmp_p
 
 def test_label_smoothing_that_no_loss_knows_of_is_an_error(tmp_path):
     smooth = replace(RECIPE, label_smoothing=0.1)
-    with pytest.raises(UsageError, match="^label_smoothing is 0.1, and loss is given, which knows nothing of it; give"):
+    with pytest.raises(UsageError, match="^label_smoothing is 0.1, and the loss that is given is not told of it; l"):
         kerascnn.fit(network(), (TRAIN, VALIDATION), smooth, folder=tmp_path, loss=LOSS)
     masks = kerascnn.datasets.from_arrays(np.zeros((40, 32, 32, 3), np.uint8), np.zeros((40, 32, 32, 1), np.uint8))
     with pytest.raises(UsageError, match="^label_smoothing is 0.1, which is for classes, not for masks; leave it out$"):
@@ -329,7 +329,7 @@ def test_a_compiled_model_whose_loss_is_not_finite_stops_after_the_epoch(tmp_pat
         fit(model, (TRAIN, None), Recipe(batch_size=32), folder=tmp_path)
 
 
-@pytest.mark.parametrize("metadata", [{"x": Path("a")}, {"x": float("nan")}, {"x": tf.constant(1)}, ["a"]])
+@pytest.mark.parametrize("metadata", [{"x": Path("a")}, {"x": float("nan")}, {"x": tf.constant(1)}, ["ab"]])
 def test_metadata_that_recipe_json_cannot_say_are_an_error_before_training(metadata, tmp_path):
     with pytest.raises(UsageError, match="^metadata is no JSON .*; give a dict of texts, finite numbers, lists and"):
         train(tmp_path / "run", metadata=metadata)
@@ -364,14 +364,23 @@ def test_what_would_end_a_run_after_hours_is_said_at_once(tmp_path, options, wor
 
 def test_all_that_a_run_says_itself_is_no_name_for_metadata(tmp_path):
     train(tmp_path, metadata={"app": "test"})
-    assert json.loads((tmp_path / "recipe.json").read_text()).keys() - {"app", "recipe", "data"} <= OF_RUN
+    assert json.loads((tmp_path / "recipe.json").read_text()).keys() - {"app", "recipe", "data"} <= SAID_ALREADY
 
 
 def test_a_model_that_went_wrong_is_no_model_to_train(tmp_path):
     model = network()
     model.layers[-1].kernel.assign(np.full(model.layers[-1].kernel.shape, np.nan))
     with pytest.raises(UsageError, match=f"^model {model.name} has weights that are not finite; build it anew$"):
-        fit(model, (TRAIN, None), RECIPE, folder=tmp_path, loss=LOSS)
+        fit(model, (TRAIN, None), RECIPE, folder=tmp_path / "run", loss=LOSS)
+    assert not (tmp_path / "run").exists()
+
+
+def test_mixed_labels_of_another_number_of_classes_are_an_error(tmp_path):
+    recipe = replace(RECIPE, augmentations=[kerascnn.augmentation.MixUp(alpha=0.2, num_classes=7)])
+    with pytest.raises(
+        UsageError, match="^augmentations has MixUp with num_classes 7, and the model has 10 logits; gi"
+    ):
+        fit(network(), (TRAIN, VALIDATION), recipe, folder=tmp_path, loss=LOSS)
 
 
 def test_a_schedule_inside_of_a_loss_scale_optimizer_leaves_no_rate_to_set(tmp_path):
@@ -389,6 +398,8 @@ def test_a_conclusion_that_is_no_json_is_said_and_the_run_can_be_finished(tmp_pa
             UsageError, match=r"^conclude returns no JSON \(.*\); return a dict of texts, finite numbers, li"
         ):
             train(tmp_path, conclude=lambda model, wrong=wrong: wrong)
+    with pytest.raises(UsageError, match="^conclude returns 'best_epoch', which the run says itself; choose another"):
+        train(tmp_path, conclude=lambda model: {"best_epoch": 7})
     train(tmp_path, conclude=lambda model: {"right": 1})
     assert json.loads((tmp_path / "recipe.json").read_text())["right"] == 1
 

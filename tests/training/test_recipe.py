@@ -41,6 +41,11 @@ def test_a_whole_number_is_a_float_too():
     assert Recipe(learning_rate=1, ema=0) == Recipe(learning_rate=1.0)
 
 
+def test_an_augmentation_that_is_not_made_is_an_error():
+    with pytest.raises(UsageError, match=r"^augmentations holds the class RandomFlip; give RandomFlip\(\)$"):
+        Recipe(augmentations=[keras.layers.RandomFlip])
+
+
 def test_a_plateau_that_decays_by_nothing_is_an_error():
     with pytest.raises(UsageError, match="^decay_factor is 1; give a smaller number, or choose the schedule constant$"):
         replace(Recipe(), schedule="plateau", decay_factor=1.0)

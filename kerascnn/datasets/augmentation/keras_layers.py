@@ -12,6 +12,7 @@ logger = logging.getLogger(__name__)
 
 # Random layers of Keras 3.15 that draw from a generator of their own, whatever seed they are given.
 SEEDLESS = ("AugMix", "RandAugment", "RandomColorJitter")
+DRAW_NOTHING = ("Normalization", "Rescaling")
 
 
 class StepSeed(keras.random.SeedGenerator):
@@ -51,7 +52,8 @@ def as_augmentation(augmentation):
         words = f"augmentations has a {name} with value_range {tuple(layer.value_range)}, and images are in [0, 1]"
         raise UsageError(f"{words}; give it value_range=(0, 1)", argument="augmentations")
     if name in SEEDLESS or not hasattr(layer, "get_random_transformation"):
-        logger.warning("%s draws without the recipe's seed: a resumed training sees other images", name)
+        if name not in DRAW_NOTHING:
+            logger.warning("%s draws without the recipe's seed: a resumed training sees other images", name)
 
         def of_images(images, labels, seed, *weights):
             if len(labels.shape) == 4:

@@ -62,9 +62,10 @@ class MixUp:
         check_alpha(self.alpha)
 
     def __call__(self, images, labels, seed, *weights):
+        labels = one_hot(labels, self.num_classes)
         share = beta(tf.shape(images)[:1], self.alpha, seed) * counted(*weights)
         mixed = images + share[:, None, None, None] * (tf.roll(images, -1, 0) - images)
-        return mixed, *blended(share, one_hot(labels, self.num_classes), *weights)
+        return mixed, *blended(share, labels, *weights)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,6 +89,7 @@ class CutMix:
         check_alpha(self.alpha)
 
     def __call__(self, images, labels, seed, *weights):
+        labels = one_hot(labels, self.num_classes)
         seeds = tf.random.split(tf.cast(seed, tf.int32), 2)
         count, (height, width) = tf.shape(images)[0], images.shape[1:3]
         side = tf.sqrt(beta([count], self.alpha, seeds[0]))
@@ -96,7 +98,7 @@ class CutMix:
         inside = rectangle(middle * (height, width), side[:, None] * (height, width), height, width)
         share = tf.reduce_mean(tf.cast(inside, tf.float32), (1, 2, 3))
         mixed = tf.where(inside, tf.roll(images, -1, 0), images)
-        return mixed, *blended(share, one_hot(labels, self.num_classes), *weights)
+        return mixed, *blended(share, labels, *weights)
 
 
 def check_alpha(alpha):

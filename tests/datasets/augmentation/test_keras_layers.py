@@ -62,6 +62,11 @@ def test_a_random_layer_that_draws_without_the_seed_is_told(caplog):
     assert caplog.messages == ["RandAugment draws without the recipe's seed: a resumed training sees other images"]
 
 
+def test_a_layer_that_draws_nothing_is_no_news(caplog):
+    as_augmentation(keras.layers.Rescaling(2.0, -1.0))
+    assert not caplog.messages
+
+
 def test_a_random_layer_for_another_range_is_an_error():
     with pytest.raises(
         UsageError, match=r"RandomBrightness with value_range \(0, 255\), .*; give it value_range=\(0, 1\)$"

@@ -143,6 +143,9 @@ def test_what_counts_nothing_has_no_part_in_a_mixture():
 def test_an_alpha_that_draws_no_shares_and_masks_are_errors(augment):
     with pytest.raises(UsageError, match=r"^alpha is 0; give a number from 0.05 to 100$"):
         augment(alpha=0, num_classes=2)
-    images = tf.zeros((2, 4, 4, 1))
-    with pytest.raises(UsageError, match="^augmentations mixes classes, and the examples have masks; leave it out$"):
-        augment(alpha=1, num_classes=2)(images, images, tf.constant([0, 1]))
+    images, masks = tf.zeros((2, 4, 4, 3)), tf.zeros((2, 4, 4, 1))
+    for weights in ([], [masks]):
+        with pytest.raises(
+            UsageError, match="^augmentations mixes classes, and the examples have masks; leave it out$"
+        ):
+            augment(alpha=1, num_classes=2)(images, masks, tf.constant([0, 1]), *weights)
