@@ -2,10 +2,11 @@
 
 Kept during a whole step: parameters, their gradients and the optimizer's slots, in float32. Kept from the forward pass
 to the layer's turn in the backward pass, in the type of the activations: what the gradient of a layer is computed from.
-That is the input of layers with weights and of batch normalization, the output of activations, both of maximum pooling,
-a bit (here a byte) per number of dropout, both factors of a product, and four tensors of response normalization. A
-tensor that two layers need is there once. The backward pass frees them from the last layer to the first, while it holds
-the gradients of the activations it is about; the estimate is the highest point of that.
+That is the input of layers with weights and of batch normalization, the output of activations (of SiLU, GELU and Mish
+the input), both of maximum pooling, a bit (here a byte) per number of dropout, both factors of a product, and four
+tensors of response normalization. A tensor that two layers need is there once. The backward pass frees them from the
+last layer to the first, while it holds the gradients of the activations it is about; the estimate is the highest point
+of that.
 
 Two more parts were measured and not derived: what the optimizer's formula holds besides its slots, and what TensorFlow
 keeps of a traced network. benchmarks/memory_estimate.py compares the whole with the peak of real training steps on a
@@ -27,6 +28,7 @@ from kerascnn.layers.lenet import CodeDistance, TableConv2D, TrainableSubsamplin
 from kerascnn.layers.normalization import LocalResponseNormalization
 from kerascnn.layers.pooling import CeilingMaxPooling2D
 
+OF_INPUT = (keras.activations.silu, keras.activations.gelu, keras.activations.mish)  # their gradient is
 CONVOLUTIONS = (layers.Conv2D, layers.Conv2DTranspose, GroupedConv2D, TableConv2D)
 # Numbers per parameter, with momentum for sgd and rmsprop. Updates hold as many intermediate results, all at once.
 SLOTS = {"sgd": 1, "adam": 2, "adamw": 2, "adagrad": 1, "rmsprop": 2, "muon": 1}
@@ -120,7 +122,12 @@ def kept_for_gradient(layer):
             f"add {kind.__name__} to KEPT in kerascnn.analysis.memory"
         )
     tensors, own = KEPT[kind](layer)
-    if getattr(layer, "activation", None) not in (None, keras.activations.linear):
+    activation = getattr(layer, "activation", None)
+    if activation in OF_INPUT and isinstance(layer, layers.Activation):
+        tensors = [*tensors, layer.input]
+    elif activation in OF_INPUT:
+        own += size_of(layer.output)  # what goes into it, inside of the layer
+    elif activation not in (None, keras.activations.linear):
         tensors = [*tensors, layer.output]
     return {**{id(tensor): size_of(tensor) for tensor in tensors}, layer.name: own}
 

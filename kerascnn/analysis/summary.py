@@ -175,10 +175,11 @@ def first_convolution(model):
         return None
     units = math.prod(layer.output.shape[1:])
     bias = int(layer.use_bias)
-    one_unit = math.prod(layer.kernel.shape[:-1]) + bias
+    filters = layer.output.shape[-1]
+    one_unit = math.prod(layer.kernel.shape) // filters + bias
     return {
         "layer": layer.name,
-        "shared": one_unit * layer.output.shape[-1],
+        "shared": one_unit * filters,
         "not_shared": one_unit * units,
         "fully_connected": (math.prod(model.input_shape[1:]) + bias) * units,
     }

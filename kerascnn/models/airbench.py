@@ -19,8 +19,8 @@ Output  (B, num_classes) float32 logits.
 
 Differs from the paper
     * The biases of `whiten` stay as they are drawn; there they are trained for three epochs.
-    * Weights of `logits` are drawn 256 times smaller; there the logits are divided by 256. The rate of that layer is
-      256² times smaller for it. Of airbench95 it is 384.
+    * Weights of `logits` are drawn 256 times smaller; the records after the paper divide the logits by 256, the paper
+      by 9. The rate of that layer is 256² times smaller for it than theirs. Of airbench95 it is 384.
     * SiLU behind the convolutions, GELU behind `whiten` only, as in the records after the paper.
 """
 

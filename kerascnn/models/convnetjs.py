@@ -14,7 +14,8 @@ Input   (B, 32, 32, 3) float32 in [0, 1], at least 8 × 8.  Output (B, num_class
     logits       num_classes     linear
 
 Differs from the paper
-    * Nothing. The demonstration takes pixels from -0.5 to 0.5, which `normalize` makes of [0, 1].
+    * Biases begin at 0, there at 0.1, and weights are Glorot's, there drawn from a normal distribution.
+    The demonstration takes pixels from -0.5 to 0.5, which `normalize` makes of [0, 1].
 """
 
 import keras

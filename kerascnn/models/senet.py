@@ -3,7 +3,7 @@
 Paper   Hu, Shen, Albanie, Sun & Wu, 2017. arXiv:1709.01507, section 3, table 1 and appendix A (SENet-154).
 Idea    A block looks at the mean of each of its channels over the whole image and decides from these how loud each
         channel shall be. It costs hardly anything and fits into any network: here, into ResNet.
-Input   (B, H, W, C) float32 in [0, 1], any size.  Output (B, num_classes) float32 logits.
+Input   (B, H, W, C) float32 in [0, 1], at least 3 × 3.  Output (B, num_classes) float32 logits.
 
     se_resnet*    as resnet*, each block's output scaled channel by channel before the addition
     senet154      for a 224 × 224 image:

@@ -19,10 +19,10 @@ def load_weights(model, file=None, *, statistics="auto", key=None):
     PyTorch's .pth, .pt, .th, .bin and .ckpt, for which PyTorch is not needed. Without it the weights of `model.name`
     come from the Hugging Face hub, their licence and checksum logged.
     statistics: what an image in [0, 1] was normalized with when the weights were trained, which the layer `normalize`
-    gets: "imagenet", "cifar10", "mnist", "half" (0.5 and 0.5), "caffe" (that of keras.applications), None for no
-    change, or (mean, std), each a number or one a channel. By default the usual ones of such a file, which are logged.
-    key: in a file of PyTorch that has several dicts of tensors, the key of the one to take ("state_dict_ema",
-    "ema.shadow").
+    gets: "imagenet", "cifar10", "mnist", "half" (0.5 and 0.5), "caffe" (that of keras.applications, for BGR, to which
+    the first layer is turned), None for no change, or (mean, std), each a number or one a channel. By default the usual
+    ones of such a file, which are logged. key: in a file of PyTorch that has several dicts of tensors, the key of the
+    one to take ("state_dict_ema", "ema.shadow").
 
     Returns the names of the layers that keep their own weights: ["logits"] where the file has another number of
     classes or no head, else []. Raises UsageError when such weights do not fit this network, or an argument makes no

@@ -26,12 +26,11 @@ USUAL = {
 
 
 class Convention(NamedTuple):
-    """How somebody's weights are to be read: names, statistics of the input, order of axes and colours."""
+    """How somebody's weights are to be read: names, statistics of the input, order of axes."""
 
     layers: dict  # {their module: our layer}
     statistics: str | None  # a key of STATISTICS
     channels_first: bool
-    bgr: bool = False
     epsilon: float | None = None
 
 
@@ -47,7 +46,7 @@ def convention(model, names):
         raise UsageError(f"{words}; choose one of {', '.join(sorted(table))}", argument="model")
     layers = table[model.name]
     if of_keras:
-        return Convention(layers, "caffe", channels_first=False, bgr=True, epsilon=1.001e-5)
+        return Convention(layers, "caffe", channels_first=False, epsilon=1.001e-5)
     usual = USUAL.get(model.name, "imagenet")
     # Of the CIFAR networks, akamaster's files call the head `linear` and had ImageNet's statistics.
     if "linear" in layers and not any(name.endswith("linear.weight") for name in names):

@@ -16,7 +16,7 @@ import math
 import keras
 import numpy as np
 
-from kerascnn.errors import InputError
+from kerascnn.errors import InputError, UsageError
 from kerascnn.model_names import NETWORKS
 from kerascnn.pretrained.conventions import convention, mean_and_std, without_prefix
 
@@ -40,11 +40,12 @@ def load_arrays(model, arrays, statistics="auto"):
     or statistics do not fit this network.
     """
     theirs = convention(model, arrays)
-    mean, std = mean_and_std(
-        theirs.statistics if isinstance(statistics, str) and statistics == "auto" else statistics,
-        model.input_shape[-1],
-        model.name,
-    )
+    if absent := {"normalize", "logits"} - {layer.name for layer in model.layers}:
+        words = f"model {model.name} has no layer {min(absent)}"
+        raise UsageError(f"{words}; give a network of kerascnn.models, as resnet50()", argument="model")
+    usual = isinstance(statistics, str) and statistics == "auto"
+    statistics = theirs.statistics if usual else statistics
+    mean, std = mean_and_std(statistics, model.input_shape[-1], model.name)
     arrays = without_prefix(arrays, theirs.layers)
     arrays, fresh, reason = without_other_head(model, arrays, theirs)
     weights = {f"{layer.name}/{w.name}": w for layer in model.layers for w in layer.weights if "seed" not in w.name}
@@ -52,12 +53,12 @@ def load_arrays(model, arrays, statistics="auto"):
     for place, value in converted(model, arrays, theirs, expected).items():
         weights[place].assign(value)
     set_statistics(model, mean, std)
-    if theirs.bgr:
+    if isinstance(statistics, str) and statistics == "caffe":  # whose images are BGR
         first = next(layer.kernel for layer in model.layers if hasattr(layer, "kernel"))
         first.assign(np.asarray(first)[:, :, ::-1])
     if fresh:
         logger.warning("%s: %s, so the layer logits keeps its own weights", model.name, reason)
-    if isinstance(statistics, str) and statistics == "auto":
+    if usual:
         logger.warning(
             "%s: statistics of the input are %r, as is usual for such a file; if it was trained with others, give them",
             model.name,
@@ -144,7 +145,7 @@ def shape_in_file(shape, part, theirs):
 
 def check_shape(value, name, shape, place, network):
     """Raise InputError unless the array has this shape; a dense kernel may be stored as a convolution."""
-    as_convolution = len(shape) == 2 and value.ndim == 4 and (len(value), value[0].size) == shape
+    as_convolution = len(shape) == 2 and value.ndim == 4 and (len(value), math.prod(value.shape[1:])) == shape
     if value.shape != shape and not as_convolution:
         raise InputError(
             f"{name} of shape {value.shape} does not fit {place} of {network}, for which the file must have {shape}; "

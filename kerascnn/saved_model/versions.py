@@ -5,6 +5,8 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
+
 from kerascnn.errors import InputError, InputRejected, reason_of
 from kerascnn.files import read_json_if_any, reading_from
 from kerascnn.saved_model.signatures import signatures_of
@@ -77,7 +79,6 @@ class SavedModel:
         Numbers have the dtypes of the signature, text is a str array, and what is called *_bytes an array of bytes
         objects. Raises InputRejected when the model does not take the values.
         """
-        import numpy as np
         import tensorflow as tf
 
         name, tensor, _ = self.signatures[signature]
@@ -85,12 +86,18 @@ class SavedModel:
             outputs = self._functions[signature](**{name: tf.constant(values, tensor.dtype)})
         except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError) as error:
             raise InputRejected(f"{self.name} does not take this input ({reason(error)})") from None
-        arrays = {key: outputs[key].numpy() for key in wanted}
+        arrays = {key: array_of(outputs[key]) for key in wanted}
         for key, array in arrays.items():
             if array.dtype == object and not key.endswith("_bytes"):
                 words = [part.decode(errors="replace") for part in array.flat]
                 arrays[key] = np.array(words, str).reshape(array.shape)
         return arrays
+
+
+def array_of(tensor):
+    """The NumPy array of a tensor; TensorFlow gives bytes for a single text."""
+    value = tensor.numpy()
+    return np.array(value, object) if isinstance(value, bytes) else value
 
 
 def reason(error):

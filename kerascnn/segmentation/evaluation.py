@@ -11,12 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from kerascnn.datasets.batches import evaluation_batches
+from kerascnn.errors import UsageError
 from kerascnn.saved_model.folding import folded, in_float32
 from kerascnn.segmentation.inference import MaskSettings, postprocess, volume_probabilities
 from kerascnn.segmentation.losses import foreground_logit
 from kerascnn.segmentation.metrics import dice_figures, overlap_metrics, summary, surface_metrics
 from kerascnn.segmentation.overlays import PREDICTION, TRUTH, overlay_sheet, slice_sheet
-from kerascnn.training.run_folder import check_logits
+from kerascnn.training.run_folder import check_logits, main_head
 
 THRESHOLDS = tuple(round(0.2 + 0.05 * i, 2) for i in range(13))
 MINIMUM_SIZES = (20, 50, 100, 200)  # voxels
@@ -29,12 +30,17 @@ def evaluate(model, examples):
     examples: Examples with masks, or a tf.data.Dataset of batches with such.
     """
     check_logits(model)
+    model = main_head(model)
     truths, masks = [], []
     for images, truth, *_ in evaluation_batches(examples):
         answer = model.predict_on_batch(images)
         truths.append(np.asarray(truth)[..., :1] >= 0.5)
         masks.append(np.asarray(foreground_logit(answer)) >= 0)
     truth, mask = np.concatenate(truths), np.concatenate(masks)
+    if truth.shape != mask.shape:
+        sides = ["x".join(map(str, each.shape[1:3])) for each in (truth, mask)]
+        words = f"data has masks of {sides[0]}, and the model answers {sides[1]}"
+        raise UsageError(f"{words}; give a model of the masks' size", argument="data")
     together = overlap_metrics(truth, mask)
     each = [overlap_metrics(*pair)["dice"] for pair in zip(truth, mask, strict=True)]
     return {

@@ -19,15 +19,15 @@ from kerascnn.saved_model.folding import folded, in_float32
 from kerascnn.saved_model.verification import ON_EXAMPLES, ON_NOISE, check_examples, verify_answers
 from kerascnn.segmentation.inference import MaskSettings, network_probabilities, segment, volume_probabilities
 from kerascnn.segmentation.preprocessing import RESIZING
-from kerascnn.training.run_folder import check_logits, plain, run_card
+from kerascnn.training.run_folder import check_logits, main_head, plain, run_card
 
 
 def export(model, folder, preprocessing=None, examples=None):
     """kerascnn.export of a segmentation network: the path of the version.
 
-    Raises UsageError unless its input is a square of a fixed size.
+    Raises UsageError unless its input is a square of a fixed size, and its logits are of as many pixels.
     """
-    model = plain(model)
+    model = main_head(plain(model))
     check_logits(model)
     height, width, channels = model.input_shape[1:]
     if height is None or height != width:
@@ -35,6 +35,9 @@ def export(model, folder, preprocessing=None, examples=None):
             f"model {model.name} takes images of {height}x{width}; build it for a square, as (256, 256, 3)",
             argument="model",
         )
+    if model.output_shape[1:3] != (height, width) or model.output_shape[3] not in (1, 2):
+        words = f"model {model.name} answers {'x'.join(map(str, model.output_shape[1:]))} for {height}x{width} pixels"
+        raise UsageError(f"{words}; give one of as many pixels and one or two channels", argument="model")
     tolerance = ON_EXAMPLES
     if examples is None:
         examples = np.random.default_rng(0).integers(0, 256, (2, height, width, channels), np.uint8)

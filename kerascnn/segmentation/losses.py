@@ -9,8 +9,12 @@ from kerascnn.errors import UsageError
 def foreground_logit(logits):
     """Logits (B, H, W, 1 or 2) -> float32 (B, H, W, 1), whose sigmoid is the probability of the foreground.
 
-    Of two channels, background and foreground, the softmax depends on their difference alone.
+    Of two channels, background and foreground, the softmax depends on their difference alone. Raises UsageError for
+    others.
     """
+    if logits.shape[-1] not in (1, 2):
+        words = f"model answers {logits.shape[-1]} channels, and masks are of one foreground"
+        raise UsageError(f"{words}; build it with one or two", argument="model")
     logits = ops.cast(logits, "float32")
     return logits if logits.shape[-1] == 1 else logits[..., 1:] - logits[..., :1]
 

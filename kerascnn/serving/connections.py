@@ -61,10 +61,10 @@ def timed(seconds):
             self.stop("answer")
 
         def watch_request(self):
-            if self.conn.their_state is h11.DONE:
-                self.stop("request")
-            else:
+            if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
                 self.start("request")
+            else:  # it is there; DONE only where the connection is kept for others
+                self.stop("request")
 
         def start(self, what):
             if what not in self.timers:

@@ -34,7 +34,7 @@ class Limits:
     max_image_megapixels: limit("Most pixels of an image, by its header; 413 for more.", 1000) = 25
     max_megapixels: limit("Most pixels of all images of a request, by their headers; 413 for more.", 100_000) = 100
     max_answer_megapixels: limit("Most pixels of an output in JSON; 413 for more.", 1000) = 4
-    max_heavy: limit("Heavy requests that are answered at a time.", 64) = 1
+    max_heavy: limit("Heavy requests that are answered at a time; Starlette has 40 threads for all.", 32) = 1
     max_waiting: limit("Requests that are received, wait or are answered at a time; 503 for more.", 100_000) = 128
     send_timeout: limit("Seconds in which a request must have been sent; 408 for longer.", 86_400) = 30
     deadline: limit("Seconds in which the answering must have begun; 504 for longer.", 86_400) = 60

@@ -49,11 +49,14 @@ class Version:
 
 
 class Repository:
-    """The versions of every model in a folder. Children without a numbered SavedModel are passed over."""
+    """The versions of every model in a folder. Children without a numbered SavedModel are passed over.
+
+    So are those that cannot be read, which is logged once.
+    """
 
     def __init__(self, folder):
         """Raises InputError when the folder holds no model."""
-        self.folder, self.models = folder, {}
+        self.folder, self.models, self.unread = folder, {}, set()
         if not self._found():
             remedy = "export a model into it first, or name another folder"
             if any(folder.glob("[0-9]*/saved_model.pb")):
@@ -69,7 +72,8 @@ class Repository:
         """
         before, models = self.models, {}
         for name, versions in self._found().items():
-            known = {version.path: version for version in before.get(name, ())}
+            # what failed anew comes before what is still served of the same path
+            known = {version.path: version for version in reversed(before.get(name, ()))}
             models[name] = [
                 known[new.path] if new.path in known and known[new.path].stamp == new.stamp else new for new in versions
             ]
@@ -93,6 +97,7 @@ class Repository:
             found = [self.default(name)]
         else:
             found = [version for version in self.models.get(name, ()) if version.number == number]
+            found.sort(key=lambda version: version.error is not None)
         if not found or not found[0] or found[0].error:
             which = f"Latest({name[:100]})" if number is None else f"Specific({name[:100]}, {number})"
             raise RequestError(f"Servable not found for request: {which}", 404)
@@ -102,7 +107,14 @@ class Repository:
         """{model name: its versions on disk, not loaded, highest first}."""
         found = {}
         for child in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
-            if paths := saved_model.versions(child):
+            try:
+                paths = saved_model.versions(child)
+            except PermissionError:
+                if child not in self.unread:
+                    self.unread.add(child)
+                    logger.warning("cannot read %s, and pass it over", child)
+                continue
+            if paths:
                 found[child.name] = [Version(path) for path in reversed(paths)]
         return found
 
@@ -137,6 +149,6 @@ def call(function, arrays, names):
     try:
         specs = function.structured_input_signature[1]
         answer = function(**{name: tf.constant(array, specs[name].dtype) for name, array in arrays.items()})
-        return {name: answer[name].numpy() for name in names}
+        return {name: saved_model.array_of(answer[name]) for name in names}
     except tf.errors.OpError as error:
         raise RequestError(saved_model.reason(error), STATUSES.get(error.error_code, 500)) from None

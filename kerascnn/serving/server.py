@@ -66,7 +66,8 @@ def serve(
     served = [f"{name}/{repository.default(name).number}" for name in repository.models if repository.default(name)]
     if not served:
         raise InputError(next(version.error for versions in repository.models.values() for version in versions))
-    logger.info("serving %s at http://%s:%s", ", ".join(served), host, listener.getsockname()[1])
+    address = f"[{host}]" if ":" in host else host
+    logger.info("serving %s at http://%s:%s", ", ".join(served), address, listener.getsockname()[1])
     config = uvicorn.Config(
         application(repository, limits),
         http=timed(limits.send_timeout + 1),  # after what is answered when the body alone takes so long

@@ -38,6 +38,8 @@ def read_volume(path):
     """
     try:
         image = nibabel.load(path)
+        if not hasattr(image, "affine"):  # CIFTI-2, of a surface
+            raise ValueError("it lies on no grid")
         if image.get_data_dtype().kind not in "iuf":
             raise ValueError(f"its voxels are {image.get_data_dtype()}")
         # before anything is unpacked: a few bytes may claim to be many gigabytes
@@ -131,7 +133,8 @@ def read_volumes(source, files):
 
 def check_grid(folder, images):
     """Raise InputError unless the nibabel images lie in the same place."""
-    if not all(np.allclose(image.affine, images[0].affine, atol=1e-3) for image in images):
+    first, *others = (nibabel.as_closest_canonical(image).affine for image in images)
+    if not all(np.allclose(affine, first, atol=1e-3) for affine in others):
         raise InputError(f"{folder} has volumes on different grids; give volumes that are registered and resampled")
 
 
@@ -174,5 +177,5 @@ def load(folder, modalities):
         patients=patients,
         channel_names=tuple(modalities),
         licence="not stated",
-        description=f"{folder.name}, {len(patients)} patients, {slices:,} slices, {', '.join(modalities)}",
+        description=f"{folder.resolve().name}, {len(patients)} patients, {slices:,} slices, {', '.join(modalities)}",
     )

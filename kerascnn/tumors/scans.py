@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from kerascnn.errors import InputError
-from kerascnn.files import reading_from
+from kerascnn.files import reading_from, shown
 from kerascnn.image_headers import MOST_PIXELS
 from kerascnn.images import FORMATS, MOST_VOXELS, load_image, over_background
 from kerascnn.tumors.nifti import file_of, read_volumes
@@ -52,7 +52,7 @@ def read_scan(path, channels, modalities):
     """
     with reading_from(path):
         folder = path.is_dir()
-        volumes = folder and any(is_nifti(child) for child in path.iterdir())
+        volumes = folder and any(is_nifti(child) and shown(child.name) for child in path.iterdir())
     if volumes:
         scan = Scan(path, *read_volumes(path, [file_of(path, modality) for modality in modalities]))
     elif folder:
@@ -83,7 +83,7 @@ def read_slices(folder):
     files = [
         child
         for child in folder.iterdir()
-        if child.suffix.lower() in SLICE_SUFFIXES and not child.stem.lower().endswith("_mask")
+        if child.suffix.lower() in SLICE_SUFFIXES and shown(child.name) and not child.stem.lower().endswith("_mask")
     ]
     if not files:
         remedy = "name its sub-folders" if any(child.is_dir() for child in folder.iterdir()) else "give such files"

@@ -91,7 +91,8 @@ def train_network(recipe, data, parts, folder, callbacks=(), resume=False):
         settings, tried = choose_settings([(segmenter, patient) for patient in parts.validation])
         return {"settings": dataclasses.asdict(settings), "settings_tried": tried}
 
-    check_memory(lambda: build_network(recipe, len(data.channel_names)), training)
+    resumed = (folder / "checkpoint.npz").is_file()
+    check_memory(lambda: build_network(recipe, len(data.channel_names)), training, resumed)
     keras.utils.set_random_seed(training.seed)
     fit(
         build_network(recipe, len(data.channel_names)),

@@ -23,6 +23,16 @@ def test_two_dense_layers_by_hand():
     assert parts["activations"] == 8 * 4 * max(10 + 20 + 20 + 5, 10 + 20 + 10 + 20)
 
 
+def test_silu_needs_its_input_by_hand():
+    image = keras.Input((10,))
+    x = keras.layers.Activation("silu")(keras.layers.Dense(20)(image))
+    apart = keras.Model(image, keras.layers.Dense(5)(x))
+    inside = keras.Model(image, keras.layers.Dense(5)(keras.layers.Dense(20, activation="silu")(image)))
+    # image, both sides of the activation, and the gradients of both sides of the last layer
+    for model in (apart, inside):
+        assert activation_peak(model) == 4 * (10 + 20 + 20 + 5 + 20)
+
+
 def test_frozen_layers_in_front_keep_nothing():
     model = dense_chain()
     model.get_layer("hidden").trainable = False

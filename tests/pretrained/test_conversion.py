@@ -68,6 +68,12 @@ def test_files_of_keras_applications_give_the_same_logits_and_without_their_top_
         expected = model(keras.applications.resnet.preprocess_input(255 * x)).numpy()
         outputs = keras.Model(ours.input, ours.get_layer(output).output)(x).numpy()
         np.testing.assert_allclose(outputs, expected, atol=1e-4 * np.abs(expected).max())
+    # trained by somebody on RGB in [0, 1]
+    load_weights(ours, tmp_path / "resnet50.h5", statistics=None)
+    outputs, expected = (
+        keras.Model(m.input, m.get_layer(of).output)(x) for m, of in ((ours, "embedding"), (theirs, "avg_pool"))
+    )
+    np.testing.assert_allclose(outputs, expected, atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(("name", "theirs"), [("vgg19", "VGG19"), ("resnet101", "ResNet101")])

@@ -206,6 +206,12 @@ def test_what_is_no_network_of_ours_raises(tmp_path, cifar):
     file = saved(tmp_path / "net.npz", cifar)
     with pytest.raises(UsageError, match="^model is 'resnet20'; give a network of kerascnn.models, as resnet50()"):
         kc.load_weights("resnet20", file)
+    image = keras.Input((32, 32, 3))
+    alike = keras.Model(image, keras.layers.Dense(10, name="logits")(keras.layers.Flatten()(image)), name="resnet20")
+    with pytest.raises(
+        UsageError, match="^model resnet20 has no layer normalize; give a network of kerascnn.models, a"
+    ):
+        kc.load_weights(alike, file)
     with pytest.raises(UsageError, match=r"^model mlp takes no weights of PyTorch; choose one of .*resnet20"):
         kc.load_weights(builder("mlp")(), file)
 

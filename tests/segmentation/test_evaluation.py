@@ -7,7 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from kerascnn.segmentation.evaluation import Segmenter, choose_settings, evaluate_patients, figures
+import kerascnn as kc
+from kerascnn.datasets.examples import Examples
+from kerascnn.errors import UsageError
+from kerascnn.segmentation.evaluation import Segmenter, choose_settings, evaluate, evaluate_patients, figures
 from kerascnn.segmentation.inference import MaskSettings
 from kerascnn.tumors.patients import Patient
 from kerascnn.tumors.phantoms import drawn_patient
@@ -30,6 +33,27 @@ def finder():
 
 
 @pytest.mark.long
+def test_a_network_with_a_head_on_the_way_is_scored_by_its_logits(finder):
+    patient = drawn_patient(0)
+    examples = Examples(patient.images, patient.masks)
+    heads = keras.Model(finder.input, {"logits": finder.output, "aux": finder.output[:, ::2]})
+    assert evaluate(heads, examples) == evaluate(finder, examples)
+
+
+def test_answers_of_another_size_or_number_of_channels_are_an_error(finder):
+    patient = drawn_patient(0)
+    examples = Examples(patient.images, patient.masks)
+    with pytest.raises(UsageError, match="^data has masks of 64x64, and the model answers 32x64; give a model of the"):
+        evaluate(keras.Model(finder.input, finder.output[:, ::2]), examples)
+    of_three = keras.Model(finder.input, keras.layers.Concatenate()(3 * [finder.output]))
+    with pytest.raises(
+        UsageError, match="^model answers 3 channels, and masks are of one foreground; build it with on"
+    ):
+        evaluate(of_three, examples)
+    with pytest.raises(UsageError, match="^model .* answers 64x64x3 for 64x64 pixels; give one of as many pixels and"):
+        kc.export(of_three, "nowhere")
+
+
 def test_settings_are_chosen_for_what_helps(finder):
     patients = [drawn_patient(number) for number in range(3)]
     segmenter = Segmenter(finder, PREPROCESSING)

@@ -289,6 +289,13 @@ def test_a_connection_on_which_no_request_comes_is_closed(address, sent):
     assert time.monotonic() - began < 20
 
 
+@pytest.mark.long
+def test_a_client_that_closes_after_its_answer_gets_it_however_long_it_takes(address):
+    # urllib and many proxies ask for it; longer than --send-timeout and the second that comes on top
+    status, answer, _ = asked(address, of("slow", 4.5), Connection="close")
+    assert (status, answer) == (200, {"outputs": [4.5]})
+
+
 def test_small_requests_are_answered_beside_a_heavy_one_and_a_second_heavy_one_waits(address):
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         first = pool.submit(asked, address, of("slow", *[4.0] * 17))

@@ -86,9 +86,9 @@ def test_finished_folds_are_left_alone_and_a_stopped_one_goes_on(tmp_path, monke
     (tmp_path / "fold3" / "recipe.json").unlink()
     again = Folds(monkeypatch)
     assert crossvalidate(tmp_path) == first
-    assert (again.trained, again.scored) == ([(3, True)], [4])
+    assert (again.trained, again.scored) == ([(3, True)], [3, 4])
     assert crossvalidate(tmp_path, empty="zero")["empty_masks"] == "zero"
-    assert again.scored == [4, 0, 1, 2, 3, 4]
+    assert again.scored == [3, 4, 0, 1, 2, 3, 4]
 
 
 def test_folds_of_another_recipe_are_an_error(tmp_path, monkeypatch):

@@ -1,4 +1,5 @@
 import gzip
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -47,6 +48,22 @@ def place(root, name="patient_1"):
     labels[1, 2, 3] = 4
     write(root / name / f"{name}_seg.nii.gz", labels)
     return root / name
+
+
+def test_volumes_of_one_grid_may_be_stored_in_other_directions(tmp_path):
+    folder = place(tmp_path)
+    path = folder / "patient_1_t1.nii.gz"
+    stored = nibabel.load(path)
+    before = nifti.load(tmp_path, MODALITIES)
+    nibabel.save(nibabel.as_closest_canonical(stored), path)
+    assert nifti.load(tmp_path, MODALITIES).metadata() == before.metadata()
+    assert not np.allclose(nibabel.load(path).affine, stored.affine)
+
+
+def test_the_folder_may_be_spelled_otherwise(tmp_path, monkeypatch):
+    place(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert nifti.load(Path(), MODALITIES).metadata() == nifti.load(tmp_path, MODALITIES).metadata()
 
 
 def test_volumes_become_slices_with_the_front_at_the_top(tmp_path):

@@ -24,6 +24,13 @@ def test_slices_are_read_in_the_order_of_their_numbers_without_masks(tmp_path):
     assert scan.images[:, 0, 0, 0].tolist() == list(range(12))
 
 
+def test_files_of_the_system_are_no_slices(tmp_path):
+    folder = slices(tmp_path / "patient", range(3))
+    for name in ("._s_1.tif", "._P_flair.nii.gz"):
+        (folder / name).write_bytes(b"what macOS puts on a foreign disk")
+    assert len(read_scan(folder, 3, MODALITIES).images) == 3
+
+
 def test_slices_are_called_by_the_numbers_in_their_names(tmp_path):
     folder = slices(tmp_path / "patient", range(3))
     (folder / "s_2.tif").rename(folder / "s_20.tif")

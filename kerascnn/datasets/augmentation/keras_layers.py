@@ -74,9 +74,15 @@ def as_augmentation(augmentation):
         moved = layer.transform_images(images, transformation(), training=True)
         if len(labels.shape) != 4:
             return moved, labels, *weights
-        return moved, *(layer.transform_segmentation_masks(each, transformation()) for each in (labels, *weights))
+        return moved, *(masks_moved(layer, each, transformation()) for each in (labels, *weights))
 
     return augment
+
+
+def masks_moved(layer, masks, transformation):
+    """Masks or weights of pixels moved as their images are; RandomElasticTransform cuts them at 1."""
+    most = tf.maximum(tf.reduce_max(masks), 1.0)
+    return layer.transform_segmentation_masks(masks / most, transformation) * most
 
 
 def check_arguments(augmentation, *weights):

@@ -56,6 +56,13 @@ def test_masks_are_bent_as_their_images():
     assert apart < 0.01 < bent  # by a field of their own 0.03 would lie elsewhere
 
 
+def test_weights_of_pixels_are_moved_and_not_cut():
+    masks = tf.cast(IMAGES > 0.5, tf.float32)
+    augment = as_augmentation(keras.layers.RandomElasticTransform(factor=1.0, scale=1.0, value_range=(0, 1)))
+    _, moved, weights = augment(tf.repeat(IMAGES, 3, -1), masks, tf.constant([0, 3], tf.int64), 7 * masks)
+    np.testing.assert_allclose(weights, 7 * moved, atol=1e-5)
+
+
 @pytest.mark.long
 def test_a_random_layer_that_draws_without_the_seed_is_told(caplog):
     batch_of(keras.layers.RandAugment(value_range=(0, 1)), 3)
