@@ -34,6 +34,7 @@ NETWORKS = {
     "resnet18": ((128, 128, 3), 32),
     "googlenet": ((128, 128, 3), 32),
     "unet": ((128, 128, 3), 4),
+    "airbench": ((32, 32, 3), 500),
 }
 
 app = App(help=__doc__, result_action="return_value")

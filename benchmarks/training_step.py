@@ -2,12 +2,13 @@
 
     python benchmarks/training_step.py [--rounds 3] [--only NAME]
 
-Forward, backward and an update by SGD with Nesterov momentum of one batch of random images, float32, ours with the
-fused batch normalization of kc.fit, which for airbench would choose bfloat16 on processors with units for it. Each
-contender runs in a process of its own on the same two cores, and the rounds are interleaved, so that a busy machine
-slows all alike. Ours runs without oneDNN, too, as TensorFlow by itself does on x86 processors without AVX512_VNNI. A
-figure is the median of the rounds, a round's the median of 5 steps after 2 that are not timed, in which torch.compile
-compiles. PyTorch's images are channels last, which is faster for it. stdout: one JSON object; stderr: the rounds.
+Forward, backward and an update by SGD with Nesterov momentum of one batch of random images, ours with the fused batch
+normalization of kc.fit: in float32, and in bfloat16, which kc.fit chooses on processors with units for it, as PyTorch
+does under autocast. Each contender runs in a process of its own on the same two cores, and the rounds are interleaved,
+so that a busy machine slows all alike. Ours runs without oneDNN, too, as TensorFlow by itself does on x86 processors
+without AVX512_VNNI. A figure is the median of the rounds, a round's the median of 5 steps after 2 that are not timed,
+in which torch.compile compiles. PyTorch's images are channels last, which is faster for it. stdout: one JSON object;
+stderr: the rounds.
 """
 
 # Cyclopts is not in PyTorch's environment, where this runs, too.
@@ -21,10 +22,9 @@ from contenders import ROOT, measured, two_idle_cores
 from network_speed import median_milliseconds
 
 NETWORKS = {"resnet20": 128, "airbench": 500}  # images of a batch
-CONTENDERS = ("ours", "without_onednn", "eager", "compiled")
-
-
-PYTORCH = ("eager", "compiled")
+CONTENDERS = ("ours", "without_onednn", "ours_bfloat16", "eager", "compiled", "eager_bfloat16")
+PYTORCH = ("eager", "compiled", "eager_bfloat16")
+COMPARED = {"ours": ("without_onednn", "eager", "compiled"), "ours_bfloat16": ("eager", "eager_bfloat16")}
 
 
 def batch(size):
@@ -33,12 +33,12 @@ def batch(size):
     return draw.random((size, 32, 32, 3), dtype=np.float32), draw.integers(0, 10, size)
 
 
-def ours(name):
+def ours(name, who):
     import keras
 
     from kerascnn.models import builder
     from kerascnn.training.fused_normalization import fused_normalization
-    from kerascnn.training.precision import on_accelerator
+    from kerascnn.training.precision import computing_in, on_accelerator
 
     model, (images, labels) = builder(name)(), batch(NETWORKS[name])
     model.compile(
@@ -46,17 +46,17 @@ def ours(name):
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=on_accelerator(),
     )
-    with fused_normalization(model):
+    with computing_in(model, "mixed_bfloat16" if who == "ours_bfloat16" else "float32"), fused_normalization(model):
         return median_milliseconds(lambda: model.train_on_batch(images, labels))
 
 
-def theirs(name, compiled):
+def theirs(name, who):
     import torch
     from references import torch_model
 
     torch.set_num_threads(2)
     model = torch_model("statement", name)[0].train().to(memory_format=torch.channels_last)
-    call = torch.compile(model) if compiled else model
+    call = torch.compile(model) if who == "compiled" else model
     images, labels = map(torch.from_numpy, batch(NETWORKS[name]))
     images = images.permute(0, 3, 1, 2)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -64,7 +64,9 @@ def theirs(name, compiled):
 
     def step():
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(call(images), labels).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=who == "eager_bfloat16"):
+            loss = torch.nn.functional.cross_entropy(call(images), labels)
+        loss.backward()
         optimizer.step()
 
     return median_milliseconds(step)
@@ -78,7 +80,7 @@ def main():
     options = parser.parse_args()
     if options.contender:
         name, who = options.only, options.contender
-        print(theirs(name, who == "compiled") if who in PYTORCH else ours(name))
+        print((theirs if who in PYTORCH else ours)(name, who))
         return
     load, rows = two_idle_cores(), {}
     for name in [options.only] if options.only else NETWORKS:
@@ -88,7 +90,11 @@ def main():
                 options_of = {"pytorch": who in PYTORCH, "onednn": who != "without_onednn"}
                 found.append(float(measured(__file__, who, "--only", name, **options_of)))
         medians = {f"{who}_ms": round(statistics.median(found), 1) for who, found in rounds.items()}
-        ratios = {f"over_{who}": round(medians["ours_ms"] / medians[f"{who}_ms"], 2) for who in CONTENDERS[1:]}
+        ratios = {
+            f"{us}_over_{them}": round(medians[f"{us}_ms"] / medians[f"{them}_ms"], 2)
+            for us, others in COMPARED.items()
+            for them in others
+        }
         rows[name] = {"batch_size": NETWORKS[name], **medians, **ratios}
         print(name, rows[name], file=sys.stderr, flush=True)
     sys.path.insert(0, str(ROOT))

@@ -134,7 +134,8 @@ def export(model, folder, *, class_names=None, preprocessing=None, examples=None
     where a program without Keras answers a probability that differs by more than 1e-5 on examples, 1e-4 on random
     images.
     """
-    masks = len(_module("training.run_folder").plain(model).outputs[0].shape) == 4
+    folder_of = _module("training.run_folder")
+    masks = len(folder_of.main_head(folder_of.plain(model)).outputs[0].shape) == 4
     options = {"preprocessing": preprocessing, "examples": examples} | ({} if masks else {"class_names": class_names})
     if masks and class_names is not None:
         words = f"class_names is {class_names}, and the model answers with masks; leave it out"

@@ -75,8 +75,7 @@ def is_path(data):
 
 def is_prepared(data):
     """Whether it is the folder in which TensorFlow Datasets keeps the data set of that name: its data_dir is here."""
-    of_versions = ("*/dataset_info.json", "*/*/dataset_info.json")
-    return TFDS_NAME.fullmatch(data) is not None and any(any(Path(data).glob(pattern)) for pattern in of_versions)
+    return TFDS_NAME.fullmatch(data) is not None and any(Path(data).glob("[0-9]*.[0-9]*.[0-9]*/dataset_info.json"))
 
 
 def is_records(data):

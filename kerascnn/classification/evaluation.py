@@ -26,8 +26,8 @@ def evaluate(model, examples, class_names=None):
     examples: Examples, ImageFiles or a tf.data.Dataset of batches with labels; those of weight 0 do not count.
     class_names: default: 0, 1, 2 ….
     """
-    check_logits(model)
-    head = main_head(model)
+    head = main_head(plain(model))
+    check_logits(head)
     found, labels, counted = answered(lambda images: head(images, training=False), examples)
     check_counted(counted, examples)
     names = checked_names(class_names, found.shape[-1])

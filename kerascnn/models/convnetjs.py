@@ -2,7 +2,8 @@
 
 Paper   None; the demonstration "ConvNetJS CIFAR-10" of Karpathy, 2014, cs.stanford.edu/people/karpathy/convnetjs.
 Idea    Three small convolutions, trained in a web browser while one looks on.
-Input   (B, 32, 32, 3) float32 in [0, 1], at least 8 × 8.  Output (B, num_classes) float32 logits.
+Input   (B, 32, 32, 3) float32 in [0, 1], at least 8 × 8; `normalize` makes the demonstration's -0.5 to 0.5 of it.
+Output  (B, num_classes) float32 logits.
 
     conv1        32 × 32 × 16    5×5 convolution, ReLU
     pool1        16 × 16 × 16    2×2 maximum
@@ -15,7 +16,6 @@ Input   (B, 32, 32, 3) float32 in [0, 1], at least 8 × 8.  Output (B, num_class
 
 Differs from the paper
     * Biases begin at 0, there at 0.1, and weights are Glorot's, there drawn from a normal distribution.
-    The demonstration takes pixels from -0.5 to 0.5, which `normalize` makes of [0, 1].
 """
 
 import keras

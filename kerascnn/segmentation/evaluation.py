@@ -17,7 +17,7 @@ from kerascnn.segmentation.inference import MaskSettings, postprocess, volume_pr
 from kerascnn.segmentation.losses import foreground_logit
 from kerascnn.segmentation.metrics import dice_figures, overlap_metrics, summary, surface_metrics
 from kerascnn.segmentation.overlays import PREDICTION, TRUTH, overlay_sheet, slice_sheet
-from kerascnn.training.run_folder import check_logits, main_head
+from kerascnn.training.run_folder import check_logits, main_head, plain
 
 THRESHOLDS = tuple(round(0.2 + 0.05 * i, 2) for i in range(13))
 MINIMUM_SIZES = (20, 50, 100, 200)  # voxels
@@ -29,8 +29,8 @@ def evaluate(model, examples):
     dice and iou: of all pixels together. image_dice: the mean over images, 1 where neither truth nor mask has any.
     examples: Examples with masks, or a tf.data.Dataset of batches with such.
     """
+    model = main_head(plain(model))
     check_logits(model)
-    model = main_head(model)
     truths, masks = [], []
     for images, truth, *_ in evaluation_batches(examples):
         answer = model.predict_on_batch(images)

@@ -51,7 +51,7 @@ class Version:
 class Repository:
     """The versions of every model in a folder. Children without a numbered SavedModel are passed over.
 
-    So are those that cannot be read, which is logged once.
+    So are those that cannot be read, which is logged once; what was read of them before stays.
     """
 
     def __init__(self, folder):
@@ -111,9 +111,11 @@ class Repository:
                 paths = saved_model.versions(child)
             except PermissionError:
                 if child not in self.unread:
-                    self.unread.add(child)
                     logger.warning("cannot read %s, and pass it over", child)
+                self.unread.add(child)
+                found |= {name: kept for name, kept in self.models.items() if name == child.name}
                 continue
+            self.unread.discard(child)
             if paths:
                 found[child.name] = [Version(path) for path in reversed(paths)]
         return found
@@ -132,10 +134,10 @@ def signature_definitions(version):
 
 
 def last_change(folder):
-    """When anything in a folder last changed; 0 while files come and go."""
+    """When anything in a folder last changed; 0 while files come and go, or cannot be read."""
     try:
         return max((path.stat().st_mtime_ns for path in folder.rglob("*")), default=0)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return 0
 
 

@@ -123,12 +123,14 @@ def check_fits(model, feed):
         if len(model.inputs) == 1 and shape and any(a and b and a != b for a, b in zip(wanted, shape, strict=False)):
             words = f"data has images of {'x'.join(map(str, shape))}, and the model takes {'x'.join(map(str, wanted))}"
             raise UsageError(f"{words}; build it for these, or resize them", argument="data")
-    classes = model.outputs[0].shape[-1]
+    named = isinstance(model.output, dict) and "logits" in model.output
+    classes = (model.output["logits"] if named else model.outputs[0]).shape[-1]
     if not model.compiled and feed.largest_label is not None and feed.largest_label >= classes:
         words = f"data has labels up to {feed.largest_label}, and the model has {classes} logits"
         raise UsageError(f"{words}; build it for all classes, and count labels from 0", argument="data")
     for augmentation in unfolded(feed.recipe.augmentations):
-        if not model.compiled and (mixed := getattr(augmentation, "num_classes", classes)) != classes:
+        mixed = getattr(augmentation, "num_classes", classes)
+        if not model.compiled and feed.largest_label is not None and mixed != classes:
             words = f"augmentations has {type(augmentation).__name__} with num_classes {mixed}"
             remedy = f"and the model has {classes} logits; give it as many"
             raise UsageError(f"{words}, {remedy}", argument="augmentations")

@@ -6,6 +6,7 @@ What a folder holds: `checkpoint.npz` while the run lasts, `history.csv` from th
 
 import contextlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -128,12 +129,14 @@ def concluded(conclude, network):
     """
     found = conclude(network)
     try:
+        if not isinstance(found, Mapping):
+            raise TypeError(f"it is {type(found).__name__}")
         json.dumps(dict(found), allow_nan=False)
     except (TypeError, ValueError) as error:
         words = f"conclude returns no JSON ({error})"
         remedy = "return a dict of texts, finite numbers, lists and dicts, and resume the run"
         raise UsageError(f"{words}; {remedy}", argument="conclude") from None
-    if taken := (SAID_ALREADY - {"temperature"}) & dict(found).keys():
+    if taken := ((SAID_ALREADY | {"recipe", "data"}) - {"temperature"}) & found.keys():
         words = f"conclude returns {min(taken)!r}, which the run says itself"
         raise UsageError(f"{words}; choose another name, and resume the run", argument="conclude")
     return found
@@ -216,10 +219,8 @@ def stopped_by_limits(recipe, folder, streamed=False, compiled=False):
             raise TrainingStopped(f"disk full; {FREE_SPACE}") from None
         if not any(words in str(error) for words in OUT_OF_MEMORY):
             raise
-        words, smaller = (
-            f"out of memory with a batch_size of {recipe.batch_size}",
-            f"batch_size {recipe.batch_size // 2}",
-        )
+        words = f"out of memory with a batch_size of {recipe.batch_size}"
+        smaller = f"batch_size {recipe.batch_size // 2}"
         if streamed:
             words, remedy = "out of memory", "smaller batches, smaller images or a smaller network"
         elif recipe.batch_size == 1:

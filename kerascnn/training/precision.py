@@ -52,8 +52,8 @@ def half_precision(model):
 def bfloat16_pays(model):
     """Whether this CPU has units for bfloat16, and most of the convolutions' work is in ones of at least 16 channels.
 
-    These train 1.3 to 1.8 times as fast then, as ResNet-20 and googlenet do (benchmarks/training_step.py), narrower
-    ones little faster; without units all take several times as long.
+    These train 1.3 to 1.8 times as fast then (benchmarks/training_step.py has two networks), narrower ones little
+    faster; without units all take several times as long.
     """
     if not CPU_INFO.is_file() or not re.search(r"\b(avx512_bf16|amx_bf16)\b", CPU_INFO.read_text()):
         return False

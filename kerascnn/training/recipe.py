@@ -234,10 +234,7 @@ def nameless(config):
     if isinstance(config, dict):
         return {name: nameless(part) for name, part in config.items() if name not in OF_ONE_OBJECT}
     if isinstance(config, list | tuple):
-        return [nameless(part) for part in config if not is_input(part)]
+        # a Sequential gets a layer of its input when it is called
+        layers = [part for part in config if not (isinstance(part, dict) and part.get("class_name") == "InputLayer")]
+        return [nameless(part) for part in layers]
     return as_json(config)
-
-
-def is_input(config):
-    """Whether it is of the layer of its input that a Sequential gets when it is called."""
-    return isinstance(config, dict) and config.get("class_name") == "InputLayer"

@@ -36,11 +36,12 @@ def crossvalidate(recipe, data, folder, empty="one", callbacks=()):
     """
     folds = folds_of(recipe, folder)
     for place, own in folds.items():
-        if anew := not finished_run(place, own, data):
+        if not finished_run(place, own, data):
             logger.info("fold %d", own.fold)
+            (place / "metrics.json").unlink(missing_ok=True)
             train(own, data, place, callbacks, resume=place.is_dir())
         scored = read_json_if_any(place / "metrics.json")
-        if anew or mismatch(scored, METRICS) or scored["empty_masks"] != empty:
+        if mismatch(scored, METRICS) or scored["empty_masks"] != empty:
             evaluate(*load_trained(place, RUNS), data, place, empty)
     records = [checked(read_record(place), RECORD, record_file(place)) for place in folds]
     metrics = [checked(read_json(place / "metrics.json"), METRICS, place / "metrics.json") for place in folds]

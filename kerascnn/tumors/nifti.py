@@ -133,9 +133,15 @@ def read_volumes(source, files):
 
 def check_grid(folder, images):
     """Raise InputError unless the nibabel images lie in the same place."""
-    first, *others = (nibabel.as_closest_canonical(image).affine for image in images)
+    first, *others = map(canonical_affine, images)
     if not all(np.allclose(affine, first, atol=1e-3) for affine in others):
         raise InputError(f"{folder} has volumes on different grids; give volumes that are registered and resampled")
+
+
+def canonical_affine(image):
+    """The affine that nibabel.as_closest_canonical gives the image, whose data it would read once more."""
+    turned = nibabel.orientations.inv_ornt_aff(nibabel.io_orientation(image.affine), image.shape)
+    return image.affine @ turned
 
 
 def file_of(folder, modality):

@@ -32,7 +32,6 @@ def finder():
     return keras.Model(image, Bright(name="logits")(image))
 
 
-@pytest.mark.long
 def test_a_network_with_a_head_on_the_way_is_scored_by_its_logits(finder):
     patient = drawn_patient(0)
     examples = Examples(patient.images, patient.masks)
@@ -54,6 +53,7 @@ def test_answers_of_another_size_or_number_of_channels_are_an_error(finder):
         kc.export(of_three, "nowhere")
 
 
+@pytest.mark.long
 def test_settings_are_chosen_for_what_helps(finder):
     patients = [drawn_patient(number) for number in range(3)]
     segmenter = Segmenter(finder, PREPROCESSING)

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerascnn.saved_model import versions
+from kerascnn.serving.json_tensors import RequestError
 from kerascnn.serving.repository import Repository
 from kerascnn.serving.rest import metadata_json
 
@@ -232,6 +234,41 @@ def test_a_version_that_is_gone_is_served_until_another_one_loads(tmp_path):
     (tmp_path / "good").rename(tmp_path / "sizes" / "3")
     repository.refresh()
     assert [version.number for version in repository.models["sizes"]] == [3, 2]
+
+
+def test_a_version_that_is_damaged_where_it_lies_is_tried_once_and_served_as_it_was(tmp_path):
+    save(tmp_path / "sizes" / "1")
+    repository = Repository(tmp_path)
+    repository.refresh()
+    served = repository.version("sizes")
+    (tmp_path / "sizes" / "1" / "saved_model.pb").write_bytes(b"damaged")
+    repository.refresh()
+    tried = repository.models["sizes"]
+    repository.refresh()
+    assert [version.error is None for version in tried] == [False, True]
+    assert all(now is before for now, before in zip(repository.models["sizes"], tried, strict=True))
+    assert repository.version("sizes") is repository.version("sizes", 1) is served
+
+
+def test_a_folder_that_cannot_be_read_is_passed_over_and_what_was_read_stays(tmp_path, monkeypatch, caplog):
+    for name in ("sizes", "other"):
+        save(tmp_path / name / "1")
+    read = versions.versions
+
+    def closed(folder):  # root may read everything, so no mode keeps a test out
+        if folder.name == "other":
+            raise PermissionError(13, "Permission denied")
+        return read(folder)
+
+    repository = Repository(tmp_path)
+    repository.refresh()
+    monkeypatch.setattr(versions, "versions", closed)
+    for _ in range(2):
+        repository.refresh()
+        assert repository.version("other").number == repository.version("sizes").number == 1
+    assert caplog.messages == [f"cannot read {tmp_path / 'other'}, and pass it over"]
+    with pytest.raises(RequestError):
+        Repository(tmp_path).version("other")
 
 
 def test_no_model_at_all_is_one_line(tmp_path):

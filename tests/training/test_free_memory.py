@@ -100,7 +100,7 @@ def test_half_precision_is_no_help_where_it_does_not_fit_either(memory):
 
 
 def test_a_fitting_batch_is_the_largest_divisor_of_which_several_make_an_update(memory):
-    memory(int(0.5 * needed(100) / 0.9))
+    memory(int(0.5 * needed(100) / free_memory.USABLE))
     fitting = free_memory.fitting_recipe(build, dataclasses.replace(RECIPE, accumulate=3))
     divisors = [50, 25, 20, 10, 5, 4, 2, 1]
     largest = next(size for size in divisors if needed(size, 2) <= 0.5 * needed(100))

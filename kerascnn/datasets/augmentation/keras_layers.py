@@ -80,8 +80,10 @@ def as_augmentation(augmentation):
 
 
 def masks_moved(layer, masks, transformation):
-    """Masks or weights of pixels moved as their images are; RandomElasticTransform cuts them at 1."""
-    most = tf.maximum(tf.reduce_max(masks), 1.0)
+    """Masks or weights of pixels moved as their images are."""
+    if not isinstance(layer, keras.layers.RandomElasticTransform):
+        return layer.transform_segmentation_masks(masks, transformation)
+    most = tf.maximum(tf.reduce_max(masks), 1.0)  # it cuts them at 1
     return layer.transform_segmentation_masks(masks / most, transformation) * most
 
 
