@@ -200,7 +200,7 @@ ROWS = [
         learned,
     ),
     (
-        "an epoch on 120 photos, a batch of 64, of the largest network of each family: peak memory, and seconds with "
+        "an epoch on 320 photos in batches of 64, of the largest network of each family: peak memory, and seconds with "
         "tracing",
         "large_inputs",
         large,
