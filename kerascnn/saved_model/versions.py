@@ -5,8 +5,6 @@ import math
 import re
 from pathlib import Path
 
-import numpy as np
-
 from kerascnn.errors import InputError, InputRejected, reason_of
 from kerascnn.files import read_json_if_any, reading_from
 from kerascnn.saved_model.signatures import signatures_of
@@ -79,6 +77,7 @@ class SavedModel:
         Numbers have the dtypes of the signature, text is a str array, and what is called *_bytes an array of bytes
         objects. Raises InputRejected when the model does not take the values.
         """
+        import numpy as np
         import tensorflow as tf
 
         name, tensor, _ = self.signatures[signature]
@@ -96,6 +95,8 @@ class SavedModel:
 
 def array_of(tensor):
     """The NumPy array of a tensor; TensorFlow gives bytes for a single text."""
+    import numpy as np
+
     value = tensor.numpy()
     return np.array(value, object) if isinstance(value, bytes) else value
 

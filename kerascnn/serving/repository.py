@@ -70,8 +70,9 @@ class Repository:
 
         Returns [(name, version)] of the versions that are new as default.
         """
-        before, models = self.models, {}
-        for name, versions in self._found().items():
+        before, found = self.models, self._found()
+        models = {name: versions for name, versions in before.items() if name in self.unread}
+        for name, versions in found.items():
             # what failed anew comes before what is still served of the same path
             known = {version.path: version for version in reversed(before.get(name, ()))}
             models[name] = [
@@ -104,20 +105,19 @@ class Repository:
         return found[0]
 
     def _found(self):
-        """{model name: its versions on disk, not loaded, highest first}."""
-        found = {}
+        """{model name: its versions on disk, not loaded, highest first}; `unread` gets names of others."""
+        found, unread = {}, set()
         for child in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
             try:
                 paths = saved_model.versions(child)
             except PermissionError:
-                if child not in self.unread:
-                    logger.warning("cannot read %s, and pass it over", child)
-                self.unread.add(child)
-                found |= {name: kept for name, kept in self.models.items() if name == child.name}
+                unread.add(child.name)
                 continue
-            self.unread.discard(child)
             if paths:
                 found[child.name] = [Version(path) for path in reversed(paths)]
+        for name in sorted(unread - self.unread):
+            logger.warning("cannot read %s, and pass it over", self.folder / name)
+        self.unread = unread
         return found
 
 

@@ -38,12 +38,17 @@ SAID_ALREADY = {
 }  # fmt: skip
 
 
+def dumped(mapping):
+    """The JSON of a mapping, a text. Raises TypeError or ValueError for what is none, or holds what JSON has not."""
+    if not isinstance(mapping, Mapping):
+        raise TypeError(f"it is {type(mapping).__name__}")
+    return json.dumps(dict(mapping), allow_nan=False)
+
+
 def checked_metadata(metadata):
     """What recipe.json shall say besides, in JSON types. Raises UsageError where it cannot, or says it already."""
     try:
-        if not isinstance(metadata or {}, Mapping):
-            raise TypeError(f"it is {type(metadata).__name__}")
-        found = json.loads(json.dumps(dict(metadata or {}), allow_nan=False))  # as it is compared on resuming
+        found = json.loads(dumped(metadata or {}))  # as it is compared on resuming
     except (TypeError, ValueError) as error:
         words = f"metadata is no JSON ({error}); give a dict of texts, finite numbers, lists and dicts"
         raise UsageError(words, argument="metadata") from None
@@ -142,7 +147,7 @@ def check_fits(model, feed):
 
 
 def check_finite(model):
-    """Raise UsageError where the model has weights that no training can mend, as one has whose loss was not finite."""
+    """Raise UsageError where weights of the model are nan or infinite, as those of a training that diverged."""
     if not all(np.isfinite(array).all() for array in model.get_weights()):
         words = f"model {model.name} has weights that are not finite"
         raise UsageError(f"{words}; build it anew", argument="model")

@@ -5,8 +5,6 @@ What a folder holds: `checkpoint.npz` while the run lasts, `history.csv` from th
 """
 
 import contextlib
-import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -29,6 +27,7 @@ from kerascnn.training.checks import (
     check_folder,
     check_space,
     checked_metadata,
+    dumped,
 )
 from kerascnn.training.feed import Feed, wrong_batches_named
 from kerascnn.training.fused_normalization import fused_normalization
@@ -76,10 +75,10 @@ def fit(
 
     Raises UsageError when `folder` holds a finished run, or an unfinished one and resume is False, or one of another
     recipe, model or data, or another process trains into it, or where model, data and recipe do not fit, the model has
-    weights that are not finite, or metadata or conclude say what the run says itself; InputError
-    when it cannot be written, is too full or gone, an image file cannot be read or none of a split decodes, or the
-    clock is wrong by decades; TrainingStopped when the loss or weights are not finite or memory or disk run out. All of
-    these leave the last checkpoint as it was.
+    weights that are not finite, or metadata or conclude say what the run says itself; InputError when it cannot be
+    written, is too full or gone, an image file cannot be read or none of a split decodes, or the clock is wrong by
+    decades; TrainingStopped when the loss or weights are not finite or memory or disk run out. All of these leave the
+    last checkpoint as it was.
     """
     network = plain(model if network is None else network)
     recipe = Recipe() if recipe is None else recipe
@@ -129,9 +128,7 @@ def concluded(conclude, network):
     """
     found = conclude(network)
     try:
-        if not isinstance(found, Mapping):
-            raise TypeError(f"it is {type(found).__name__}")
-        json.dumps(dict(found), allow_nan=False)
+        dumped(found)
     except (TypeError, ValueError) as error:
         words = f"conclude returns no JSON ({error})"
         remedy = "return a dict of texts, finite numbers, lists and dicts, and resume the run"
