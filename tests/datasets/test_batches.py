@@ -1,5 +1,6 @@
 import hashlib
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -115,11 +116,12 @@ def test_alternating_flips_show_every_image_both_ways_in_two_epochs():
     assert {tuple(ways) for ways in seen.values()} == {(True, False, True, False), (False, True, False, True)}
 
 
-def test_two_augmentations_draw_by_seeds_of_their_own():
+@pytest.mark.parametrize("first", [HorizontalFlip(), keras.layers.RandomFlip("horizontal")], ids=["ours", "Keras"])
+def test_two_augmentations_draw_by_seeds_of_their_own(first):
     images = np.zeros((256, 2, 4, 1), np.uint8)
     images[:, :, 0] = 255
     examples = Examples(images, np.zeros(256, np.int32))
-    ((batch, _),) = batches(examples, 256, augmentations=[HorizontalFlip()] * 2)
+    ((batch, _),) = batches(examples, 256, augmentations=[first, HorizontalFlip()])
     # a second flip by the same seed would turn all of them back
     assert 0.3 < batch.numpy()[:, 0, 0, 0].mean() < 0.7
 

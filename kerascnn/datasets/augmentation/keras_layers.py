@@ -59,19 +59,20 @@ def as_augmentation(augmentation):
             if len(labels.shape) == 4:
                 words = f"augmentations has {name}, which does not move masks with their images"
                 raise UsageError(f"{words}; leave it out", argument="augmentations")
-            return layer(images, training=True), labels, *weights
+            return tf.cast(layer(images, training=True), images.dtype), labels, *weights
 
         return of_images
 
     def augment(images, labels, seed, *weights):
-        own = tf.cast(seed, tf.int32)
+        # StepSeed folds by 1, 2, …, and so are the seeds made of the augmentations behind this one
+        own = tf.random.experimental.stateless_fold_in(tf.cast(seed, tf.int32), -2)
         drawn = layer.get_random_transformation(images, training=True, seed=StepSeed(own))
 
         def transformation():
             """What is drawn; where RandomElasticTransform leaves drawing to each call, every call draws the same."""
             return {**drawn, "seed": StepSeed(own)} if isinstance(drawn, dict) and "seed" in drawn else drawn
 
-        moved = layer.transform_images(images, transformation(), training=True)
+        moved = tf.cast(layer.transform_images(images, transformation(), training=True), images.dtype)
         if len(labels.shape) != 4:
             return moved, labels, *weights
         return moved, *(masks_moved(layer, each, transformation()) for each in (labels, *weights))
@@ -82,7 +83,7 @@ def as_augmentation(augmentation):
 def masks_moved(layer, masks, transformation):
     """Masks or weights of pixels moved as their images are."""
     if not isinstance(layer, keras.layers.RandomElasticTransform):
-        return layer.transform_segmentation_masks(masks, transformation)
+        return tf.cast(layer.transform_segmentation_masks(masks, transformation), masks.dtype)
     most = tf.maximum(tf.reduce_max(masks), 1.0)  # it cuts them at 1
     return layer.transform_segmentation_masks(masks / most, transformation) * most
 

@@ -22,7 +22,8 @@ class RandAugment:
     arXiv:1909.13719, section 3: identity, autocontrast, equalize, rotate, solarize, color, posterize, contrast,
     brightness, sharpness, shear and translate along x and y, drawn uniformly for every image. The ranges are those of
     AutoAugment (Cubuk et al., 2018, arXiv:1805.09501, table 6), and signs are drawn. Differs from the paper's code,
-    as torchvision's does: operations change nothing at magnitude 0 and most at 10, colours, contrast, brightness and
+    as torchvision's does: operations change nothing at magnitude 0 (but autocontrast and equalize, which have none) and
+    most at 10, colours, contrast, brightness and
     sharpness by a factor of 1 - 0.9 or 1 + 0.9 there (in the paper's code from 0.1 to 1.9, solarize inverts less, and
     posterize keeps fewer bits); translation is a share of the image's side (150 of 331 pixels at most), and what comes
     from outside is black. Images of 1 or 3 channels; masks are not moved, and raise UsageError.

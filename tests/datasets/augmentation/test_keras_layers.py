@@ -48,6 +48,17 @@ def test_a_random_layer_of_keras_moves_masks_with_their_images():
     assert np.abs(moved - masks).sum() > 100
 
 
+@pytest.mark.parametrize("layer", [keras.layers.RandomFlip, keras.layers.RandAugment], ids=lambda layer: layer.__name__)
+def test_images_and_masks_stay_float32_behind_a_layer_in_half_precision(layer):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    masks = [tf.cast(IMAGES > 0.5, tf.float32)] if layer is keras.layers.RandomFlip else [None]
+    made = layer() if layer is keras.layers.RandomFlip else layer(value_range=(0, 1))
+    assert made.compute_dtype == "bfloat16"
+    images, labels = batch_of(made, 3, *masks)
+    assert images.dtype == tf.float32
+    assert labels.dtype == (tf.int32 if masks == [None] else tf.float32)
+
+
 def test_masks_are_bent_as_their_images():
     masks = tf.cast(IMAGES > 0.5, tf.float32)
     layer = keras.layers.RandomElasticTransform(factor=1.0, scale=1.0, value_range=(0, 1))
