@@ -31,7 +31,7 @@ def evaluate(model, examples, class_names=None):
     found, labels, counted = answered(lambda images: head(images, training=False), examples)
     check_counted(counted, examples)
     names = checked_names(class_names, found.shape[-1])
-    return classification_metrics(softmax(found[counted], axis=-1), labels[counted], names)
+    return classification_metrics(found[counted], labels[counted], names)
 
 
 def calibrate(model, examples, tta="none"):
@@ -45,7 +45,9 @@ def calibrate(model, examples, tta="none"):
     """
     if examples is None:
         return {}
-    found, labels, counted = answers_over_views(folded(in_float32(main_head(plain(model)))), examples, Inference(tta))
+    head = main_head(plain(model))
+    check_logits(head)
+    found, labels, counted = answers_over_views(folded(in_float32(head)), examples, Inference(tta))
     if counted.sum() < LEAST_EXAMPLES:
         return {}
     return {"temperature": fitted_temperature(found[counted], labels[counted])}
@@ -74,7 +76,7 @@ def evaluate_classifier(model, preprocess, examples, class_names, folder, metada
     if inference.temperature != 1:
         ece = expected_calibration_error(before, labels)
         metadata = {"temperature": inference.temperature, "ece_before_temperature": ece, **metadata}
-    metrics = {**classification_metrics(probabilities, labels, class_names), **metadata}
+    metrics = {**classification_metrics(found / inference.temperature, labels, class_names), **metadata}
     write_json(folder / "metrics.json", metrics)
     confusion = confusion_matrix(labels, probabilities.argmax(-1), labels=np.arange(len(class_names)))
     write_confusion_matrix(confusion, class_names, folder / "confusion.csv")
@@ -109,8 +111,8 @@ def answered(logits, examples, preprocess=None):
     """
     answers, labels, counted = answers_to(examples, logits, preprocess)
     answers = np.concatenate(answers)
-    if labels.min() < 0 or labels.max() >= answers.shape[-1]:
-        span = f"up to {labels.max()}" if labels.min() >= 0 else f"from {labels.min()} on"
+    if (outside := labels[counted & ((labels < 0) | (labels >= answers.shape[-1]))]).size:
+        span = f"up to {outside.max()}" if outside.min() >= 0 else f"from {outside.min()} on"
         words = f"data has labels {span}, and the model has {answers.shape[-1]} logits"
         raise UsageError(f"{words}; give a model for all classes, and count labels from 0", argument="data")
     return answers.astype(np.float64), labels, counted

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 from keras import ops
+from scipy.special import log_softmax, softmax
 
 from kerascnn.classification.calibration import expected_calibration_error
 from kerascnn.classification.losses import counted, mixed
@@ -35,23 +36,23 @@ def hits(labels, logits):
     return ops.cast(ops.cast(labels, "int32") == ops.cast(ops.argmax(logits, -1), "int32"), "float32")
 
 
-def classification_metrics(probabilities, labels, class_names):
+def classification_metrics(logits, labels, class_names):
     """Everything `metrics.json` says of a classifier, as a dict of plain numbers.
 
-    probabilities float (N, classes), labels int (N,). accuracy, error, top5_accuracy (of more than five classes) and
+    logits float (N, classes), labels int (N,). accuracy, error, top5_accuracy (of more than five classes) and
     ece are fractions of 1 over all N examples, accuracy_interval is what accuracy_interval gives, cross_entropy is in
     nats, brier_score from 0 to 2; balanced_accuracy is the mean recall of the classes that occur, macro_f1 the mean F1
     score of these; per_class has precision, recall and support for each name of class_names.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
-    classes = np.arange(len(class_names))
+    classes, probabilities = np.arange(len(class_names)), softmax(logits, axis=-1)
     predicted = probabilities.argmax(-1)
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, predicted, labels=classes, average=None, zero_division=0
     )
     accuracy = float(np.mean(predicted == labels))
-    likelihoods = np.maximum(probabilities[np.arange(len(labels)), labels], np.finfo(np.float64).tiny)
+    log_likelihoods = log_softmax(logits, axis=-1)[np.arange(len(labels)), labels]  # finite where the softmax is 0
     return {
         "accuracy": accuracy,
         "accuracy_interval": accuracy_interval(np.sum(predicted == labels), len(labels)),
@@ -59,7 +60,7 @@ def classification_metrics(probabilities, labels, class_names):
         **top5(probabilities, labels),
         "balanced_accuracy": float(recall[support > 0].mean()),
         "macro_f1": float(f1[support > 0].mean()),
-        "cross_entropy": float(-np.log(likelihoods).mean()),
+        "cross_entropy": float(-log_likelihoods.mean()),
         "brier_score": brier_score(probabilities, labels),
         "ece": expected_calibration_error(probabilities, labels),
         "examples": len(labels),
@@ -90,8 +91,8 @@ def accuracy_interval(hits, count):
     """[lower, upper]: the 95 % percentile bootstrap interval of the accuracy of `hits` correct answers of `count`.
 
     Efron & Tibshirani, 1993, An Introduction to the Bootstrap, chapter 13. Among `count` answers drawn with replacement
-    the correct ones are binomially distributed, so its quantiles are those of infinitely many draws. It says how far
-    another test split of the same size may differ; of answers that are all correct it can say nothing.
+    the correct ones are binomially distributed, so its quantiles are those of infinitely many draws. It says where
+    the accuracy on all such images lies; of answers that are all correct it can say nothing.
     """
     from scipy.stats import binom
 

@@ -94,6 +94,8 @@ def test_weights_may_be_a_column_and_labels_or_batches_that_are_none_are_errors(
     assert evaluate(brightness_model(), column)["accuracy"] == 1
     with pytest.raises(UsageError, match="^data has labels from -1 on, and the model has 2 logits; give a model for"):
         calibrate(brightness_model(), dataclasses.replace(EXAMPLES, labels=EXAMPLES.labels - 1))
+    padded = tf.data.Dataset.from_tensors((images, np.where(weights[:, 0] > 0, EXAMPLES.labels, -1), weights))
+    assert evaluate(brightness_model(), padded)["examples"] == 4
     with pytest.raises(UsageError, match="^data is a tf.data.Dataset of no batch; give it some$"):
         evaluate(brightness_model(), column.take(0))
     with pytest.raises(UsageError, match="^data has no batch; give some$"):
@@ -121,6 +123,13 @@ def test_the_temperature_is_that_of_examples_for_validation():
     found = calibrate(brightness_model(), examples)
     assert found == {"temperature": pytest.approx(20 * (166 / 255 - 0.5) / np.log(3), abs=1e-3)}
     assert calibrate(brightness_model(), None) == {}
+
+
+def test_probabilities_have_no_temperature():
+    model = brightness_model()
+    sure = keras.Model(model.input, keras.layers.Softmax()(model.output))
+    with pytest.raises(UsageError, match="ends in an activation, and logits are wanted"):
+        calibrate(sure, Examples(np.full((100, 4, 4, 1), 166, np.uint8), np.tile([1, 0], 50).astype(np.int32)))
 
 
 @pytest.mark.parametrize("count", [0, 99])
