@@ -48,7 +48,7 @@ app = create_app(__doc__)
 
 Flags = flags_of(DigitRecipe)
 Named = Annotated[Literal[tuple(RECIPES)], Parameter(help="The recipe that the other flags change.")]
-Files = Annotated[list[Path], Parameter(help="Image files: PNG, JPEG or BMP.", negative="", consume_multiple=True)]
+Files = Annotated[list[Path], Parameter(help="Image files: PNG, JPEG or BMP.", negative="", consume_multiple=(1, None))]
 
 
 @app.command

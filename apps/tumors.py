@@ -36,7 +36,7 @@ Empty = Annotated[
 Smoke = Annotated[bool, Parameter(help="Two epochs on drawn phantoms: proves the wiring, nothing else.")]
 Scans = Annotated[
     list[Path],
-    Parameter(help="Images, folders of a patient's slices, NIfTI volumes.", negative="", consume_multiple=True),
+    Parameter(help="Images, folders of a patient's slices, NIfTI volumes.", negative="", consume_multiple=(1, None)),
 ]
 Results = Annotated[Path, Parameter(help="Where masks, overlays and reports go.")]
 

@@ -16,12 +16,12 @@ def check_reject(reject):
         raise UsageError(words, argument="reject")
 
 
-def print_answers(answers, form, reject):
-    """Print each of the (file, {output name: value of its image}) as it comes; the files that are no image, as a list.
+def print_answers(answers, form, reject, invalid):
+    """Print each of the (file, {output name: value of its image}) as it comes; `invalid` gets the files that are none.
 
-    form: lines, json or csv. reject: below this probability the class is unsure.
+    form: lines, json or csv. reject: below this probability the class is unsure. invalid: a list.
     """
-    writer, invalid = csv.writer(sys.stdout, lineterminator="\n"), []
+    writer = csv.writer(sys.stdout, lineterminator="\n")
     if form == "csv":
         writer.writerow(("file", "class", "score"))
     for file, answer in answers:
@@ -37,7 +37,6 @@ def print_answers(answers, form, reject):
         elif answer["valid"]:
             print(*cells, sep="\t")
         sys.stdout.flush()
-    return invalid
 
 
 def as_line(file):

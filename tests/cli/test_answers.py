@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from apps import digits, images, tumors
+from kerascnn.cli import app as cli
 from kerascnn.cli import classification
 from kerascnn.cli.answers import as_line
 from kerascnn.errors import InputError, UsageError
@@ -70,6 +72,13 @@ def test_a_model_that_does_not_name_the_most_probable_classes_answers_lines_but_
     words = "answers predict_bytes without top_names string (any, any), top_scores float32 (any, any); serve our export"
     assert words in predicted("json", said=said)[2]
     assert predicted("lines", said=said)[0].count("\n") == 2
+
+
+@pytest.mark.parametrize("app", [digits.app, images.app, tumors.app], ids=["digits", "images", "tumors"])
+def test_a_flag_for_files_without_any_is_an_error(app, capsys):
+    with pytest.raises(SystemExit, match="^2$"):
+        cli.run(app, ["predict", "--files"])
+    assert capsys.readouterr().err.startswith("error: ")
 
 
 @pytest.mark.parametrize("reject", [-0.1, 1.5, float("nan")])

@@ -86,18 +86,19 @@ def test_what_a_server_calls_a_class_is_printed_on_its_line_and_moves_no_cursor(
 
 
 def test_what_is_answered_before_an_error_is_printed(tmp_path, capsys):
-    files = [tmp_path / f"{number}.png" for number in range(65)]
+    missing, *files = [tmp_path / f"{number}.png" for number in range(66)]
     for file in files:
         file.write_bytes(b"")
 
     def only_the_first(request, handler):
         if len(request["inputs"]) == 64:
-            return columns(class_name=["4"] * 64, score=[1] * 64, valid=[True] * 64)
+            return columns(class_name=["4"] * 64, score=[1] * 64, valid=[True] * 63 + [False])
         handler.send_error(500)
 
-    with served(only_the_first) as (address, _), pytest.raises(InputError, match="answered 500"):
-        classification.predict(files, "digits", None, address.removesuffix("/v1/models/digits"))
-    assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == [str(file) for file in files[:64]]
+    words = rf"^cannot read {missing} \(.*; .* answered 500 .*; cannot decode {files[63]}; give PNG"
+    with served(only_the_first) as (address, _), pytest.raises(InputError, match=words):
+        classification.predict([missing, *files], "digits", None, address.removesuffix("/v1/models/digits"))
+    assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == [str(file) for file in files[:63]]
 
 
 def test_masks_of_another_size_than_the_scan_are_an_error(tmp_path):
