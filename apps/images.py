@@ -5,7 +5,6 @@ exports it as a SavedModel, and names what is on image files.
 """
 
 import dataclasses
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,7 +17,7 @@ from cyclopts.validators import Number
 
 from kerascnn.classification.recipes import RECIPES, REGIMES, FinetuneRecipe, ImageRecipe
 from kerascnn.cli import classification, transfer
-from kerascnn.cli.app import create_app, parse_requirements, run
+from kerascnn.cli.app import check_named, create_app, parse_requirements, run
 from kerascnn.cli.flags import (
     AutoBatch,
     DataDir,
@@ -69,7 +68,7 @@ Backbone = Annotated[
 ]
 Report = Annotated[Path | None, Parameter(help="Where the report goes; default: runs/images/check1, check2, ….")]
 Files = Annotated[
-    list[Path], Parameter(help="Image files: PNG, JPEG, WebP or BMP.", negative="", consume_multiple=True)
+    list[Path], Parameter(help="Image files: PNG, JPEG, WebP or BMP.", negative="", consume_multiple=(1, None))
 ]
 
 
@@ -147,12 +146,13 @@ def check(
     from kerascnn.classification.data import check_outside, check_photos, load_images
 
     check_photos(photos)
-    out = out or next_folder("images", "check")
-    check_writable(out)
-    check_outside(out, photos)
+    check_named(requirements, classification.COUNTED)
+    place = out or next_folder("images", "check")
+    check_writable(place)
+    check_outside(place, photos)
     backbone = backbone or shipped("images")
     load_tensorflow()
-    data = load_images(os.path.abspath(photos), ImageRecipe.image_size, group_by=group_by)
+    data = load_images(str(photos.absolute()), ImageRecipe.image_size, group_by=group_by)
     classification.check(data, out, requirements, backbone)
 
 

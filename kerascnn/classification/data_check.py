@@ -47,13 +47,13 @@ def check_images(data, backbone=None, **resize):
     files = [file for split in splits.values() for file in map(str, split.files())]
     of_split = [name for name, split in splits.items() for _ in split.labels]
     of_class = [data.class_names[label] for split in splits.values() for label in split.labels]
-    hashes, contrast, readable = map(np.concatenate, zip(*map(looked_at, splits.values()), strict=True))
+    hashes, telling, contrast, readable = map(np.concatenate, zip(*map(looked_at, splits.values()), strict=True))
     odd = [
         {"file": file, "why": why}
         for file, good, own in zip(files, readable, contrast, strict=True)
         if good and (why := oddity(file, own))
     ]
-    groups = duplicates(files, hashes, readable & (contrast >= LEAST_CONTRAST))
+    groups = duplicates(files, hashes, readable & telling & (contrast >= LEAST_CONTRAST))
     for group in groups:
         places = group["files"]
         kinds = {"files": files, "splits": of_split, "classes": of_class}
@@ -103,13 +103,13 @@ def summarized(total, counts, broken, unread, odd, groups):
 
 
 def looked_at(split):
-    """Of ImageFiles the perceptual_hash, the standard deviation of luma (N,), and whether they decode, bool (N,)."""
+    """What perceptual_hash gives of ImageFiles, the standard deviation of luma (N,), whether they decode, bool (N,)."""
     small = dataclasses.replace(split, resize=SEEN, weights=None)
     weight = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601-2
     with vanished_files_named(small):
         batches = told(evaluation_batches(small), len(small))
         seen = ((images.numpy() @ weight, weights.numpy() > 0) for images, _, weights in batches)
-        batches = [(perceptual_hash(luma), luma.std((1, 2)), readable) for luma, readable in seen]
+        batches = [(*perceptual_hash(luma), luma.std((1, 2)), readable) for luma, readable in seen]
     return tuple(map(np.concatenate, zip(*batches, strict=True)))
 
 
@@ -158,14 +158,16 @@ def duplicates(files, hashes, hashed):
 
 
 def perceptual_hash(seen):
-    """float32 (N, 64, 64) -> 64 bits of each as -1 and 1, float32 (N, 64).
+    """float32 (N, 64, 64) in [0, 1] -> (64 bits of each as -1 and 1, float32 (N, 64); whether they tell, bool (N,)).
 
     Whether each of the 8 x 8 lowest frequencies of a discrete cosine transform of 32 x 32 pixels is above their median
-    (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, section 3.2.1).
+    (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, section 3.2.1). They tell
+    nothing of images that change along one axis alone, as flags of bars.
     """
     small = [cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA) for image in seen]
     low = np.array([cv2.dct(image)[1:9, 1:9].ravel() for image in small], np.float32).reshape(-1, 64)
-    return np.where(low > np.median(low, 1, keepdims=True), 1, -1).astype(np.float32)
+    bits = np.where(low > np.median(low, 1, keepdims=True), 1, -1).astype(np.float32)
+    return bits, low.std(1) >= LEAST_CONTRAST
 
 
 def near_pairs(hashes):

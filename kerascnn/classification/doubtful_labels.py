@@ -5,10 +5,12 @@ Northcutt, Jiang & Chuang, "Confident Learning: Estimating Uncertainty in Datase
 
 import dataclasses
 import logging
+import warnings
 
 import numpy as np
 
 from kerascnn.classification.features import extract_features
+from kerascnn.classification.neighbors import as_rows
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import UsageError
 
@@ -37,7 +39,7 @@ def doubtful_labels(backbone, splits, **resize):
         raise UsageError(f"{words}; name a run with a network of kerascnn.models", argument="backbone")
     resize = ResizeAndCrop(tuple(side or IMAGE_SIZE for side in shape[1:3]), **resize)
     found = [extract_features(backbone, dataclasses.replace(split, resize=resize, weights=None)) for split in splits]
-    features = np.concatenate([features["embedding"] for features, _, _ in found])
+    features = as_rows(np.concatenate([features["embedding"] for features, _, _ in found]))
     labels, counted = (np.concatenate([each[part] for each in found]) for part in (1, 2))
     known = np.bincount(labels[counted], minlength=labels.max() + 1)[labels] > 1
     if lone := np.count_nonzero(counted & ~known):
@@ -60,6 +62,7 @@ def confident_errors(features, labels):
     Probabilities are those of logistic regression on standardized features, by
     cross-validation, so that no head has seen the label that it judges.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
@@ -68,7 +71,11 @@ def confident_errors(features, labels):
     classes, given, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     head = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, tol=1e-3, max_iter=1000))
     folds = StratifiedKFold(min(FOLDS, sizes.min()), shuffle=True, random_state=0)
-    probabilities = cross_val_predict(head, features, given, cv=folds, method="predict_proba")
+    with warnings.catch_warnings():
+        # of many classes of few images, which scikit-learn takes for numbers to predict
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        warnings.filterwarnings("ignore", category=ConvergenceWarning)
+        probabilities = cross_val_predict(head, features, given, cv=folds, method="predict_proba")
     own = probabilities[np.arange(len(given)), given]
     average = np.bincount(given, own) / sizes
     confident = np.where(probabilities >= average, probabilities, 0)

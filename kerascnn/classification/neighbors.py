@@ -27,13 +27,16 @@ class Neighbors:
 
         indices, distances = Neighbors(gallery).nearest(queries, 5)
 
-    vectors: float (N, F), or (N, …), which is flattened; kept as float32. Raises UsageError where there is none.
+    vectors: float (N, F), or (N, …), which is flattened; copied as float32. Raises UsageError where
+    there is none, or a number is not finite.
     """
 
     def __init__(self, vectors):
-        self.vectors = np.ascontiguousarray(as_rows(vectors))
+        self.vectors = np.array(as_rows(vectors), order="C")  # a copy, which stays as it is
         if not len(self.vectors):
             raise UsageError("vectors has no row; give at least one", argument="vectors")
+        if not np.isfinite(self.vectors).all():
+            raise UsageError("vectors has numbers that are not finite; leave these rows out", argument="vectors")
         self.norms = np.einsum("ij,ij->i", self.vectors, self.vectors)
 
     def nearest(self, queries, count):

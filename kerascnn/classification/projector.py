@@ -4,6 +4,8 @@ The files and the text format of projector_config.pbtxt are those of tensorboard
 sprites of at most 8192 pixels a side, in square grids.
 """
 
+import json
+
 import cv2
 import numpy as np
 
@@ -34,7 +36,7 @@ def write_projector(folder, features, examples, class_names, names=None):
         write_aside(folder / f"vectors-{number}.tsv", lambda path, flat=flat: np.savetxt(path, flat, "%.6g", "\t"))
         sprite = f'sprite {{ image_path: "sprite.png" single_image_dim: {width} single_image_dim: {height} }}'
         blocks.append(
-            f'embeddings {{ tensor_name: "{layer}" tensor_path: "vectors-{number}.tsv" '
+            f'embeddings {{ tensor_name: {json.dumps(layer)} tensor_path: "vectors-{number}.tsv" '
             f'metadata_path: "metadata.tsv" {sprite} }}\n'
         )
     write_aside(folder / "projector_config.pbtxt", lambda path: path.write_text("".join(blocks), "utf-8"))

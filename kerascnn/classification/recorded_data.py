@@ -30,6 +30,14 @@ def paths(part, source):
     return part.names.tolist() if below == "." else [f"{below}/{name}" for name in part.names]
 
 
+def below_source(part, source):
+    """ImageFiles with names as 'paths' gives them, by which those of all splits are told apart; all else as it is."""
+    if type(part) is not ImageFiles or not is_path(source):
+        return part
+    base = os.path.dirname(source) if is_table(source) else source
+    return dataclasses.replace(part, root=Path(base), names=np.array(paths(part, source)))
+
+
 def load_tested(record, data_dir=None):
     """The Dataset that a run was trained on, by its recipe.json; photos are split as they were then.
 

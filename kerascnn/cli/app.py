@@ -101,15 +101,21 @@ def parse_requirements(texts):
     return parsed
 
 
+def check_named(requirements, metrics):
+    """Raise UsageError unless the metrics are among the names `metrics`."""
+    for name in requirements:
+        if name not in metrics:
+            raise UsageError(f"--require names no metric {name!r}; choose one of {', '.join(metrics)}")
+
+
 def require(metrics, requirements):
     """Raise RequirementError unless each metric reaches its minimum in `requirements`, as parse_requirements gives it.
 
     metrics: dict; what is no number in it is no metric. Raises UsageError for a metric that is not there.
     """
     numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+    check_named(requirements, numbers)
     for name, minimum in requirements.items():
-        if name not in numbers:
-            raise UsageError(f"--require names no metric {name!r}; choose one of {', '.join(numbers)}")
         if not numbers[name] >= minimum:
             shown = f"{numbers[name]:.4f}"
             shown = shown if float(shown) < minimum else repr(numbers[name])

@@ -7,12 +7,13 @@ import collections
 import contextlib
 import dataclasses
 import itertools
+from pathlib import Path
 
 import kerascnn as kc
 from kerascnn.classification.recipes import SIZES
 from kerascnn.cli.answers import check_reject, print_answers
 from kerascnn.cli.app import RequirementError, require
-from kerascnn.cli.folders import RUNS
+from kerascnn.cli.folders import RUNS, made
 from kerascnn.cli.messages import note, result
 from kerascnn.cli.prediction import loaded, possible, predictor_of
 from kerascnn.errors import InputError, UsageError
@@ -26,6 +27,8 @@ CLASSES = {
     "score": Tensor("float32", (None,)),
     "valid": Tensor("bool", (None,)),
 }
+# What `check` counts, and `trusted` where labels are looked at.
+COUNTED = "files", "classes", "smallest_class", "readable", "regular", "unique", "separate", "consistent", "trusted"
 TOP = {"top_names": Tensor("string", (None, None)), "top_scores": Tensor("float32", (None, None))}
 
 
@@ -124,9 +127,10 @@ def show_augmentations(data, augmentations, seed, out):
     result({"augmentations": str(out / "augmentations.png")})
 
 
-def check(data, folder, requirements, backbone):
-    """Look for what is wrong with a Dataset of photos; `folder` gets check.html and check.json. Print the summary.
+def check(data, out, requirements, backbone):
+    """Look for what is wrong with a Dataset of photos; `out` gets check.html and check.json. Print the summary.
 
+    out: a folder, or None for runs/images/check1, check2, ….
     backbone: the run folder of the network that doubtful labels are told by, or None.
     """
     from kerascnn.classification.data_check import check_images
@@ -139,8 +143,8 @@ def check(data, folder, requirements, backbone):
         findings = check_images(data)
     else:
         findings = check_images(data, main_head(load_model(backbone)), **resize_of(backbone))
-    with writing_to(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with writing_to(out or Path("runs", "images")):
+        folder = made("images", "check", out)
         write_report(findings, data.name, folder)
     note(f"report: {folder / 'check.html'}")
     result(findings["summary"])
@@ -241,7 +245,12 @@ def predict(files, app, out, server, form="lines", reject=0.0):
             else:
                 yield file
 
-    if invalid := print_answers(((file, row) for row, file in zip(rows, answered(), strict=True)), form, reject):
+    invalid = []
+    try:
+        print_answers(((file, row) for row, file in zip(rows, answered(), strict=True)), form, reject, invalid)
+    except InputError as error:  # of the model; files that it has looked at before are named beside it
+        errors.append(str(error))
+    if invalid:
         errors.append(
             f"cannot decode {', '.join(invalid)}; give PNG, JPEG or BMP files of at most 25 million pixels (newer "
             "exports take WebP and larger JPEGs), and convert HEIC, AVIF, TIFF and GIF files to JPEG"

@@ -27,6 +27,19 @@ def next_folder(app, kind):
     return Path("runs", app, f"{kind}{max(numbered_runs(app, kind), default=0) + 1}")
 
 
+def made(app, kind, out):
+    """The folder `out`, or the next of runs/<app>/<kind>1, …, which is made here, so that no other process has it."""
+    while True:
+        folder = out or next_folder(app, kind)
+        try:
+            folder.mkdir(parents=True, exist_ok=out is not None)
+        except FileExistsError:
+            if out:
+                raise
+        else:
+            return folder
+
+
 def run_to_train(app, out, resume, smoke):
     """The folder to train into: `out`, or the next of the app's runs, or, to resume, the newest of them.
 

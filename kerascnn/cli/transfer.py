@@ -165,7 +165,7 @@ def trained_on(app, data_dir, out):
     """(the trained model in `out`, the Dataset that it was trained on)."""
     load_tensorflow()
     from kerascnn.classification.data import FIELDS
-    from kerascnn.classification.recorded_data import load_tested
+    from kerascnn.classification.recorded_data import below_source, load_tested
     from kerascnn.training.record import recorded_in
     from kerascnn.training.run_folder import load_trained, warn_of_other_data
 
@@ -173,7 +173,8 @@ def trained_on(app, data_dir, out):
     with recorded_in(out, (*FIELDS, "name")):
         data = load_tested(record, data_dir)
     warn_of_other_data(record, data)
-    return model, data
+    source, splits = record["recipe"]["data"], ("train", "validation", "test")
+    return model, dataclasses.replace(data, **{name: below_source(getattr(data, name), source) for name in splits})
 
 
 def split_of(data, split):

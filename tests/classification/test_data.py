@@ -2,13 +2,14 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from kerascnn.classification.data import check_outside, is_path, load_images, resolved, split_folders
-from kerascnn.classification.recorded_data import load_tested, split_names
+from kerascnn.classification.recorded_data import below_source, load_tested, split_names
 from kerascnn.cli.classification import check_classes
 from kerascnn.errors import InputError, UsageError
 from kerascnn.models import mlp
@@ -104,6 +105,25 @@ def test_a_folder_for_the_test_that_has_come_since_is_not_what_the_run_was_teste
         InputError, match=rf"^cannot read {tmp_path}/data/test/dark/0\.png, which was there before; rest"
     ):
         load_tested(own)
+
+
+def test_photos_of_the_same_name_in_two_splits_are_told_apart(photos, tmp_path):
+    for split in ("train", "test"):
+        shutil.copytree(photos, tmp_path / "sets" / split)
+    data = load_images(str(tmp_path / "sets"), 8)
+    for split in (data.train, data.validation, data.test):
+        named = below_source(split, str(tmp_path / "sets"))
+        assert [str(file) for file in named.files()] == [str(file) for file in split.files()]
+        assert {name.split("/")[0] for name in named.names} == {"test" if split is data.test else "train"}
+
+
+def test_a_path_through_a_link_is_where_the_system_finds_it(photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sets" / "inner").mkdir(parents=True)
+    (tmp_path / "sets" / "photos").symlink_to(photos)
+    (tmp_path / "link").symlink_to(tmp_path / "sets" / "inner")
+    assert Path(resolved("link/../photos")).samefile(photos)
+    assert resolved("./sets/photos") == str(tmp_path / "sets" / "photos")
 
 
 def test_a_table_may_be_a_link_and_a_folder_may_be_called_as_a_data_set(photos, tmp_path, monkeypatch, caplog):

@@ -11,6 +11,7 @@ import kerascnn as kc
 from kerascnn.classification import data_check
 from kerascnn.classification.data_check import check_images, duplicates, near_pairs, perceptual_hash
 from kerascnn.classification.data_report import write_report
+from kerascnn.cli.classification import COUNTED
 from kerascnn.errors import UsageError
 
 pytestmark = pytest.mark.long
@@ -76,6 +77,7 @@ def test_a_chain_of_files_alike_is_one_group_in_any_number_of_blocks(tmp_path, m
 
 def test_the_summary_counts_what_is_found(findings):
     summary = findings["summary"]
+    assert (*summary, "trusted") == COUNTED
     assert (summary["files"], summary["classes"], summary["smallest_class"]) == (32, 2, 15)
     assert summary["readable"] == pytest.approx(31 / 33)  # of the GIF, too
     assert summary["regular"] == pytest.approx(28 / 32)
@@ -107,12 +109,24 @@ def test_a_change_of_contrast_leaves_a_hash_and_other_images_have_others(monkeyp
     random = np.random.default_rng(0)
     images = np.array([cv2.resize(random.random((12, 12), np.float32), (64, 64)) for _ in range(60)])
     changed = 0.8 * images + np.float32(0.1)
-    hashes = perceptual_hash(np.concatenate([images, changed]))
+    hashes, telling = perceptual_hash(np.concatenate([images, changed]))
+    assert telling.all()
     expected = {(place, place + 60) for place in range(60)}
     for distances in (7 * 120, 2**24):
         monkeypatch.setattr(data_check, "DISTANCES", distances)
         pairs = np.concatenate(list(near_pairs(hashes)), 1)
         assert set(zip(*pairs.tolist(), strict=True)) == expected
+
+
+def test_bars_are_not_alike_because_they_are_bars(tmp_path):
+    flags = {"france": (200, 120, 0), "italy": (90, 255, 90), "ireland": (0, 255, 0), "belgium": (0, 128, 255)}
+    for name, bars in flags.items():
+        image = np.repeat(np.array(bars, np.uint8), 30)[None].repeat(60, 0)
+        folder = tmp_path / ("lying" if name in ("france", "italy") else "standing")
+        folder.mkdir(exist_ok=True)
+        cv2.imwrite(str(folder / f"{name}.png"), image if folder.name == "standing" else image.T)
+    findings = check_images(kc.datasets.image_folder(tmp_path, (32, 32), validation=0, test=0))
+    assert (findings["duplicates"], findings["odd"]) == ([], [])
 
 
 def test_images_that_are_no_files_cannot_be_looked_at():

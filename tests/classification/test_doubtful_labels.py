@@ -38,6 +38,13 @@ def test_the_most_doubtful_come_first_and_what_no_class_is_sure_of_is_left():
     assert likelier.tolist() == [1, 1, 1]
 
 
+def test_many_classes_of_few_photos_are_no_numbers_to_predict():
+    """scikit-learn warns where more than half of the labels of a fold are different, and warnings are errors here."""
+    labels = np.repeat(np.arange(25), 2)
+    places, _ = confident_errors(np.random.default_rng(0).normal(size=(50, 4)) + 20 * labels[:, None], labels)
+    assert len(places) < 50
+
+
 @pytest.mark.long
 def test_where_a_class_has_one_photo_labels_are_not_said_to_be_trusted(photos, caplog):
     data = kc.datasets.image_folder(photos, (32, 32), validation=0, test=0)
@@ -66,6 +73,9 @@ def test_doubtful_labels_stand_in_findings_and_report(photos, tmp_path):
     embedding = keras.layers.AveragePooling2D(8, name="pool")(image)
     embedding = keras.layers.Flatten(name="embedding")(embedding)
     findings = check_images(data, keras.Model(image, keras.layers.Dense(2, name="logits")(embedding)))
+    maps = keras.layers.AveragePooling2D(8, name="embedding")(image)
+    maps = keras.Model(image, keras.layers.Dense(2, name="logits")(keras.layers.Flatten()(maps)))
+    assert check_images(data, maps)["doubtful"] == findings["doubtful"]
     # classes of noise: whatever is found is told in one way
     readable = findings["summary"]["files"] - len(findings["broken"])
     assert findings["summary"]["trusted"] == 1 - len(findings["doubtful"]) / readable

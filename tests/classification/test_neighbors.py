@@ -50,6 +50,15 @@ def test_no_query_has_no_neighbour_and_among_no_vectors_there_is_none():
     assert found.shape == distances.shape == (0, 2)
     with pytest.raises(UsageError, match="^vectors has no row; give at least one$"):
         Neighbors(np.zeros((0, 4)))
+    with pytest.raises(UsageError, match="^vectors has numbers that are not finite; leave these rows out$"):
+        Neighbors([[0, 1], [np.nan, 0]])
+
+
+def test_vectors_may_be_changed_afterwards():
+    vectors = np.array([[0, 1], [3, 4]], np.float32)
+    neighbors = Neighbors(vectors)
+    vectors[:] = 9
+    assert neighbors.nearest([[3, 4]], 2)[1].tolist() == [[0, pytest.approx(18**0.5)]]
 
 
 def test_recall_is_the_share_of_queries_with_one_of_their_class_among_k():
