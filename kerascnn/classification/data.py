@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import os
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +87,7 @@ def is_table(data):
 
 def resolved(data):
     """The whole path of a folder or a CSV file, which may be a link; what is a name as it is."""
-    return os.path.abspath(data) if data not in DATASETS and is_path(data) else data
+    return str(Path(data).absolute()) if data not in DATASETS and is_path(data) else data
 
 
 def load_images(

@@ -108,7 +108,7 @@ def calls_at_once(encoded):
     """How many batches are made at once: of files twice as many as there are cores.
 
     Whatever makes one waits while TensorFlow's threads resize its images. With threads of their own, see
-    not_autotuned, a seventh more photos a second are ready.
+    not_autotuned, an eighth more small photos a second are ready: benchmarks/image_folder.py.
     """
     return os.cpu_count() * (2 if encoded else 1)
 

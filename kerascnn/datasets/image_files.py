@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import logging
 import os
 from pathlib import Path
@@ -141,8 +142,10 @@ def vanished_files_named(*splits):
 
     try:
         yield
-    except (tf.errors.NotFoundError, tf.errors.PermissionDeniedError, tf.errors.UnknownError):
-        paths = (path for split in splits if isinstance(split, ImageFiles) for path in split.files())
-        if not (unread := next((path for path in paths if not os.access(path, os.R_OK)), None)):
+    except (tf.errors.NotFoundError, tf.errors.PermissionDeniedError, tf.errors.UnknownError) as error:
+        paths = [path for split in splits if isinstance(split, ImageFiles) for path in split.files()]
+        gone = (path for path in paths if not os.access(path, os.R_OK))
+        failing = (path for path in paths if f"{path}; " in error.message)  # as of a disk that is damaged
+        if not (unread := next(itertools.chain(gone, failing), None)):
             raise
         raise InputError(f"cannot read {unread}, which was there before; restore it and run again") from None

@@ -12,7 +12,7 @@ from kerascnn.datasets.groups import check_groups, grouped
 from kerascnn.datasets.image_files import ImageFiles
 from kerascnn.datasets.image_folder import UNREAD, warn_of_unread
 from kerascnn.datasets.resizing import ResizeAndCrop
-from kerascnn.errors import InputError, UsageError
+from kerascnn.errors import InputError, UsageError, printable
 from kerascnn.files import reading_from
 
 # What a table's column `split` may say, and what folders of splits are called; an empty field is of those that are cut.
@@ -75,7 +75,7 @@ def read_rows(file):
     """[{"file": …, "label": …, "split": …}] of a CSV file, checked."""
     try:
         with reading_from(file), open(file, encoding="utf-8-sig", newline="") as content:
-            table = csv.DictReader(content)
+            table = csv.DictReader(content, strict=True)
             # a row may have several lines, and between rows there may be empty ones
             rows, columns = [(table.line_num, row) for row in table], table.fieldnames or []
     except (UnicodeDecodeError, csv.Error) as error:
@@ -90,6 +90,9 @@ def read_rows(file):
         row |= {name: (row.get(name) or "").strip() for name in ("file", "label", "split")}
         if not (row["file"] and row["label"]):
             raise UsageError(f"file {file} has no file or no label in line {line}; give both")
+        if printable(row["label"]) != row["label"]:
+            words = f"file {file} has the label {printable(row['label'])} in line {line}, which cannot be printed"
+            raise UsageError(f"{words}; write another one")
         if row["split"] not in SPLITS:
             words = f"file {file} has the split {row['split']!r} in line {line}"
             raise UsageError(f"{words}; write train, validation or test, or nothing")

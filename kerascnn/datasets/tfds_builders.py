@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import sys
+import tarfile
 from pathlib import Path
 
 from kerascnn.errors import InputError, UsageError, reason_of
@@ -22,6 +23,9 @@ def prepared_builder(name, create, root, manual, check_originals):
     """
     import tensorflow_datasets as tfds
     from google.protobuf.json_format import ParseError
+    from tensorflow.errors import OpError
+    from tensorflow_datasets.core.download.extractor import ExtractError
+    from tensorflow_datasets.core.download.util import DownloadError
 
     tfds.disable_progress_bar()
     # TFDS warns of a folder that is merely absent.
@@ -52,7 +56,7 @@ def prepared_builder(name, create, root, manual, check_originals):
         # another process was faster
         return create(data_dir=root)
     # files to be placed by hand, and packages that are not there
-    except (OSError, AssertionError, ImportError, tfds.core.download.util.DownloadError) as error:
+    except (OSError, AssertionError, ImportError, DownloadError, ExtractError, tarfile.TarError, OpError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"cannot prepare {name} in {root}: {reason}; run again, or choose another data_dir") from error
     return builder

@@ -177,7 +177,7 @@ def check_folder(folder, unfinished, resume):
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_aside(folder / "write.test", lambda aside: aside.write_text("1"))
-        (folder / "write.test").unlink()
+        (folder / "write.test").unlink(missing_ok=True)  # of another process that has just come
 
 
 def check_space(model, folder):

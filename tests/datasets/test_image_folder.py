@@ -20,7 +20,7 @@ from kerascnn.classification.preprocessing import recorded_resize
 from kerascnn.datasets.augmentation.resized_crop import RandomPart, random_boxes
 from kerascnn.datasets.batches import evaluation_batches
 from kerascnn.datasets.examples import fitting
-from kerascnn.datasets.image_files import seeds_of_images
+from kerascnn.datasets.image_files import seeds_of_images, vanished_files_named
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.decoding import decode_image
 from kerascnn.errors import InputError, UsageError
@@ -290,6 +290,16 @@ def test_a_file_that_vanishes_is_named(few, tmp_path):
         InputError, match=rf"^cannot read {few}/line/6.png \(No such file or directory\); check the path$"
     ):
         kc.fit(kc.models.mlp((32, 32, 3), 2), data, kc.Recipe(batch_size=8), folder=tmp_path / "run", verbose=0)
+
+
+def test_a_file_that_a_damaged_disk_holds_is_named(few):
+    """Such a disk cannot be had: TensorFlow's words are those of its file system."""
+    split = kc.datasets.image_folder(few, (32, 32), validation=0, test=0).train
+    words = rf"^cannot read {few}/line/6.png, which was there before; restore it and run"
+    with pytest.raises(InputError, match=words), vanished_files_named(split):
+        raise tf.errors.UnknownError(None, None, f"{few}/line/6.png; Input/output error [[{{{{node ReadFile}}}}]]")
+    with pytest.raises(tf.errors.UnknownError), vanished_files_named(split):
+        raise tf.errors.UnknownError(None, None, "something else")
 
 
 @pytest.mark.long

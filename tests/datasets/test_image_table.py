@@ -90,6 +90,11 @@ def test_a_table_that_does_not_fit_is_an_error_that_says_where(table, tmp_path):
     assert words(one + "dev") == expected
     expected = "no file /shots/99.png, which line 3 of /labels.csv names; check the path"
     assert words(one, "shots/99.png,light,") == expected
+    expected = r"file /labels.csv has the label li\x1bght in line 3, which cannot be printed; write another one"
+    assert words(one, "shots/1.png,li\x1bght,") == expected
+    # an open quote would take all rows behind it into the label
+    expected = "/labels.csv is no CSV file in UTF-8 (unexpected end of data); write it again"
+    assert words(one, 'shots/1.png,"light', "shots/2.png,dark") == expected
     with pytest.raises(InputError, match=r"^cannot read .*/none.csv \(No such file or directory\); check the path$"):
         kc.datasets.image_table(tmp_path / "none.csv", (8, 8))
     (tmp_path / "photo.csv").write_bytes(b"\xff\xfe\x00")

@@ -58,6 +58,18 @@ def test_a_damaged_original_is_named_with_its_checksum(tmp_path, monkeypatch):
         source.load("mnist", tmp_path)
 
 
+@pytest.mark.long
+@pytest.mark.data
+def test_a_disk_that_fills_while_data_are_prepared_is_named(disk_of):
+    place = disk_of("44m")
+    (place / "downloads").mkdir()
+    (place / "downloads" / "manual").symlink_to(originals())
+    with pytest.raises(
+        InputError, match=f"^cannot prepare mnist in {place}: .*; run again, or choose another data_dir"
+    ):
+        source.load("mnist", place)
+
+
 @pytest.mark.slow
 @pytest.mark.data
 def test_cifar10_has_its_published_counts_and_classes():
