@@ -42,7 +42,7 @@ def folder(photos, tmp_path_factory, printed):
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_shapes_are_told_apart_and_the_export_answers_as_the_evaluation(folder, photos, command):
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["accuracy"] == 1
@@ -62,7 +62,7 @@ def test_shapes_are_told_apart_and_the_export_answers_as_the_evaluation(folder, 
     assert said["score"] == pytest.approx(float(rows[0][2]), abs=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_test_images_are_those_of_the_training_whatever_comes_to_the_folder(folder, photos, tmp_path, command):
     shutil.copytree(folder, tmp_path / "model")
     record = json.loads((tmp_path / "model" / "recipe.json").read_text())
@@ -114,7 +114,7 @@ def test_photos_of_a_table_are_checked_and_trained_on(photos, tmp_path, command)
     )  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_folder_that_is_called_as_a_data_set_is_checked(photos, tmp_path, command, monkeypatch):
     shutil.copytree(photos, tmp_path / "mnist")
     monkeypatch.chdir(tmp_path)
@@ -274,7 +274,7 @@ def test_bad_usage_is_one_line(arguments, code, words, tmp_path, command):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_trained_network_learns_other_classes_and_shows_what_it_sees(folder, photos, tmp_path, printed, command):
     flags = ("--data", photos, "--backbone", folder, "--epochs", 3, "--batch-size", 16)
     assert printed("finetune", *flags, "--out", tmp_path) == ""

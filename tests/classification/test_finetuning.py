@@ -150,6 +150,8 @@ def test_the_head_sees_the_features_of_both_sides_of_an_image(backbone, data):
     np.testing.assert_allclose(features.images, embedding(np.concatenate([images, images[:, :, ::-1]])), atol=1e-5)
     np.testing.assert_array_equal(features.labels, [*few.labels, *few.labels])
     assert features.weights.tolist() == [1] * 12
+    weighed = dataclasses.replace(few, weights=np.array([1, 0, 2, 1, 1, 0], np.float32))  # 0 as of a broken photo
+    assert features_of(backbone, weighed, [scaled, flipped]).weights.tolist() == [1, 0, 2, 1, 1, 0] * 2
 
 
 def test_medium_data_train_the_last_block_too_and_frozen_statistics_stay_as_they_are(medium, backbone):
@@ -195,6 +197,18 @@ def test_a_run_goes_on_from_the_weights_that_it_began_with_alone(backbone, data,
     other = models.vgg_digits((28, 28, 1), 10)
     with pytest.raises(UsageError, match=r"was trained with sha256 '[0-9a-f]{64}' \(now '[0-9a-f]{64}'\); give the"):
         finetune(other, data, STILL, tmp_path)
+
+
+def test_the_second_stage_sees_augmented_images(backbone, data, tmp_path):
+    def black(images, labels, seed):
+        return 0 * images, labels
+
+    training = dataclasses.replace(TRAINING, epochs=1, augmentations=(black,))
+    network, _ = finetune(backbone, data, dataclasses.replace(MEDIUM, second_epochs=1, training=training), tmp_path)
+    plain = dataclasses.replace(MEDIUM, second_epochs=1, training=dataclasses.replace(training, augmentations=()))
+    other, _ = finetune(backbone, data, plain, tmp_path / "other")
+    name = blocks(backbone)["block3"][0]
+    assert np.abs(network.get_layer(name).kernel - other.get_layer(name).kernel).max() > 1e-4
 
 
 def test_photos_of_which_none_decodes_are_an_error_before_any_head_learns(tmp_path):

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 import kerascnn as kc
+from apps.images import app  # noqa: F401, run by the fixture `command`
 from kerascnn.classification import evaluation
 from kerascnn.classification.data import load_images
 from kerascnn.classification.recipes import FinetuneRecipe, ImageRecipe
 from kerascnn.classification.training import at_usual_rate, untrained
+from kerascnn.cli import transfer
 from kerascnn.cli.app import RequirementError
 from kerascnn.cli.classification import check, fitted, train
 from kerascnn.cli.transfer import published, with_backbone
@@ -117,6 +119,81 @@ def test_the_temperature_is_chosen_on_validation_images_by_the_recipes_views(dat
     recipe = ImageRecipe(model="mlp", data="synthetic", tta="flip", training=kc.Recipe(epochs=1, precision="float32"))
     train("images", recipe, data, (), tmp_path / "run", resume=False)
     assert asked == [(data.validation, "flip")]
+
+
+def test_the_seed_of_the_recipe_draws_the_weights(data, tmp_path, monkeypatch):
+    begun = []
+    monkeypatch.setattr(kc, "fit", lambda model, *_, **__: begun.append(model.get_layer("logits").kernel.numpy()))
+    for seed in (0, 0, 1):
+        recipe = dataclasses.replace(RECIPE, training=dataclasses.replace(RECIPE.training, seed=seed))
+        train("images", recipe, data, (), tmp_path / "run", resume=False)
+    np.testing.assert_array_equal(begun[0], begun[1])
+    assert np.abs(begun[0] - begun[2]).max() > 1e-3
+
+
+def test_a_run_goes_on_with_the_schedule_that_the_minutes_gave_it(data, tmp_path):
+    started = dataclasses.replace(
+        RECIPE.training, epochs=3, warmup_epochs=0.5, schedule="step", decay_every=2, decay_epochs=(1, 2)
+    )
+    asked = dataclasses.replace(RECIPE.training, schedule="step", decay_epochs=(4, 8), warmup_epochs=2.0)
+    with pytest.raises(KeyboardInterrupt):
+        kc.fit(
+            untrained(RECIPE.model, data), data, started, folder=tmp_path, callbacks=[Stop()],
+            metadata={"recipe": as_json(dataclasses.replace(RECIPE, training=started))},
+        )  # fmt: skip
+    resumed = fitted(dataclasses.replace(RECIPE, training=asked), data, (), tmp_path, 7.0, False).training
+    assert resumed == started
+
+
+def test_finetune_augments_calibrates_and_looks_at_the_memory_of_its_second_stage(tmp_path, monkeypatch):
+    """What the command hands over to the library; that itself is tested in tests/classification."""
+    handed, looked_at = {}, []
+
+    def finetune(network, data, recipe, out, **options):
+        handed.update(options, recipe=recipe, data=data)
+
+    monkeypatch.setattr("kerascnn.classification.finetuning.finetune", finetune)
+    monkeypatch.setattr(
+        "kerascnn.training.free_memory.check_memory", lambda build, recipe, resumed: looked_at.append(build())
+    )
+    kc.models.lenet5((28, 28, 1), 10).save(tmp_path / "model.keras")
+    recipe = FinetuneRecipe(
+        data="synthetic", backbone=str(tmp_path), blocks=1, random_crop=2, tta="flip", horizontal_flip="none",
+    )  # fmt: skip
+    transfer.finetune("images", recipe, None, tmp_path / "run", False)
+    assert handed["recipe"].training.augmentations == (kc.augmentation.RandomCrop(padding=2, fill="reflect"),)
+    (second,) = looked_at
+    assert [layer.name for layer in second.layers if layer.trainable_weights] == ["embedding", "logits"]
+    asked = []
+    monkeypatch.setattr("kerascnn.classification.evaluation.calibrate", lambda *given: asked.append(given) or {})
+    transfer.finetune("images", recipe, None, tmp_path / "run", False)
+    handed["conclude"]("trained")
+    assert asked == [("trained", handed["data"].validation, "flip")]
+
+
+def test_check_splits_resizes_and_groups_as_it_is_asked(tmp_path, monkeypatch, data, command):
+    """What the command hands over to the library; that itself is tested in tests/classification."""
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(20):
+            image = np.random.default_rng(number).integers(0, 256, (40, 40, 3), np.uint8)
+            cv2.imwrite(str(tmp_path / "photos" / name / f"{number // 2}-{number % 2}.png"), image)
+    (tmp_path / "run").mkdir()
+    kc.models.resnet20((32, 32, 3), 2).save(tmp_path / "run" / "model.keras")
+    handed = {}
+
+    def check_images(data, backbone, **resize):
+        handed.update(resize, data=data, backbone=backbone)
+        return {"summary": {"files": 40}}
+
+    monkeypatch.setattr("kerascnn.classification.data_check.check_images", check_images)
+    monkeypatch.setattr("kerascnn.classification.data_report.write_report", lambda *_: None)
+    monkeypatch.setattr("kerascnn.classification.preprocessing.resize_of", lambda folder: {"crop_ratio": 0.9})
+    flags = ("--group-by", r"(\d+)-", "--backbone", tmp_path / "run", "--out", tmp_path / "report")
+    assert command("check", tmp_path / "photos", *flags)[0] == 0
+    assert (handed["crop_ratio"], handed["backbone"].name) == (0.9, "resnet20")
+    groups = [{name.partition("-")[0] for name in split.names} for split in (handed["data"].train, handed["data"].test)]
+    assert not groups[0] & groups[1]
 
 
 def test_training_does_not_begin_where_finetune_stopped(data, tmp_path):

@@ -39,7 +39,8 @@ def test_a_place_that_cannot_be_written_to_is_told_first(arguments, tmp_path, mo
     (tmp_path / "photos" / "cat").mkdir(parents=True)
     (tmp_path / "file").touch()
     app = import_module(f"apps.{arguments[0]}")
-    for module in (app, import_module("kerascnn.cli.tumors"), import_module("kerascnn.cli.transfer")):
+    modules = [import_module(f"kerascnn.cli.{name}") for name in ("prediction", "tumors", "transfer")]
+    for module in (app, *modules):
         # whatever a command does once it has looked at its place begins with this
         monkeypatch.setattr(module, "load_tensorflow", lambda: pytest.fail("work was begun"), raising=False)
     place = tmp_path / "file" / "below" / ("it.png" if arguments[0] in ("filters", "networks") else "run")

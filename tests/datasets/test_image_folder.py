@@ -292,6 +292,16 @@ def test_a_file_that_vanishes_is_named(few, tmp_path):
         kc.fit(kc.models.mlp((32, 32, 3), 2), data, kc.Recipe(batch_size=8), folder=tmp_path / "run", verbose=0)
 
 
+def test_photos_of_rare_classes_weigh_more(photos):
+    data = kc.datasets.image_folder(photos, (32, 32), validation=0, test=0)
+    rare = np.flatnonzero(data.train.labels == 1)[:5]
+    few = data.train.take(np.r_[np.flatnonzero(data.train.labels == 0), rare])
+    feed = Feed((few, None), kc.Recipe(batch_size=len(few), balance="weights"))
+    ((_, labels, weights),) = feed.training(0, []).take(1)
+    common = len(few) - 5
+    np.testing.assert_allclose(weights, np.where(labels == 1, len(few) / 10, len(few) / (2 * common)), rtol=1e-6)
+
+
 def test_a_file_that_a_damaged_disk_holds_is_named(few):
     """Such a disk cannot be had: TensorFlow's words are those of its file system."""
     split = kc.datasets.image_folder(few, (32, 32), validation=0, test=0).train

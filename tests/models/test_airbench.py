@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerascnn.classification.training import untrained
-from kerascnn.datasets import load
+from kerascnn.datasets import Examples, load
 from kerascnn.errors import UsageError
 from kerascnn.models import airbench, whiten
 
@@ -45,7 +45,7 @@ def test_pixels_that_are_not_divided_are_an_error(model):
         whiten(model, np.array([0, 255], np.uint8).repeat(1536 * 20).reshape(20, 32, 32, 3))
 
 
-def test_an_app_whitens_with_images_for_training():
+def test_an_app_whitens():
     data = load("synthetic")
     images = np.pad(data.train.images.repeat(3, -1), ((0, 0), (2, 2), (2, 2), (0, 0)))
     colour = dataclasses.replace(data, train=dataclasses.replace(data.train, images=images))
@@ -53,3 +53,16 @@ def test_an_app_whitens_with_images_for_training():
     kernel = model.get_layer("whiten").kernel.numpy()
     # directions, and the same with the other sign
     np.testing.assert_array_equal(kernel[..., :12], -kernel[..., 12:])
+
+
+def test_images_for_training_whiten_and_broken_ones_do_not():
+    """Broken photos are black, and of weight 0."""
+    random = np.random.default_rng(0)
+    images, weights = random.integers(0, 256, (60, 32, 32, 3), np.uint8), np.ones(60, np.float32)
+    images[:20], weights[:20] = 0, 0
+    labels = np.arange(60, dtype=np.int32) % 10
+    data = dataclasses.replace(load("synthetic"), train=Examples(images, labels, weights))
+    expected = airbench((32, 32, 3), 10)
+    whiten(expected, images[20:] / np.float32(255))
+    kernel = untrained("airbench", data).get_layer("whiten").kernel
+    np.testing.assert_allclose(kernel, expected.get_layer("whiten").kernel, rtol=1e-3)

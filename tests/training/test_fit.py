@@ -90,6 +90,36 @@ def test_the_kept_weights_are_those_of_the_epoch_with_the_lowest_validation_loss
     assert losses[-1] > 1.01 * min(losses), "the last epoch is meant to be another than the best"
 
 
+def test_images_for_validation_and_for_statistics_are_not_augmented(tmp_path):
+    def black(images, labels, seed):
+        return 0 * images, labels
+
+    def normalizing():
+        image = keras.Input((28, 28, 1))
+        x = keras.layers.BatchNormalization(name="norm")(keras.layers.Flatten()(image))
+        return keras.Model(image, keras.layers.Dense(10, name="logits")(x))
+
+    recipe = replace(RECIPE, epochs=1, augmentations=(black,))
+    model = train(tmp_path / "network", recipe)
+    logits = model(VALIDATION.images / np.float32(255))
+    validated = float(history(tmp_path / "network")[0]["val_loss"])
+    assert validated == pytest.approx(float(CrossEntropy()(VALIDATION.labels, logits)), rel=1e-4)
+    mean = train(tmp_path / "normalizing", recipe, normalizing).get_layer("norm").moving_mean
+    np.testing.assert_allclose(mean, TRAIN.images.reshape(len(TRAIN), -1).mean(0) / 255, atol=1e-4)
+
+
+def test_another_seed_is_another_order_of_images(tmp_path):
+    """From the same weights, without anything else that is drawn."""
+    ends = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        keras.utils.set_random_seed(0)
+        model = network()
+        fit(model, (TRAIN, VALIDATION), replace(RECIPE, epochs=1, seed=seed), folder=tmp_path / name, loss=LOSS)
+        ends.append(model.get_layer("logits").kernel.numpy())
+    np.testing.assert_array_equal(ends[0], ends[1])
+    assert np.abs(ends[0] - ends[2]).max() > 1e-4
+
+
 @pytest.mark.long
 def test_kept_weights_with_a_moving_average_are_the_averaged_ones(finished, tmp_path):
     model = train(tmp_path, replace(RECIPE, ema=0.9))
