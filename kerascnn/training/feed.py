@@ -101,7 +101,11 @@ class Feed:
 
     def validating(self, heads):
         """The batches for validation, or None where there are none."""
-        return None if self.validation is None else for_each_head(evaluation_batches(self.validation), heads)
+        seen = self.validation
+        if isinstance(seen, ImageFiles):
+            # Keras weighs all batches alike, and broken files of one class would leave little to count in some
+            seen = seen.take(np.random.default_rng(0).permutation(len(seen)))
+        return None if seen is None else for_each_head(evaluation_batches(seen), heads)
 
     def undistorted(self):
         """Batches of at most 5,000 training images, as they are, float32 (B, H, W, C).

@@ -302,6 +302,15 @@ def test_photos_of_rare_classes_weigh_more(photos):
     np.testing.assert_allclose(weights, np.where(labels == 1, len(few) / 10, len(few) / (2 * common)), rtol=1e-6)
 
 
+def test_photos_for_validation_come_in_mixed_order(photos):
+    """Broken files of one class would else fill batches of their own."""
+    data = kc.datasets.image_folder(photos, (32, 32), validation=photos, test=0)
+    feed = Feed((data.train, data.validation), kc.Recipe(batch_size=8))
+    labels = np.concatenate([labels for _, labels, _ in feed.validating([])])
+    assert np.bincount(labels).tolist() == np.bincount(data.validation.labels).tolist()
+    assert 0.3 < labels[: len(labels) // 2].mean() < 0.7
+
+
 def test_a_file_that_a_damaged_disk_holds_is_named(few):
     """Such a disk cannot be had: TensorFlow's words are those of its file system."""
     split = kc.datasets.image_folder(few, (32, 32), validation=0, test=0).train
