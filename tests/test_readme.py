@@ -311,6 +311,30 @@ def test_the_shipped_models_error_is_that_of_its_metrics():
     assert f"test error by two views, and by one | {two}, {one} |" in README
 
 
+def test_what_the_page_of_images_says_of_recipes_is_what_was_measured():
+    page = (ROOT / "docs" / "images.md").read_text()
+    runs = RESULTS["cifar_fast"]["runs"]
+    minutes, each = sorted(run["seconds"] / 60 for run in runs), sorted(100 * run["accuracy"] for run in runs)
+    (default,) = [percent(run["accuracy"]) for run in runs if run["seed"] == 0]
+    mean = percent(RESULTS["cifar_fast"]["accuracy"])
+    said = f"{mean} (five seeds, {each[0]:.2f} to {each[-1]:.2f}; seed 0, the default: {default.removesuffix(' %')})"
+    assert f"10 epochs | {minutes[0]:.0f} to {minutes[-1]:.0f} | {said} |" in page
+    wider = RESULTS["airbench95"]
+    assert f"| {wider['training_seconds'] / 60:.0f} | {percent(wider['accuracy'])} (one run) |" in page
+    for name, beside in (("cifar10_fast", ""), ("cifar10_resnet20", ", beside tests")):
+        files = (ROOT / "saved_models" / name / file for file in ("recipe.json", "metrics.json"))
+        record, metrics = (json.loads(file.read_text()) for file in files)
+        said = f"| {record['training_seconds'] / 60:.0f}{beside} | {percent(metrics['accuracy'])} (one run) |"
+        assert said in page
+    transfer = RESULTS["transfer"]
+    shares = [f"{100 * transfer[name]['accuracy']:.0f} %" for name in ("finetuned", "frozen", "scratch")]
+    words = " ".join(page.split())
+    assert (
+        f"it reaches {shares[0]}, a new head alone {shares[1]}, training from scratch, by Adam at 1e-3, {shares[2]}"
+        in words
+    )
+
+
 def test_the_shipped_tumor_networks_figures_are_those_of_its_run():
     folder = ROOT / "saved_models" / "tumors"
     metrics, record = (json.loads((folder / name).read_text()) for name in ("metrics.json", "recipe.json"))
