@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from kerascnn.errors import InputError, UsageError
+from kerascnn.errors import InputError, UsageError, printable
 
 MOST_COMPRESSION = 20  # of an archive whose writer compresses nothing
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what the system says of a disk, a quota, a file
@@ -84,7 +84,14 @@ def writing_to(place):
 
 
 def check_writable(folder):
-    """Raise InputError unless files can be written into `folder`, which may have to be made; leaves nothing there."""
+    """Raise InputError unless files can be written into `folder`, which may have to be made; leaves nothing there.
+
+    So where its path is not UTF-8, which TensorFlow writes to alone.
+    """
+    try:
+        str(Path(folder).absolute()).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"cannot write to {printable(str(folder))} (no UTF-8); choose another folder") from None
     try:
         place = next(place for place in (Path(folder).absolute(), *Path(folder).absolute().parents) if place.exists())
         with tempfile.TemporaryFile(dir=place, buffering=0) as file:

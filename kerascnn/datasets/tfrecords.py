@@ -29,7 +29,7 @@ def keys_of(paths):
 
     for path in paths:
         with damage_named(path):
-            first = next(tf.data.TFRecordDataset(os.fspath(path)).as_numpy_iterator(), None)
+            first = next(tf.data.TFRecordDataset(os.fsencode(path)).as_numpy_iterator(), None)
         if first is None:
             continue
         try:
@@ -66,7 +66,7 @@ def indexed(path, label, text):
         return tf.strings.length(records), found[label], found.get(text, tf.fill(tf.shape(records), ""))
 
     lengths, labels, texts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], set()
-    content = tf.data.TFRecordDataset(os.fspath(path), buffer_size=2**22).batch(64).map(looked_at)
+    content = tf.data.TFRecordDataset(os.fsencode(path), buffer_size=2**22).batch(64).map(looked_at)
     with damage_named(path, label):
         for length, own, said in not_autotuned(content.prefetch(2)).as_numpy_iterator():
             lengths.append(length)

@@ -93,6 +93,13 @@ def test_the_example_of_the_documentation_runs(folder, monkeypatch):
 
 
 @pytest.mark.long
+def test_names_of_files_need_not_be_utf8(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "caf\udce9")
+    data = kc.datasets.image_records(tmp_path / "caf\udce9", (32, 32))
+    ((images, *_),) = evaluation_batches(data.test.take(np.arange(2)))
+    assert images.numpy().max() > 0.5
+
+
 def test_batches_equal_those_of_the_same_images_in_a_folder(folder, tmp_path):
     for number in range(60):
         place = tmp_path / "photos" / COLOURS[number % 3] / f"{number:02}.png"
