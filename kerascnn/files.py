@@ -6,6 +6,7 @@ import glob
 import json
 import os
 import shutil
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -81,6 +82,14 @@ def writing_to(place):
         if error.filename and str(error.filename) != str(place):
             reason = f"{reason}: {error.filename}"
         raise InputError(f"cannot write to {place} ({reason}); choose another folder") from None
+
+
+def open_closed_streams():
+    """Let stdout and stderr go to nowhere, to the end of the process, where they were closed, as by `2>&-`."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+            os.dup2(getattr(sys, name).fileno(), number)
 
 
 def check_writable(folder):

@@ -38,7 +38,7 @@ class ImageRecipe:
     ranges = RANGES
 
     model: str = "resnet20"
-    "The network: any classifier of `python -m apps.networks list`."
+    "The network: any classifier that `networks list` names."
     data: str = "cifar10"
     """A folder with a sub-folder of images per class or with TFRecord files, a CSV file, cifar10, cifar100, mnist,
     fashion_mnist, synthetic, or any image data set of TensorFlow Datasets, as food101."""

@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError
 from kerascnn import __version__
 from kerascnn.cli.messages import logged_to_stderr, note
 from kerascnn.errors import InputError, TrainingStopped, UsageError
-from kerascnn.files import FULL
+from kerascnn.files import FULL, open_closed_streams
 
 
 class RequirementError(Exception):
@@ -43,15 +43,14 @@ def program():
 
 def run(app, arguments=None):
     """Run `app` on `arguments` (default: the command line) and end the process with its exit code."""
-    for name in ("stdout", "stderr"):  # as closed by `>&-`
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, to the end of the process
+    open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # in every locale names of files and classes, which need not even be UTF-8
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     try:
         with logged_to_stderr():
             app(arguments, exit_on_error=False, print_error=False)
+        sys.stdout.flush()  # what it cannot write is told below
     except CycloptsError as error:
         words = " ".join(str(error).split()).removesuffix(".")
         fail(f"{words[:1].lower()}{words[1:]}; --help lists what is taken", EXIT_CODES[UsageError])

@@ -23,7 +23,7 @@ from cyclopts.validators import Number
 
 from kerascnn import __version__
 from kerascnn.errors import InputError, printable
-from kerascnn.files import reading_from
+from kerascnn.files import open_closed_streams, reading_from
 from kerascnn.serving.connections import timed
 from kerascnn.serving.limits import Limits, whole
 from kerascnn.serving.memory import keep_little
@@ -106,6 +106,7 @@ def main(arguments=None):
 
     Exit code 2 for bad usage, 3 where a folder or an address cannot be used.
     """
+    open_closed_streams()
     try:
         command(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:

@@ -1,5 +1,6 @@
 import logging
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,9 @@ def test_an_interruption_says_how_to_go_on(capsys):
     assert ended(command, ["command"], capsys) == (130, "", words)
 
 
+PYTHON = shlex.quote(sys.executable)
+
+
 def test_a_name_that_is_no_utf8_is_printed_as_it_is():
     program = "from kerascnn.cli import app as cli; cli.run(lambda *_, **__: print('\\udcff'))"
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
@@ -108,12 +112,14 @@ def test_a_name_that_is_no_utf8_is_printed_as_it_is():
             "error: cannot write what is answered (No space left on device); make room, or choose another",
         ),
         (">&-", 0, ""),
+        ("<&- >&- 2>&-", 0, ""),
         ("2>/dev/full", 0, ""),
     ],
 )
-def test_what_cannot_be_written_ends_in_one_line_or_is_not_missed(redirected, code, said):
-    program = "from kerascnn.cli import app as cli; cli.run(lambda *_, **__: print(1, flush=True))"
-    command = f'{sys.executable} -c "{program}" {redirected}'
+@pytest.mark.parametrize("flush", [True, False])
+def test_what_cannot_be_written_ends_in_one_line_or_is_not_missed(flush, redirected, code, said):
+    program = f"from kerascnn.cli import app as cli; cli.run(lambda *_, **__: print(1, flush={flush}))"
+    command = f'{PYTHON} -c "{program}" {redirected}'
     ran = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert (ran.returncode, ran.stderr.count("\n")) == (code, 1 if said else 0)
     assert ran.stderr.startswith(said)
@@ -121,7 +127,7 @@ def test_what_cannot_be_written_ends_in_one_line_or_is_not_missed(redirected, co
 
 def test_a_message_that_cannot_be_written_leaves_the_exit_code():
     program = "from kerascnn.cli import app as cli; cli.fail('no file', 3)"
-    ran = subprocess.run(f'{sys.executable} -c "{program}" 2>/dev/full', shell=True, cwd=Path(__file__).parents[2])
+    ran = subprocess.run(f'{PYTHON} -c "{program}" 2>/dev/full', shell=True, cwd=Path(__file__).parents[2])
     assert ran.returncode == 3
 
 
@@ -184,13 +190,13 @@ def test_tensorflow_is_loaded_without_a_word_and_without_what_no_command_uses():
 def test_a_reader_that_closes_the_pipe_is_no_error():
     code = "from kerascnn.cli import app as cli; a = cli.create_app(''); "
     code += "a.command(lambda: [print(i) for i in range(10**6)], name='v'); cli.run(a, ['v'])"
-    command = f'{sys.executable} -c "{code}" | head -1'
+    command = f'{PYTHON} -c "{code}" | head -1'
     ran = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert (ran.stdout, ran.stderr) == ("0\n", "")
 
 
 def test_words_that_nobody_hears_end_no_work():
     code = "import sys; from kerascnn.cli.messages import note; [note(str(i)) for i in range(9999)]; print('done')"
-    command = f'{sys.executable} -c "{code}" 2> >(head -1 >&2)'
+    command = f'{PYTHON} -c "{code}" 2> >(head -1 >&2)'
     found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout, found.stderr) == (0, "done\n", "0\n")
