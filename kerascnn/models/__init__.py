@@ -4,7 +4,8 @@
     model = resnet20((32, 32, 3), 10)
 
 A builder returns an uncompiled Functional model that bears the builder's name; every builder keeps the contract in
-CONTRIBUTING.md. Two models of one builder within a third need names of their own: `model.name = "b"` gives one.
+CONTRIBUTING.md. Two models of one builder within a third need names of their own: `model.name = "b"` gives one,
+once published weights are loaded.
 """
 
 from kerascnn.model_names import check_name

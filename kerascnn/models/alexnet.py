@@ -7,7 +7,7 @@ Idea    A network like LeNet, but with 60 million weights, ReLU in place of tanh
 Input   (B, H, W, C) float32 in [0, 1], at least 67 × 67 (`alexnet_2014` 63 × 63).
 Output  (B, num_classes) float32 logits.
 
-For a 227 × 227 image (`alexnet_2014`: 224 × 224 and 2 pixels of padding, narrower, without response normalization):
+For a 227 × 227 image (`alexnet_2014`: 224 × 224 and 2 pixels of padding, and narrower):
 
     conv1       55 × 55 × 96     11×11 convolution, stride 4; 64 channels in 2014
     pool1       27 × 27 × 96     response normalization, 3×3 maximum, stride 2
@@ -25,6 +25,7 @@ Differs from the paper
     * The image is 227 × 227: with the 224 × 224 that the paper names, its own 55 × 55 does not come out.
     * Pixels go from -127.5 to 127.5: the paper subtracts the mean of its training images from 0 to 255 (section 2), for
       which weights of 0.01 are made.
+    * `alexnet_2014` has no response normalization, as torchvision's weights.
     * `alexnet_one_tower` has no groups: every channel sees all channels.
 """
 

@@ -23,7 +23,9 @@ For a 224 × 224 image; all maximum pooling is 3×3 with stride 2 and rounds up:
     logits            num_classes       dropout 0.4, linear
 
 Differs from the paper
-    * Response normalization has the constants of the authors' Caffe model: k = 1, alpha = 1e-4 / 5.
+    * No mean is subtracted from the images.
+    * Response normalization has the constants of the authors' Caffe model: k = 1, alpha = 1e-4 / 5. They are for pixels
+      up to 255; of images in [0, 1] it changes little.
     * `googlenet_bn` is what torchvision's weights fit: batch normalization everywhere and no response normalization,
       3×3 convolutions where the paper has 5×5 (a slip that was kept), 2×2 maximum in pool4, dropout 0.2.
 """

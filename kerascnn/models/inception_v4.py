@@ -17,8 +17,8 @@ For a 299 × 299 image:
 
 Differs from the paper
     * Batch normalization has scales as well as offsets, as in the weights that are used today.
-    * As in TF-slim's code and these weights, the 256-wide convolution of figure 5's short branch is 7×1, not 1×7, and
-      the last one of figure 3 has a stride of 2.
+    * As in TF-slim's code and these weights, 1×n and n×1 change places in the long branches of figures 3, 5 and 6, the
+      256-wide convolution of figure 5's short branch is 7×1, not 1×7, and the last one of figure 3 has a stride of 2.
 """
 
 import keras

@@ -17,6 +17,7 @@ For a 224 × 224 image, with e = 1 for basic blocks and 4 for bottlenecks:
     logits      num_classes       linear
 
 Differs from the paper
+    * No mean is subtracted from the images; published weights bring theirs.
     * Shortcuts between different shapes are projections (option B), as in all published weights; the plain networks
       have no shortcuts and so the size of ResNets with option A.
     * `_v1_5` puts a bottleneck's stride into its 3×3 convolution, as torchvision does; the others, as the paper, into

@@ -13,6 +13,7 @@ Input   (B, H, W, C) float32 in [0, 1], any size; made for 32 × 32.  Output (B,
     logits     num_classes       linear; 6n + 2 layers with weights
 
 Differs from the paper
+    * No mean is subtracted from the images.
     * The zero channels of option A are added half before and half behind; the paper does not say where.
     * `_b` has projection shortcuts (option B), which the paper used for ImageNet only.
 """

@@ -17,7 +17,8 @@ Input   (B, H, W, C) float32 in [0, 1], at least 3 × 3.  Output (B, num_classes
     logits       num_classes         dropout 0.2, linear
 
 Differs from the paper
-    * Nothing. As in the authors' code the stride lies in the first convolution of SE-ResNet's bottlenecks and in the
+    * No mean is subtracted from the images.
+    * As in the authors' code the stride lies in the first convolution of SE-ResNet's bottlenecks and in the
       3×3 of SENet-154, excitation layers have biases, and pooling rounds up.
 """
 
@@ -63,7 +64,7 @@ def grouped_bottleneck(x, filters, strides, name):
     """1×1 to 2·filters, 3×3 in 64 groups and 1×1, both to 4·filters: (H, W, C) → (H/s, W/s, 4·filters)."""
     y = relu(conv_bn(x, 2 * filters, 1, name=f"{name}_conv1"), f"{name}_conv1")
     y, padding = zero_padded(y, 3, strides, f"{name}_conv2")
-    start = {"use_bias": False, "kernel_initializer": "glorot_uniform"}
+    start = {"use_bias": False, "kernel_initializer": "he_normal"}
     y = GroupedConv2D(4 * filters, 3, 64, strides, padding, **start, name=f"{name}_conv2")(y)
     y = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_conv2_bn")(y)
     y = conv_bn(relu(y, f"{name}_conv2"), 4 * filters, 1, name=f"{name}_conv3")

@@ -18,6 +18,7 @@ VGG-16, (2, 2, 4, 4, 4) in VGG-19:
     logits        num_classes      linear
 
 Differs from the paper
+    * No mean is subtracted from the images; published weights bring theirs.
     * Weights begin as in He et al., 2015 (arXiv:1502.01852); the paper began deep networks with trained shallow ones.
     * `_bn` has batch normalization after every convolution (Ioffe & Szegedy, 2015), as in widespread weights.
 """

@@ -24,6 +24,8 @@ def load_weights(model, file=None, *, statistics="auto", key=None):
     ones of such a file, which are logged. key: in a file of PyTorch that has several dicts of tensors, the key of the
     one to take ("state_dict_ema", "ema.shadow").
 
+    Call it before other models are made of this one's layers: what they have traced keeps the old statistics.
+
     Returns the names of the layers that keep their own weights: ["logits"] where the file has another number of
     classes or no head, else []. Raises UsageError when such weights do not fit this network, or an argument makes no
     sense; InputError, before anything is changed, when the file is absent, damaged, of another network or another

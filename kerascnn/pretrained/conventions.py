@@ -65,7 +65,8 @@ def usual_resize(name, image_size):
 
 def without_prefix(arrays, modules):
     """The arrays without what all names begin with (`module.`, `model.`, …), if names of `modules` are behind it."""
-    short = arrays
+    # torch.optim.swa_utils.AveragedModel counts beside the network
+    arrays = short = {name: value for name, value in arrays.items() if name != "n_averaged"}
     while not any(name.rpartition(".")[0] in modules for name in short):
         if len({name.partition(".")[0] for name in short}) != 1 or not all("." in name for name in short):
             return arrays

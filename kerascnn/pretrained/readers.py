@@ -104,7 +104,8 @@ def read_h5(path):
             weight = re.sub(r"^.*_([Wb])_\d+$", r"\1", parts[-1].split(":")[0])
             key = f"{parts[0]}/{OLD_NAMES.get(weight, weight)}"
             if key in arrays:
-                raise ValueError(f"two arrays are {key}")
+                words = f"file {path} has several arrays called {weight} below {parts[0]}, a model within the model"
+                raise UsageError(f"{words}; save that one alone, model.get_layer({parts[0]!r}).save(…)")
             arrays[key] = node[()]
 
     with h5py.File(path) as file:

@@ -57,6 +57,14 @@ def test_a_prefix_that_all_names_share_is_taken_off(tmp_path, cifar, prefix):
     np.testing.assert_array_equal(model.get_layer("logits").bias, cifar["linear.bias"])
 
 
+def test_averages_of_pytorchs_own_are_read(tmp_path, cifar):
+    """As torch.optim.swa_utils.AveragedModel keeps them."""
+    averaged = {"n_averaged": np.array(7), **{f"module.{name}": value for name, value in cifar.items()}}
+    model = builder("resnet20")()
+    assert not kc.load_weights(model, saved(tmp_path / "net.npz", averaged))
+    np.testing.assert_array_equal(model.get_layer("logits").bias, cifar["linear.bias"])
+
+
 def test_names_of_another_network_are_told_as_they_stand_in_the_file(tmp_path):
     file = saved(tmp_path / "net.npz", {"model.encoder.weight": np.ones(3), "model.encoder.bias": np.ones(3)})
     with pytest.raises(InputError, match="^model.encoder.weight has no place in resnet20; give weights of the same"):

@@ -3,6 +3,7 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+import keras
 import ml_dtypes
 import numpy as np
 import pytest
@@ -43,6 +44,17 @@ def test_a_file_of_keras_3s_save_weights_is_told_apart(tmp_path):
         UsageError, match=r"^file .*\.h5 comes from Keras 3's save_weights and has no names of layers; give"
     ):
         read_weights(tmp_path / "lenet5.weights.h5")
+
+
+def test_a_network_within_a_model_is_told_apart(tmp_path):
+    within = keras.Sequential(
+        [keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3), keras.layers.Conv2D(2, 3)], name="net"
+    )
+    image = keras.Input((8, 8, 3))
+    keras.Model(image, keras.layers.Flatten()(within(image))).save(tmp_path / "whole.h5")
+    words = r"^file .*whole.h5 has several arrays called bias below net, a model within the model; save"
+    with pytest.raises(UsageError, match=words):
+        read_weights(tmp_path / "whole.h5")
 
 
 def test_a_pickle_is_never_executed(tmp_path):
