@@ -19,8 +19,8 @@ Output  (B, num_classes) float32 logits.
     what comes out of the third, before its SiLU.
 
 Differs from the paper
-    * Its network for 95 % has two convolutions a block, 128, 384 and 384 wide. These blocks are those of its network for
-      96 %, as Jordan's code (cifar10-airbench) later had them, whose widths are 128, 384 and 512.
+    * Its network for 95 % has two convolutions a block, 128, 384 and 384 wide. The blocks of `airbench95` are those of
+      its network for 96 %, as Jordan's code (cifar10-airbench) has them by now, with widths of 128, 384 and 512.
     * The biases of `whiten` stay as they are drawn; there they are trained for three epochs.
     * Weights of `logits` are drawn 256 times smaller; the records after the paper divide the logits by 256, the paper
       by 9. The rate of that layer is 256² times smaller for it than theirs. Of airbench95 it is 384.
@@ -71,7 +71,7 @@ def airbench(input_shape=(32, 32, 3), num_classes=10):
 
 
 def airbench95(input_shape=(32, 32, 3), num_classes=10):
-    """The deeper one for 95 %, 5,132,448 trainable parameters; `whiten` prepares it for training."""
+    """A deeper network for 95 % on CIFAR-10, 5,132,448 trainable parameters; `whiten` prepares it for training."""
     return of_widths("airbench95", (96, 256, 384), input_shape, num_classes, residual=True)
 
 
