@@ -43,7 +43,7 @@ CATALOGUE = (
         (32, 32, 3),
         10,
         5_132_448,
-        "9*(24*96 + 2*96*96 + 96*256 + 2*256*256 + 256*384 + 2*384*384) kernels, 3*(96 + 256 + 384) offsets, 3840 dense",
+        "9*(24*96 + 2*96*96 + 96*256 + 2*256*256 + 256*384 + 2*384*384) kernels, 3*(96 + 256 + 384) offsets, 3840 head",
     ),
     Row("alexnet", (227, 227, 3), 1000, 60_965_224, "Krizhevsky 2012, as computed from the shapes; BVLC's Caffe model"),
     Row("alexnet_one_tower", (227, 227, 3), 1000, 62_378_344, "tf2cv"),
