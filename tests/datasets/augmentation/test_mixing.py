@@ -87,6 +87,7 @@ def test_cutmix_puts_a_rectangle_of_the_next_image_in_and_blends_labels_by_its_a
     mixed, shares, weighed = (
         part.numpy() for part in CutMix(alpha=1.0, num_classes=4)(images, labels, [0, 1], weights)
     )
+    assert (shares.shape, shares.dtype) == ((64, 4), np.float32)
     inside = mixed[:, :, :, 0] != images[:, :, :, 0]
     np.testing.assert_allclose(mixed[:-1][inside[:-1]], np.roll(images, -1, 0)[:-1][inside[:-1]])
     area = inside.mean((1, 2))
