@@ -93,20 +93,21 @@ def open_closed_streams():
 
 
 def check_writable(folder):
-    """Raise InputError unless files can be written into `folder`, which may have to be made; leaves nothing there.
-
-    So where its path is not UTF-8, which TensorFlow writes to alone.
-    """
-    try:
-        str(Path(folder).absolute()).encode()
-    except UnicodeEncodeError:
-        raise InputError(f"cannot write to {printable(str(folder))} (no UTF-8); choose another folder") from None
+    """Raise InputError unless files can be written into `folder`, which may have to be made; leaves nothing there."""
     try:
         place = next(place for place in (Path(folder).absolute(), *Path(folder).absolute().parents) if place.exists())
         with tempfile.TemporaryFile(dir=place, buffering=0) as file:
             file.write(b"1")  # a full disk may still give names
     except OSError as error:
         raise InputError(f"cannot write to {folder} ({error.strerror}); choose another folder") from None
+
+
+def check_utf8(folder):
+    """Raise InputError for a folder whose whole path is not UTF-8: TensorFlow writes into no such one."""
+    try:
+        (where := os.path.abspath(folder)).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"cannot write to {printable(where)} (no UTF-8); choose another folder") from None
 
 
 @contextlib.contextmanager

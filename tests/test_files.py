@@ -79,8 +79,6 @@ def test_a_place_that_cannot_be_written_to_is_named_with_the_reason(error, reaso
 def test_a_place_is_tried_without_a_trace(tmp_path):
     check_writable(tmp_path)
     check_writable(tmp_path / "a" / "b")
-    with pytest.raises(InputError, match=r"^cannot write to .*/caf\\udce9 \(no UTF-8\); choose another folder$"):
-        check_writable(tmp_path / "caf\udce9")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()
     for place, reason in ((tmp_path / "file", "Not a directory"), (tmp_path / ("a" * 300) / "b", "File name too long")):

@@ -93,7 +93,7 @@ KEPT = {
     TrainableSubsampling: lambda layer: (to_train(layer), size_of(layer.output)),  # the sums
     layers.Multiply: lambda layer: (layer.input, 0),
     layers.ReLU: lambda layer: ([layer.output], 0),
-    layers.MaxPooling2D: lambda layer: ([layer.input, layer.output], 0),
+    **dict.fromkeys((layers.MaxPooling2D, layers.GlobalMaxPooling2D), lambda layer: ([layer.input, layer.output], 0)),
     CeilingMaxPooling2D: lambda layer: ([layer.input, layer.output], size_of(layer.input)),  # the padded input
     layers.Dropout: lambda layer: ([], number_of_bytes(layer.output.shape, "bool")),
     LocalResponseNormalization: lambda layer: ([layer.input], 3 * size_of(layer.output)),  # sums, power and logarithm

@@ -87,7 +87,11 @@ def is_table(data):
 
 def resolved(data):
     """The whole path of a folder or a CSV file, which may be a link; what is a name as it is."""
-    return str(Path(data).absolute()) if data not in DATASETS and is_path(data) else data
+    if data in DATASETS or not is_path(data):
+        return data
+    path = Path(data).absolute()
+    # where the system finds it: abspath does not look whether a folder before `..` is a link
+    return str(path.resolve() if ".." in path.parts else path)
 
 
 def load_images(

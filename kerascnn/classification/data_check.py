@@ -32,7 +32,8 @@ def check_images(data, backbone=None, **resize):
     separate (without a copy in another split), consistent (without a copy of another class). counts: {split: {class:
     files}}. broken, unread: names of files. odd: [{file, why}]. duplicates: [{kind (exact or near), files, splits,
     classes}], those of several splits or classes first. Near duplicates are those whose perceptual hashes differ in 6
-    bits of 64 at most; these, and whether a file is blank, are of the square in its middle. With a backbone, which
+    bits of 64 at most; these, and whether a file is blank, are of the square in its middle. Images that change along
+    one axis alone, as flags of bars, have no such hash and are compared as files. With a backbone, which
     doubtful_labels takes as it takes resize, also doubtful: [{file, class, likelier}], the most doubtful first, and
     trusted in the summary, the share of those that decode whose labels were judged and not doubted. Raises InputError
     for a file that vanishes, and what doubtful_labels raises.

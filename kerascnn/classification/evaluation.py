@@ -41,7 +41,8 @@ def calibrate(model, examples, tta="none"):
 
     As kerascnn.fit(conclude=lambda model: kc.calibrate(model, data.validation)) the run keeps it, and kerascnn.export
     divides by it; see calibration.fitted_temperature. model: a classifier. examples: Examples or ImageFiles on which it
-    was not trained, or None. tta: as averaged_over_views takes it.
+    was not trained, or None. tta: as averaged_over_views takes it. Raises UsageError for a model that ends in a
+    softmax, and for labels that it does not know.
     """
     if examples is None:
         return {}

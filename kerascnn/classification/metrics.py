@@ -1,4 +1,4 @@
-"""Metrics of a classifier from its probabilities and the labels; NumPy arrays in, plain numbers out."""
+"""Metrics of a classifier from its logits and the labels; NumPy arrays in, plain numbers out."""
 
 import keras
 import numpy as np
@@ -57,7 +57,7 @@ def classification_metrics(logits, labels, class_names):
         "accuracy": accuracy,
         "accuracy_interval": accuracy_interval(np.sum(predicted == labels), len(labels)),
         "error": float(np.mean(predicted != labels)),
-        **top5(probabilities, labels),
+        **top5(logits, labels),
         "balanced_accuracy": float(recall[support > 0].mean()),
         "macro_f1": float(f1[support > 0].mean()),
         "cross_entropy": float(-log_likelihoods.mean()),
@@ -71,11 +71,11 @@ def classification_metrics(logits, labels, class_names):
     }
 
 
-def top5(probabilities, labels):
+def top5(logits, labels):
     """{"top5_accuracy": the share of labels among the five most probable classes}, where there are more than five."""
-    if probabilities.shape[-1] <= 5:
+    if logits.shape[-1] <= 5:
         return {}
-    five = np.argpartition(-probabilities, 5)[:, :5]
+    five = np.argpartition(-logits, 5)[:, :5]
     return {"top5_accuracy": float(np.mean((five == labels[:, None]).any(-1)))}
 
 

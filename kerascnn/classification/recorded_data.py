@@ -25,17 +25,20 @@ def split_names(data, source):
 
 def paths(part, source):
     """The paths of ImageFiles below the folder of `source`, see split_names."""
-    base = os.path.dirname(source) if is_table(source) else source
-    below = os.path.relpath(part.root, base) if is_path(source) else "."
+    below = os.path.relpath(part.root, base_of(source)) if is_path(source) else "."
     return part.names.tolist() if below == "." else [f"{below}/{name}" for name in part.names]
 
 
+def base_of(source):
+    """The folder `source`, or that of a CSV file."""
+    return os.path.dirname(source) if is_table(source) else source
+
+
 def below_source(part, source):
-    """ImageFiles with names as 'paths' gives them, by which those of all splits are told apart; all else as it is."""
+    """ImageFiles with names as `paths` gives them, by which those of all splits are told apart; all else as it is."""
     if type(part) is not ImageFiles or not is_path(source):
         return part
-    base = os.path.dirname(source) if is_table(source) else source
-    return dataclasses.replace(part, root=Path(base), names=np.array(paths(part, source)))
+    return dataclasses.replace(part, root=Path(base_of(source)), names=np.array(paths(part, source)))
 
 
 def load_tested(record, data_dir=None):

@@ -235,9 +235,10 @@ def predict(files, app, out, server, form="lines", reject=0.0):
         for answer in predictor.stream(contents(), rejected=rejected.__setitem__)
     )
 
+    places = itertools.count()
+
     def answered():
         # when a row is there, all that were asked before it have been answered or rejected
-        places = itertools.count()
         while asked:
             file, place = asked.popleft(), next(places)
             if place in rejected:
@@ -249,6 +250,8 @@ def predict(files, app, out, server, form="lines", reject=0.0):
     try:
         print_answers(((file, row) for row, file in zip(rows, answered(), strict=True)), form, reject, invalid)
     except InputError as error:  # of the model; files that it has looked at before are named beside it
+        left = zip(asked, places, strict=False)
+        errors += [f"cannot predict {file}: {rejected[place]}" for file, place in left if place in rejected]
         errors.append(str(error))
     if invalid:
         errors.append(

@@ -7,7 +7,7 @@ from kerascnn.classification import recipes as images
 from kerascnn.cli.messages import note
 from kerascnn.digits import recipes as digits
 from kerascnn.errors import InputError, UsageError
-from kerascnn.files import check_writable
+from kerascnn.files import check_utf8, check_writable
 from kerascnn.tumors import recipes as tumors
 
 SHIPPED = Path(__file__).resolve().parents[2] / "saved_models"  # of a checkout; the wheel has none
@@ -55,6 +55,7 @@ def run_to_train(app, out, resume, smoke):
             words = f"resume is given, and the newest run, {folder}, is finished"
             raise UsageError(f"{words}; leave it out, or name a run with --out", argument="resume")
         note(f"run folder: {folder}")
+    check_utf8(folder)  # to which it will be exported
     check_writable(folder)
     if resume and not folder.is_dir():
         note(f"note: {folder} holds no unfinished run to resume; starting one")

@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import logging
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +146,8 @@ def vanished_files_named(*splits):
     except (tf.errors.NotFoundError, tf.errors.PermissionDeniedError, tf.errors.UnknownError) as error:
         paths = [path for split in splits if isinstance(split, ImageFiles) for path in split.files()]
         gone = (path for path in paths if not os.access(path, os.R_OK))
-        failing = (path for path in paths if f"{path}; " in error.message)  # as of a disk that is damaged
+        # as of a disk that is damaged
+        failing = (path for path in paths if re.search(rf"(^|\s){re.escape(str(path))}; ", error.message))
         if not (unread := next(itertools.chain(gone, failing), None)):
             raise
         raise InputError(f"cannot read {unread}, which was there before; restore it and run again") from None

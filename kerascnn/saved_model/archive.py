@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from kerascnn.files import raise_if_disk_full, remove_leftovers, write_json, writing_to
+from kerascnn.files import check_utf8, raise_if_disk_full, remove_leftovers, write_json, writing_to
 from kerascnn.provenance import provenance
 from kerascnn.saved_model.versions import CARD, digests
 
@@ -83,6 +83,7 @@ def work_folder(folder):
     Its name is no integer, so a server that polls `folder` does not look into it. What killed processes left is taken
     away. Raises InputError where `folder` cannot be written to, or is full while the body writes.
     """
+    check_utf8(folder)
     try:
         with writing_to(folder), full_disk_named():
             folder.mkdir(parents=True, exist_ok=True)

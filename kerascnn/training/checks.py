@@ -113,7 +113,7 @@ def check_compiled(model, recipe, loss, metrics):
     try:
         check_logits(model)
     except UsageError as error:
-        logger.warning("kc.evaluate and kc.export will not take it: %s", error)
+        logger.warning("kc.evaluate, kc.calibrate and kc.export will not take it: %s", error)
 
 
 def check_fits(model, feed):

@@ -124,6 +124,7 @@ def test_a_path_through_a_link_is_where_the_system_finds_it(photos, tmp_path, mo
     (tmp_path / "link").symlink_to(tmp_path / "sets" / "inner")
     assert Path(resolved("link/../photos")).samefile(photos)
     assert resolved("./sets/photos") == str(tmp_path / "sets" / "photos")
+    assert resolved("sets/../photos") == str(photos)
 
 
 def test_a_table_may_be_a_link_and_a_folder_may_be_called_as_a_data_set(photos, tmp_path, monkeypatch, caplog):

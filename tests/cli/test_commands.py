@@ -1,3 +1,4 @@
+import base64
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,20 @@ def test_what_is_answered_before_an_error_is_printed(tmp_path, capsys):
     with served(only_the_first) as (address, _), pytest.raises(InputError, match=words):
         classification.predict([missing, *files], "digits", None, address.removesuffix("/v1/models/digits"))
     assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == [str(file) for file in files[:63]]
+
+
+def test_what_a_server_has_rejected_before_it_fails_is_named(tmp_path):
+    files = [tmp_path / f"{number}.png" for number in range(3)]
+    for number, file in enumerate(files):
+        file.write_bytes(b"%d" % number)
+
+    def failing(request, handler):
+        values = [base64.b64decode(each["b64"]) for each in request["inputs"]]
+        handler.send_error(400 if b"0" in values else 500)
+
+    words = rf"^cannot predict {files[0]}: .* 400 .*; .* answered 500"
+    with served(failing) as (address, _), pytest.raises(InputError, match=words):
+        classification.predict(files, "digits", None, address.removesuffix("/v1/models/digits"))
 
 
 def test_masks_of_another_size_than_the_scan_are_an_error(tmp_path):

@@ -126,7 +126,7 @@ def ending(tmp_path, monkeypatch, capsys):
     asked, load = set(), builtins.__import__
 
     def watched(name, *arguments, **options):
-        asked.add(name.partition(".")[0])  # what another test has loaded is asked for, too
+        asked.add(name.partition(".")[0])  # of what another test has loaded, too
         return load(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", watched)

@@ -24,6 +24,11 @@ def finished(folder):
     return folder
 
 
+def test_a_folder_that_tensorflow_cannot_write_to_is_told_before_a_training(tmp_path):
+    with pytest.raises(InputError, match=r"^cannot write to /.*/caf\\udce9 \(no UTF-8\); choose another folder$"):
+        run_to_train("digits", tmp_path / "caf\udce9", False, smoke=False)
+
+
 def test_a_folder_that_is_named_is_taken_without_a_word(tmp_path, capsys):
     assert (
         run_to_train("digits", tmp_path, False, smoke=False)

@@ -92,7 +92,6 @@ def test_the_example_of_the_documentation_runs(folder, monkeypatch):
     assert notebook["data"].train.image_shape == (224, 224, 3)
 
 
-@pytest.mark.long
 def test_names_of_files_need_not_be_utf8(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "caf\udce9")
     data = kc.datasets.image_records(tmp_path / "caf\udce9", (32, 32))
@@ -100,6 +99,7 @@ def test_names_of_files_need_not_be_utf8(folder, tmp_path):
     assert images.numpy().max() > 0.5
 
 
+@pytest.mark.long
 def test_batches_equal_those_of_the_same_images_in_a_folder(folder, tmp_path):
     for number in range(60):
         place = tmp_path / "photos" / COLOURS[number % 3] / f"{number:02}.png"

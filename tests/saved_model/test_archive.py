@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from kerascnn.errors import InputError
-from kerascnn.saved_model.archive import published, write_version
+from kerascnn.saved_model.archive import published, work_folder, write_version
 from kerascnn.saved_model.verification import verify_answers
 
 
@@ -109,3 +109,12 @@ def test_a_disk_that_is_full_for_the_program_that_verifies_is_one_line(small_dis
     with pytest.raises(InputError, match=rf"^cannot write to {small_disk} \(No space left on device"):
         write(small_disk, verify)
     assert list(small_disk.iterdir()) == []
+
+
+def test_a_folder_that_tensorflow_cannot_write_to_is_told(tmp_path):
+    with (
+        pytest.raises(InputError, match=r"udce9 \(no UTF-8\); choose another folder$"),
+        work_folder(tmp_path / "caf\udce9"),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -279,7 +279,7 @@ def test_a_compiled_model_that_cannot_be_exported_is_told_before_it_trains(tmp_p
     model = keras.Model(image, keras.layers.Dense(10, "softmax")(keras.layers.Flatten()(image)))
     model.compile("sgd", "sparse_categorical_crossentropy")
     fit(model, (TRAIN, None), Recipe(epochs=1, batch_size=32), folder=tmp_path)
-    assert "kc.evaluate and kc.export will not take it: model" in caplog.text
+    assert "kc.evaluate, kc.calibrate and kc.export will not take it: model" in caplog.text
 
 
 def test_a_model_that_holds_code_is_not_called_damaged(tmp_path):
