@@ -159,4 +159,7 @@ def _task(data):
             argument="data",
         )
     rank = labels.shape.rank if hasattr(labels.shape, "rank") else len(labels.shape)  # None where it is not known
+    if rank == 3:
+        words = f"data has labels of shape {tuple(labels.shape)}, neither labels (B,) nor masks (B, H, W, 1)"
+        raise _module("errors").UsageError(f"{words}; add the last axis to masks", argument="data")
     return SEGMENTATION if rank == 4 else CLASSIFICATION

@@ -182,6 +182,14 @@ def test_models_that_cannot_be_exported_are_an_error(tmp_path):
         kc.export(two, tmp_path)
 
 
+def test_the_whole_data_set_has_no_covariance_and_augmentations_are_a_list():
+    data = kc.datasets.load("synthetic")
+    with pytest.raises(kc.errors.UsageError, match="^examples is Dataset; give a split of a Dataset, as data.train$"):
+        kc.datasets.colour_covariance(data)
+    with pytest.raises(kc.errors.UsageError, match="^augmentations is HorizontalFlip.*; give it in a list$"):
+        kc.batches(data.train, 32, augmentations=kc.augmentation.HorizontalFlip())
+
+
 def test_the_whole_data_set_is_not_scored():
     with pytest.raises(
         ValueError, match="^data is the whole data set synthetic; give one of its splits, as data.test$"

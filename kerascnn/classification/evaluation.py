@@ -14,6 +14,7 @@ from kerascnn.classification.views import averaged_over_views
 from kerascnn.errors import UsageError
 from kerascnn.files import write_aside, write_json
 from kerascnn.saved_model.folding import folded, in_float32
+from kerascnn.training.checks import check_image_shape
 from kerascnn.training.run_folder import check_logits, main_head, plain
 
 SINGLE_VIEW = Inference()
@@ -28,6 +29,7 @@ def evaluate(model, examples, class_names=None):
     """
     head = main_head(plain(model))
     check_logits(head)
+    check_image_shape(head, getattr(examples, "image_shape", None))
     found, labels, counted = answered(lambda images: head(images, training=False), examples)
     check_counted(counted, examples)
     names = checked_names(class_names, found.shape[-1])

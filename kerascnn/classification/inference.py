@@ -4,7 +4,6 @@ import dataclasses
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from kerascnn.classification.crops import CROPS, resize_for_crops
 from kerascnn.classification.preprocessing import Preprocessing
@@ -15,7 +14,7 @@ from kerascnn.datasets.image_files import ImageFiles, vanished_files_named
 from kerascnn.datasets.resizing import ResizeAndCrop
 from kerascnn.errors import UsageError
 from kerascnn.training.checks import check_decodes
-from kerascnn.training.feed import check_streamed
+from kerascnn.training.feed import check_examples
 from kerascnn.training.recipe import check_fields
 from kerascnn.training.record import section
 
@@ -91,18 +90,6 @@ def answers_to(examples, call, preprocess=None):
     labels = labels.reshape(len(labels), -1)
     labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(-1)
     return answers, labels.astype(np.int32), np.concatenate(counted)
-
-
-def check_examples(examples):
-    """Raise UsageError for what is no split and no tf.data.Dataset of batches with an end."""
-    if hasattr(examples, "train"):
-        words = f"examples is the whole data set {examples.name}; give one of its splits, as data.test"
-        raise UsageError(words, argument="examples")
-    if isinstance(examples, tf.data.Dataset):
-        check_streamed(examples)
-    elif not hasattr(examples, "loader"):
-        words = f"examples is {type(examples).__name__}"
-        raise UsageError(f"{words}; give a split of a Dataset, as data.test", argument="examples")
 
 
 def check_counted(counted, examples):

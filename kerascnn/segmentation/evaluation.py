@@ -17,6 +17,7 @@ from kerascnn.segmentation.inference import MaskSettings, postprocess, volume_pr
 from kerascnn.segmentation.losses import foreground_logit
 from kerascnn.segmentation.metrics import dice_figures, overlap_metrics, summary, surface_metrics
 from kerascnn.segmentation.overlays import PREDICTION, TRUTH, overlay_sheet, slice_sheet
+from kerascnn.training.feed import check_examples
 from kerascnn.training.run_folder import check_logits, main_head, plain
 
 THRESHOLDS = tuple(round(0.2 + 0.05 * i, 2) for i in range(13))
@@ -31,11 +32,14 @@ def evaluate(model, examples):
     """
     model = main_head(plain(model))
     check_logits(model)
+    check_examples(examples)
     truths, masks = [], []
     for images, truth, *_ in evaluation_batches(examples):
         answer = model.predict_on_batch(images)
         truths.append(np.asarray(truth)[..., :1] >= 0.5)
         masks.append(np.asarray(foreground_logit(answer)) >= 0)
+    if not truths:
+        raise UsageError("data has no batch; give some", argument="data")
     truth, mask = np.concatenate(truths), np.concatenate(masks)
     if truth.shape != mask.shape:
         sides = ["x".join(map(str, each.shape[1:3])) for each in (truth, mask)]

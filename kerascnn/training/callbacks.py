@@ -51,9 +51,11 @@ class Resumable(keras.callbacks.CallbackList):
     """
 
     def __init__(self, folder, callbacks=()):
-        super().__init__(list(callbacks))
-        # Keras waits for the figures of every step where a callback has a hook of batches that may not run beside it
-        self.async_safe = self._async_train
+        super().__init__([callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks or ()))
+        # Keras waits for the figures of every step where a callback has a hook of batches that may not run beside it,
+        # and calls this one alone beside the steps: what it calls is called in order
+        self.async_safe = self._async_train and self._async_test
+        self._async_train = self._async_test = False
         self.folder, self.history = Path(folder), []
         self.shared = {}  # what a resumed training must share besides the model and how it is compiled, JSON types
         self.checkpoint = self.folder / "checkpoint.npz"

@@ -118,16 +118,13 @@ def check_compiled(model, recipe, loss, metrics):
 
 def check_fits(model, feed):
     """Raise UsageError where the model does not take the images or labels, or the recipe looks at what is not there."""
-    wanted = tuple(model.inputs[0].shape[1:])
     for part in (feed.train, feed.validation):
         labels = part.element_spec[1] if hasattr(part, "element_spec") else None
         if getattr(labels, "shape", None) == ():
             words = "data is a tf.data.Dataset of single images; give it in batches, .batch(32)"
             raise UsageError(words, argument="data")
     for shape in (feed.image_shape, getattr(feed.validation, "image_shape", None)):
-        if len(model.inputs) == 1 and shape and any(a and b and a != b for a, b in zip(wanted, shape, strict=False)):
-            words = f"data has images of {'x'.join(map(str, shape))}, and the model takes {'x'.join(map(str, wanted))}"
-            raise UsageError(f"{words}; build it for these, or resize them", argument="data")
+        check_image_shape(model, shape)
     named = isinstance(model.output, dict) and "logits" in model.output
     classes = (model.output["logits"] if named else model.outputs[0]).shape[-1]
     if not model.compiled and feed.largest_label is not None and feed.largest_label >= classes:
@@ -144,6 +141,14 @@ def check_fits(model, feed):
         if getattr(feed.recipe, name) not in (0, "constant", "linear", "cosine", "step") and feed.validation is None:
             words = f"{name} is {getattr(feed.recipe, name)}, which looks at the validation loss"
             raise UsageError(f"{words}; give validation data, or leave it out", argument=name)
+
+
+def check_image_shape(model, shape):
+    """Raise UsageError where the model does not take images of this shape (H, W, C), or None."""
+    wanted = tuple(model.inputs[0].shape[1:])
+    if len(model.inputs) == 1 and shape and any(a and b and a != b for a, b in zip(wanted, shape, strict=False)):
+        words = f"data has images of {'x'.join(map(str, shape))}, and the model takes {'x'.join(map(str, wanted))}"
+        raise UsageError(f"{words}; build it for these, or resize them", argument="data")
 
 
 def check_finite(model):

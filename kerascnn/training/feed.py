@@ -55,7 +55,9 @@ class Feed:
                 remedy = f"give .take({whole})" if whole else "compile the model with fewer"
                 raise UsageError(f"{words}; {remedy}", argument="data")
             self.metadata = {"data": {"name": "tf.data.Dataset", "batches": self.steps}}
-            self.batch_size = len(keras.tree.flatten(next(iter(self.train)))[0])
+            first = keras.tree.flatten(next(iter(self.train))[0])
+            self.batch_size = len(first[0])
+            warn_of_intensities(first)
             images = self.train.element_spec[0]
             self.image_shape, self.largest_label = getattr(images, "shape", [None])[1:], None
             return
@@ -132,6 +134,13 @@ def metadata_of(*splits):
     return {"sha256": digest.hexdigest()} | ({"resize": dataclasses.asdict(files.resize)} if files else {})
 
 
+def warn_of_intensities(images):
+    """Log a warning where images among the tensors of a batch are not in [0, 1] but as they are stored."""
+    if (most := max((float(tf.reduce_max(part)) for part in images if part.shape.rank == 4), default=0)) > 2:
+        words = "data is a tf.data.Dataset of images up to %g, and an exported network gets images in [0, 1]"
+        logger.warning(f"{words}; divide by 255, or give kc.export a preprocessing", most)
+
+
 def check_streamed(dataset):
     """Raise UsageError where a tf.data.Dataset has no batch, none of known ranks, or no end."""
     if dataset.cardinality() == 0:
@@ -144,9 +153,24 @@ def check_streamed(dataset):
     if any(part.shape.rank is None for part in tf.nest.flatten(spec)):
         words = "data is a tf.data.Dataset of tensors of unknown shape"
         raise UsageError(f"{words}; give from_generator an output_signature, or set_shape in a map", argument="data")
+    if any(part.dtype == tf.string for part in tf.nest.flatten(spec)):
+        words = "data is a tf.data.Dataset of texts"
+        raise UsageError(f"{words}; map it to images and labels that are whole numbers from 0", argument="data")
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         words = "data is a tf.data.Dataset without end"
         raise UsageError(f"{words}; give it one with .take(steps)", argument="data")
+
+
+def check_examples(examples):
+    """Raise UsageError for what is no split and no tf.data.Dataset of batches with an end."""
+    if hasattr(examples, "train"):
+        words = f"examples is the whole data set {examples.name}; give one of its splits, as data.test"
+        raise UsageError(words, argument="examples")
+    if isinstance(examples, tf.data.Dataset):
+        check_streamed(examples)
+    elif not hasattr(examples, "loader"):
+        words = f"examples is {type(examples).__name__}"
+        raise UsageError(f"{words}; give a split of a Dataset, as data.test", argument="examples")
 
 
 @contextlib.contextmanager

@@ -183,6 +183,13 @@ def test_the_temperature_is_that_of_the_mean_over_views():
     assert found != pytest.approx(calibrate(model, Examples(images, labels))["temperature"], rel=1e-2)
 
 
+def test_images_of_another_size_are_an_error():
+    with pytest.raises(
+        UsageError, match="^data has images of 8x8x1, and the model takes 4x4x1; build it for these, or"
+    ):
+        evaluate(brightness_model(), Examples(np.zeros((2, 8, 8, 1), np.uint8), np.zeros(2, np.int32)))
+
+
 def test_a_dataset_without_end_is_an_error():
     endless = tf.data.Dataset.from_tensors((np.zeros((2, 4, 4, 1), np.float32), np.zeros(2, np.int32))).repeat()
     with pytest.raises(UsageError, match=r"^data is a tf.data.Dataset without end; give it one with .take\(steps\)$"):

@@ -6,6 +6,7 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import kerascnn as kc
 from kerascnn.datasets.examples import Examples
@@ -51,6 +52,16 @@ def test_answers_of_another_size_or_number_of_channels_are_an_error(finder):
         evaluate(of_three, examples)
     with pytest.raises(UsageError, match="^model .* answers 64x64x3 for 64x64 pixels; give one of as many pixels and"):
         kc.export(of_three, "nowhere")
+
+
+def test_datasets_without_end_or_batch_are_errors(finder):
+    batch = np.zeros((2, 64, 64, 3), np.float32), np.zeros((2, 64, 64, 1), np.float32)
+    data = tf.data.Dataset.from_tensors(batch)
+    for wrong, words in ((data.repeat(), "without end; give it one with"), (data.filter(lambda *_: False), "no batch")):
+        with pytest.raises(UsageError, match=words):
+            kc.evaluate(finder, wrong)
+    with pytest.raises(UsageError, match=r"^data has labels of shape \(2, 64, 64\), neither labels \(B,\) nor masks"):
+        kc.evaluate(finder, data.map(lambda images, masks: (images, masks[..., 0])))
 
 
 @pytest.mark.long

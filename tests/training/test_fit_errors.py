@@ -242,6 +242,10 @@ def endings(count, said):
             "^data is a tf.data.Dataset of tensors of unknown shape; give from_generator an output_signature",
         ),
         (
+            batches(TRAIN.labels.astype(str)),
+            "^data is a tf.data.Dataset of texts; map it to images and labels that are",
+        ),
+        (
             endings(10, 20),
             "^data is a tf.data.Dataset of 10 batches whose cardinality says 20; give assert_cardinality",
         ),
@@ -253,6 +257,16 @@ def test_data_that_cannot_be_trained_on_are_an_error(data, words, tmp_path):
     with pytest.raises(UsageError, match=words) as caught:
         fit(compiled(network()), data, Recipe(batch_size=32), folder=tmp_path)
     assert caught.value.argument == "data"
+
+
+@pytest.mark.parametrize(("factor", "said"), [(1, False), (255, True)])
+def test_a_dataset_of_images_that_are_not_divided_is_warned_of(factor, said, tmp_path, caplog):
+    data = batches(TRAIN.labels).take(1).map(lambda images, labels: (factor * images, labels))
+    fit(compiled(network()), data, Recipe(epochs=1), folder=tmp_path)
+    words = (
+        "data is a tf.data.Dataset of images up to 255, and an exported network gets images in [0, 1]; divide by 255"
+    )
+    assert (words in caplog.text) == said
 
 
 def test_validation_images_of_another_size_are_an_error(tmp_path):

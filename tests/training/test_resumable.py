@@ -1,5 +1,7 @@
 """Plain model.fit, stopped in the middle of an epoch and run again; a kill leaves what such a stop leaves."""
 
+import threading
+
 import keras
 import numpy as np
 import pytest
@@ -336,6 +338,23 @@ def test_a_model_without_weights_is_an_error(tmp_path):
         fit(model, kc.callbacks.Resumable(tmp_path))
     model(np.zeros((1, 28, 28, 1)))
     fit(model, kc.callbacks.Resumable(tmp_path))
+
+
+class OfTests(keras.callbacks.Callback):
+    """Has a hook of batches for validation alone, which Keras calls in order, on the thread that trains."""
+
+    def __init__(self):
+        super().__init__()
+        self.threads = set()
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.threads.add(threading.get_ident())
+
+
+def test_hooks_of_its_callbacks_are_called_as_keras_would(tmp_path):
+    hooks = OfTests()
+    fit(network(), kc.callbacks.Resumable(tmp_path, hooks))
+    assert hooks.threads == {threading.get_ident()}
 
 
 def test_it_stands_in_a_list(tmp_path):

@@ -17,7 +17,8 @@ class RandomCrop:
 
     He et al., "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385, section 4.2. With a size and no
     padding it is that of Krizhevsky, Sutskever & Hinton, "ImageNet Classification with Deep Convolutional Neural
-    Networks", 2012, section 4.1: 224x224 of images of 256x256.
+    Networks", 2012, section 4.1: 224x224 of images of 256x256. kc.fit takes a size for photos that are larger in
+    training, and for networks that are built for any size.
     """
 
     padding: int = 0

@@ -28,6 +28,9 @@ class StepSeed(keras.random.SeedGenerator):
 
 def unfolded(augmentations):
     """The augmentations, with the layers of a keras.Sequential or a Pipeline in its place."""
+    if callable(augmentations):
+        words = f"augmentations is {augmentations!r}"
+        raise UsageError(f"{words}; give it in a list", argument="augmentations")
     for augmentation in augmentations:
         within = isinstance(augmentation, keras.Sequential | keras.layers.Pipeline)
         yield from unfolded(augmentation.layers) if within else [augmentation]
