@@ -85,11 +85,10 @@ def as_augmentation(augmentation):
 
 def masks_moved(layer, masks, transformation):
     """Masks or weights of pixels moved as their images are."""
-    # RandomElasticTransform cuts them at 1
-    elastic = isinstance(layer, keras.layers.RandomElasticTransform)
-    most = tf.maximum(tf.reduce_max(masks), 1) if elastic else tf.ones((), masks.dtype)
-    moved = layer.transform_segmentation_masks(masks / most if elastic else masks, transformation)
-    return tf.cast(moved, masks.dtype) * most
+    if not isinstance(layer, keras.layers.RandomElasticTransform):
+        return tf.cast(layer.transform_segmentation_masks(masks, transformation), masks.dtype)
+    most = tf.maximum(tf.reduce_max(masks), 1.0)  # it cuts them at 1
+    return tf.cast(layer.transform_segmentation_masks(masks / most, transformation), masks.dtype) * most
 
 
 def check_arguments(augmentation, *weights):
