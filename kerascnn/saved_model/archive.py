@@ -54,7 +54,8 @@ def save(endpoints, version):
         for name, (answer, spec) in endpoints.items()
     }
     module = tf.Module()
-    module.captured = [function.variables for function in functions.values()]
+    # by name: TensorFlow gives them in another order each time, and variables.data would be another file
+    module.captured = [sorted(function.variables, key=lambda each: each.name) for function in functions.values()]
     tf.saved_model.save(module, str(version), signatures=functions)
 
 

@@ -122,7 +122,7 @@ def test_a_folder_that_is_called_as_a_data_set_is_checked(photos, tmp_path, comm
     assert (code, json.loads(out)["files"]) == (0, 60)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_splits_of_their_own_are_taken_and_a_class_of_none_is_an_error(photos, tmp_path, command):
     for split in ("train", "val", "test"):
         shutil.copytree(photos, tmp_path / "data" / split)
@@ -332,7 +332,7 @@ def test_published_weights_are_the_backbone_and_say_how_photos_are_resized(photo
     assert (code, "--model googlenet has no weights on the hub that are known; " in words) == (2, True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_views_and_temperature_are_those_of_the_run_in_evaluation_and_export(tmp_path, printed):
     flags = ("--data", "synthetic", "--model", "mlp", "--epochs", 2, "--random-crop", 0, "--tta", "flip")
     assert printed("train", *flags, "--out", tmp_path) == ""
@@ -352,7 +352,7 @@ def test_views_and_temperature_are_those_of_the_run_in_evaluation_and_export(tmp
     assert metrics["accuracy"] == np.mean(answers["class_id"] == test.labels)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_photos_of_one_pixel_and_panoramas_are_trained_on_and_answered(photos, tmp_path, command):
     shutil.copytree(photos, tmp_path / "photos")
     odd = [tmp_path / "photos" / "bar" / "pixel.png", tmp_path / "photos" / "disc" / "panorama.jpg"]

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from kerascnn.errors import InputError
-from kerascnn.saved_model.archive import published, work_folder, write_version
+from kerascnn.saved_model.archive import published, save, work_folder, write_version
 from kerascnn.saved_model.verification import verify_answers
 
 
@@ -109,6 +109,15 @@ def test_a_disk_that_is_full_for_the_program_that_verifies_is_one_line(small_dis
     with pytest.raises(InputError, match=rf"^cannot write to {small_disk} \(No space left on device"):
         write(small_disk, verify)
     assert list(small_disk.iterdir()) == []
+
+
+def test_variables_are_the_same_file_each_time(tmp_path):
+    variables = [tf.Variable(np.full(9, number, np.float32), name=f"layer{number}/kernel") for number in range(20)]
+    spec = tf.TensorSpec([None], tf.float32, name="x")
+    for name in "ab":
+        save({"serving_default": (lambda x: {"y": x + tf.add_n(variables)[0]}, spec)}, tmp_path / name)
+    written = [(tmp_path / name / "variables" / "variables.data-00000-of-00001").read_bytes() for name in "ab"]
+    assert written[0] == written[1]
 
 
 def test_a_folder_that_tensorflow_cannot_write_to_is_told(tmp_path):
