@@ -24,18 +24,19 @@ VALIDATED = 1 / 3  # of the work on an image for training is its forward pass
 
 
 def epochs_within(minutes, model, data, recipe, *, loss, metrics=()):
-    """How many epochs fit into so many minutes, from the time of the first steps of `model`, which is trained by them.
+    """How many epochs fit into what so many minutes leave once the first steps of `model` are timed, which train it.
 
     model: not compiled, and another one than is trained afterwards. data, recipe, loss, metrics: as fit takes them.
     Raises UsageError where not even one epoch fits.
     """
-    feed = Feed(data, recipe)
+    begun, feed = time.perf_counter(), Feed(data, recipe)
     images = feed.steps * feed.batch_size + VALIDATED * (0 if feed.validation is None else len(feed.validation))
     seconds = images * seconds_per_step(model, feed, loss, metrics) / feed.batch_size
-    if 60 * minutes < seconds:
+    left = 60 * minutes - (time.perf_counter() - begun)
+    if left < seconds:
         words = f"minutes is {minutes:g}, and one epoch takes about {seconds / 60:.1f}"
         raise UsageError(f"{words}; give more, smaller images or a smaller network", argument="minutes")
-    return min(MOST, int(60 * minutes // seconds))
+    return min(MOST, int(left // seconds))
 
 
 def seconds_per_step(model, feed, loss, metrics):

@@ -10,7 +10,7 @@ import keras
 from kerascnn.analysis.memory import activation_peak, estimate_memory
 from kerascnn.datasets.batches import batches_ahead
 from kerascnn.errors import InputError, UsageError
-from kerascnn.training.precision import on_accelerator, policy_of
+from kerascnn.training.precision import bfloat16_pays, on_accelerator, policy_of
 
 MEMORY_INFO, CONTAINER, OWN = Path("/proc/meminfo"), Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 USABLE = 0.85  # of what is free: trainings took at most 15 % more, benchmarks/results/memory_estimate.json
@@ -94,7 +94,7 @@ def check_memory(build, recipe, resumed=False):
         batch = f"batch_size {fitting.batch_size} and accumulate {fitting.accumulate}"
         helps.append(f"{batch} ({gib(needed_memory(build, fitting))})")
     half = needed_memory(build, dataclasses.replace(recipe, precision="mixed_bfloat16"))
-    if policy_of(build(), recipe) == "float32" and half <= USABLE * free:
+    if policy_of(build(), recipe) == "float32" and half <= USABLE * free and bfloat16_pays(build()):
         helps.append(f"precision mixed_bfloat16 ({gib(half)})")
     activations = recipe.batch_size * activation_peak(in_precision(build, recipe))
     helps.append(f"smaller images, larger strides or fewer layers (activations are {gib(activations)} of it)")

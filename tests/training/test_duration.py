@@ -84,5 +84,7 @@ def test_as_many_epochs_fit_as_hand_arithmetic_says(monkeypatch):
     # a forward pass, which is all that validation takes, is a third of a training step
     seconds = (trained + validated / 3) / 32 * 0.5
     for epochs in (1, 7.6):
-        found = epochs_within(epochs * seconds / 60 + 1e-6, None, data, RECIPE, loss=None)
+        found = epochs_within((epochs * seconds + 0.5) / 60, None, data, RECIPE, loss=None)
         assert found == int(epochs)
+    monkeypatch.setattr(duration, "seconds_per_step", lambda *arguments: time.sleep(1) or 0.5)
+    assert epochs_within((2 * seconds + 0.5) / 60, None, data, RECIPE, loss=None) == 1  # the measurement took a second

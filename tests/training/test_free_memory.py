@@ -7,7 +7,7 @@ import pytest
 from kerascnn.analysis.memory import activation_peak, estimate_memory
 from kerascnn.analysis.summary import symbolic_model
 from kerascnn.errors import UsageError
-from kerascnn.training import free_memory
+from kerascnn.training import free_memory, precision
 from kerascnn.training.recipe import Recipe
 
 RECIPE = Recipe(batch_size=100, optimizer="sgd", precision="float32")
@@ -34,6 +34,8 @@ def memory(tmp_path, monkeypatch):
     # what Linux writes; this machine's own memory is another, and cannot be made small
     monkeypatch.setattr(free_memory, "MEMORY_INFO", tmp_path / "meminfo")
     monkeypatch.setattr(free_memory, "CONTAINER", tmp_path)
+    (tmp_path / "cpuinfo").write_text("flags: avx512_bf16")
+    monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "cpuinfo")
 
     def write(free, limit=None, used=0, files=0):
         (tmp_path / "meminfo").write_text(f"MemTotal: 1 kB\nMemAvailable:   {free // 1024} kB\n")
@@ -91,12 +93,17 @@ def test_a_training_that_does_not_fit_says_what_helps_and_how_much(memory):
 
 
 @pytest.mark.long
-def test_half_precision_is_no_help_where_it_does_not_fit_either(memory):
+def test_half_precision_is_no_help_where_it_does_not_fit_or_takes_several_times_as_long(memory, tmp_path):
     memory(int(0.5 * needed(4000)))
     with pytest.raises(
         UsageError, match=r"; try batch_size 1000 and accumulate 4 \(.* GiB\), or smaller images, larger"
     ):
         free_memory.check_memory(build, dataclasses.replace(RECIPE, batch_size=4000))
+    memory(int(0.8 * needed(4000)))
+    (tmp_path / "cpuinfo").write_text("flags: avx2")
+    with pytest.raises(UsageError) as caught:
+        free_memory.check_memory(build, dataclasses.replace(RECIPE, batch_size=4000))
+    assert "mixed_bfloat16" not in str(caught.value)
 
 
 def test_a_fitting_batch_is_the_largest_divisor_of_which_several_make_an_update(memory):
