@@ -230,7 +230,8 @@ AIRBENCH = replace(CIFAR_FAST, training=replace(CIFAR_FAST.training, epochs=16))
 # 17 epochs of 1.00, 1.07 and 1.39 GFLOP an image of 25, 28 and 32 pixels are 0.97 PFLOP. Rates are Jordan's of
 # airbench94_muon, lower by as much as his for 95 and 96 % are than that for 94 %, for batches half as large; brightness
 # and contrast nearly those of the newest record. Of 45,000 images trained on, 5,000 others are told apart in 94.8 % of
-# the cases by six views, where his network for 95 % has 94.5 % after more operations, on whole images.
+# the cases by six views, where his network for 95 % has 94.5 % after more operations, on whole images; on all 50,000,
+# benchmarks/results/airbench95.json.
 AIRBENCH95 = replace(
     CIFAR_FAST,
     model="airbench95",
