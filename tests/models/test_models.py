@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerascnn.analysis.memory import activation_peak
 from kerascnn.analysis.summary import symbolic_model
 from kerascnn.model_names import NETWORKS
 from kerascnn.models import MODELS, builder, mlp
@@ -138,6 +139,12 @@ def test_defaults_give_the_published_count(row):
     stated = f"{NETWORKS[row.name].title}, {row.parameters:,} trainable parameters"
     assert builder(row.name).__doc__.startswith(stated)
     assert blueprint(row.name).input_shape[1:] == row.input_shape
+
+
+@every_row
+def test_what_it_keeps_in_training_is_known(row):
+    """Else no command could say whether a training fits into memory."""
+    assert activation_peak(blueprint(row.name)) >= 4 * math.prod(row.input_shape)
 
 
 @pytest.mark.parametrize("name", COUNTS_BY_LAYER)
