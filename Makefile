@@ -64,7 +64,8 @@ parity: install .venv-bench/installed
 	@tail -n 1 runs/parity.txt > benchmarks/results/parity.json
 
 # on an idle machine; a result replaces the last one only when its benchmark has ended well
-BENCHMARKS := help_latency fit_overhead pipeline_rate image_folder photo_pipeline nearest training_rate time_to_99 \
+BENCHMARKS := help_latency fit_overhead pipeline_rate image_folder photo_pipeline nearest doubtful_labels \
+    training_rate time_to_99 \
     predict_latency serving_latency server_load server_heavy server_memory read_sheets training_step network_speed mask_speed \
     memory_estimate
 bench: install .venv-bench/installed

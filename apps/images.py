@@ -34,6 +34,7 @@ from kerascnn.cli.flags import (
     whole,
 )
 from kerascnn.cli.folders import next_folder, run_to_fill, run_to_train, shipped
+from kerascnn.cli.messages import note
 from kerascnn.files import check_writable
 from kerascnn.tensorflow_setup import load_tensorflow
 from kerascnn.training.run_folder import check_unfinished
@@ -104,6 +105,8 @@ def train(
     data = load_images(**{name: getattr(asked, name) for name in FIELDS}, data_dir=data_dir)
     if recipe == "default" and getattr(flags, "learning_rate", None) is None and asked.training.optimizer == "sgd":
         asked = at_usual_rate(asked, data)
+    if getattr(flags, "model", None) is None and asked.model == ImageRecipe.model and data.train.image_shape[0] > 64:
+        note(f"note: {asked.model} is made for images of 32 pixels; for photos name another --model, as resnet18")
     changes = augmentations(asked, data)
     if show_augmentations:
         classification.show_augmentations(data, changes, asked.training.seed, out)

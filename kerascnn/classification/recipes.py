@@ -185,7 +185,7 @@ class FinetuneRecipe(ImageRecipe):
             name, value = field.name, getattr(self, field.name)
             if self.stages == 1 and name in of_second and value not in (0, field.default):
                 words = f"{name} is {value:g}, and the head alone learns, on features that are computed once"
-                raise UsageError(f"{words}; give blocks or freeze_until, or leave it out", argument=name)
+                raise UsageError(f"{words}; give --blocks or --freeze-until, or leave it out", argument=name)
 
     @property
     def epochs_of_augmentations(self):

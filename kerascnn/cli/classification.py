@@ -255,8 +255,8 @@ def predict(files, app, out, server, form="lines", reject=0.0):
         errors.append(str(error))
     if invalid:
         errors.append(
-            f"cannot decode {', '.join(invalid)}; give PNG, JPEG or BMP files of at most 25 million pixels (newer "
-            "exports take WebP and larger JPEGs), and convert HEIC, AVIF, TIFF and GIF files to JPEG"
+            f"cannot decode {', '.join(invalid)}; give PNG, JPEG, WebP or BMP files of up to 25 million pixels, JPEGs "
+            "of 134 million (saved_models/digits takes neither these nor WebP); convert HEIC, AVIF, TIFF and GIF files"
         )
     if errors:
         raise InputError("; ".join(errors))

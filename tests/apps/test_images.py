@@ -207,7 +207,7 @@ def test_tfrecord_files_are_trained_on_and_evaluated_with_the_split_of_the_train
         (
             ["finetune", "--rotation", "15"],
             2,
-            "--rotation is 15, and the head alone learns, on features that are computed once; give blocks or freeze_un",
+            "--rotation is 15, and the head alone learns, on features that are computed once; give --blocks or --freez",
         ),
         (["train", "--model", "unet"], 2, "--model is 'unet', which segments images; choose a classifier"),
         (
@@ -365,6 +365,15 @@ def test_photos_of_one_pixel_and_panoramas_are_trained_on_and_answered(photos, t
     code, out, words = command("predict", *odd, "--out", tmp_path / "run")
     assert (code, words) == (0, "")
     assert [line.split("\t")[0] for line in out.splitlines()] == list(map(str, odd))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("flags", "said"), [((), True), (("--model", "resnet18"), False)])
+def test_photos_without_a_model_are_said_to_be_too_large(flags, said, photos, tmp_path, command):
+    sizes = ("--image-size", 72, "--show-augmentations", "--out", tmp_path / "sheet")
+    code, _, words = command("train", "--data", photos, *flags, *sizes)
+    assert code == 0
+    assert ("note: resnet20 is made for images of 32 pixels; for photos name another --model" in words) == said
 
 
 def test_a_folder_of_one_class_is_an_error(tmp_path, command):
