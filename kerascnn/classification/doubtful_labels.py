@@ -74,6 +74,7 @@ def confident_errors(features, labels):
     with warnings.catch_warnings():
         # of many classes of few images, which scikit-learn takes for numbers to predict
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        # of a head after a thousand steps, whose probabilities hardly change any more
         warnings.filterwarnings("ignore", category=ConvergenceWarning)
         probabilities = cross_val_predict(head, features, given, cv=folds, method="predict_proba")
     own = probabilities[np.arange(len(given)), given]

@@ -75,11 +75,12 @@ def evaluate_classifier(model, preprocess, examples, class_names, folder, metada
         accuracy = float(np.mean(single.argmax(-1)[counted] == labels[counted]))
         metadata = {"tta": inference.tta, "accuracy_single_view": accuracy, **metadata}
     examples, found, labels = examples.take(counted), found[counted], labels[counted]
-    before, probabilities = softmax(found, axis=-1), softmax(found / inference.temperature, axis=-1)
+    logits = found / inference.temperature
+    before, probabilities = softmax(found, axis=-1), softmax(logits, axis=-1)
     if inference.temperature != 1:
         ece = expected_calibration_error(before, labels)
         metadata = {"temperature": inference.temperature, "ece_before_temperature": ece, **metadata}
-    metrics = {**classification_metrics(found / inference.temperature, labels, class_names), **metadata}
+    metrics = {**classification_metrics(logits, labels, class_names), **metadata}
     write_json(folder / "metrics.json", metrics)
     confusion = confusion_matrix(labels, probabilities.argmax(-1), labels=np.arange(len(class_names)))
     write_confusion_matrix(confusion, class_names, folder / "confusion.csv")

@@ -27,8 +27,8 @@ class Neighbors:
 
         indices, distances = Neighbors(gallery).nearest(queries, 5)
 
-    vectors: float (N, F), or (N, …), which is flattened; copied as float32. Raises UsageError where
-    there is none, or a number is not finite.
+    vectors: float (N, F), or (N, …), which is flattened; copied as float32. Raises UsageError where there is none,
+    or a number is not finite.
     """
 
     def __init__(self, vectors):

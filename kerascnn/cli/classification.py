@@ -13,7 +13,7 @@ import kerascnn as kc
 from kerascnn.classification.recipes import SIZES
 from kerascnn.cli.answers import check_reject, print_answers
 from kerascnn.cli.app import RequirementError, require
-from kerascnn.cli.folders import RUNS, made
+from kerascnn.cli.folders import RUNS, made_next
 from kerascnn.cli.messages import note, result
 from kerascnn.cli.prediction import loaded, possible, predictor_of
 from kerascnn.errors import InputError, UsageError
@@ -144,7 +144,8 @@ def check(data, out, requirements, backbone):
     else:
         findings = check_images(data, main_head(load_model(backbone)), **resize_of(backbone))
     with writing_to(out or Path("runs", "images")):
-        folder = made("images", "check", out)
+        folder = out or made_next("images", "check")
+        folder.mkdir(parents=True, exist_ok=True)
         write_report(findings, data.name, folder)
     note(f"report: {folder / 'check.html'}")
     result(findings["summary"])

@@ -1,5 +1,6 @@
 """Where an app's runs lie when --out does not say it: runs/<app>/run1, run2, …"""
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -27,16 +28,11 @@ def next_folder(app, kind):
     return Path("runs", app, f"{kind}{max(numbered_runs(app, kind), default=0) + 1}")
 
 
-def made(app, kind, out):
-    """The folder `out`, or the next of runs/<app>/<kind>1, …, which is made here, so that no other process has it."""
+def made_next(app, kind):
+    """The folder that next_folder names, made here, so that no other process has it."""
     while True:
-        folder = out or next_folder(app, kind)
-        try:
-            folder.mkdir(parents=True, exist_ok=out is not None)
-        except FileExistsError:
-            if out:
-                raise
-        else:
+        with contextlib.suppress(FileExistsError):
+            (folder := next_folder(app, kind)).mkdir(parents=True)
             return folder
 
 

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from kerascnn.datasets.augmentation import as_augmentation, unfolded
 from kerascnn.datasets.augmentation.keras_layers import check_arguments
-from kerascnn.datasets.examples import check_seed
+from kerascnn.datasets.examples import check_seed, check_split
 from kerascnn.datasets.image_files import ImageFiles
 from kerascnn.errors import InputError, UsageError
 
@@ -49,9 +49,7 @@ def batches(
     Raises UsageError where batch_size is not one of 1 to all examples, steps not one of 1 to all full batches, or
     examples are none.
     """
-    if not hasattr(examples, "loader"):
-        words = f"examples is {type(examples).__name__}"
-        raise UsageError(f"{words}; give a split of a Dataset, as data.train", argument="examples")
+    check_split(examples)
     examples = examples.in_training() if isinstance(examples, ImageFiles) else examples
     full, load = full_batches(len(examples), batch_size), examples.loader()
     if steps is not None and not 1 <= steps <= full:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerascnn.errors import UsageError
+from kerascnn.datasets.examples import check_split
 
 MOST_IMAGES = 5000
 
@@ -18,9 +18,7 @@ def colour_covariance(examples):
     from kerascnn.datasets.batches import evaluation_batches
     from kerascnn.datasets.image_files import vanished_files_named
 
-    if not hasattr(examples, "loader"):
-        words = f"examples is {type(examples).__name__}"
-        raise UsageError(f"{words}; give a split of a Dataset, as data.train", argument="examples")
+    check_split(examples)
     drawn = np.sort(np.random.default_rng(0).permutation(len(examples))[:MOST_IMAGES])
     channels = examples.image_shape[2]
     count, total, products = 0, np.zeros(channels), np.zeros((channels, channels))

@@ -199,3 +199,10 @@ def cut_missing(splits, shares, seed, class_names):
     given = {**splits, "train": rest}
     warn_of_empty_classes(given, class_names)
     return given | cut_off
+
+
+def check_split(examples):
+    """Raise UsageError unless these are Examples, or others with a loader."""
+    if not hasattr(examples, "loader"):
+        words = f"examples is {type(examples).__name__}"
+        raise UsageError(f"{words}; give a split of a Dataset, as data.train", argument="examples")

@@ -148,9 +148,8 @@ def test_photos_for_alexnet_are_cut_out_of_256_pixels_and_those_for_resnet20_hav
     assert (recipe.random_crop, recipe.crop_fill, recipe.horizontal_flip) == (4, "constant", "random")
 
 
-@pytest.mark.parametrize(
-    "name", sorted(RECIPES.keys() - {"alexnet"})
-)  # which takes no numerals of 28 pixels, and says so
+# alexnet takes no numerals of 28 pixels, and says so
+@pytest.mark.parametrize("name", sorted(RECIPES.keys() - {"alexnet"}))
 def test_every_recipe_has_a_run_of_seconds(name):
     tried = smoke(RECIPES[name])
     assert (tried.data, tried.training.epochs, tried.training.batch_size) == ("synthetic", 2, 32)
